@@ -1,0 +1,123 @@
+package vpc
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Error is an EC2 API error: the code is AWS's own and clients match on it.
+type Error struct {
+	Code    string // InvalidSubnet.Conflict
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func errorf(code, format string, a ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, a...)}
+}
+
+// Call is what an operation needs from outside besides its input.
+type Call struct {
+	Now time.Time
+	// NewID draws an ID with the given prefix ("vpc-"). The topology front end
+	// derives IDs from the lab, type, name and incarnation, so that the same
+	// file gives the same IDs; other front ends pass RandomID.
+	NewID func(prefix string) string
+	// Source is put into the Meta of the objects that the call makes.
+	Source string
+}
+
+// Tx is a working copy of a model on which operations run one after another.
+// Each operation is all or nothing: one that returns an error has changed
+// nothing. Its exported methods of the form
+//
+//	func (tx *Tx) CreateVpc(in *CreateVpcInput) (*CreateVpcOutput, error)
+//
+// are the EC2 actions; Actions lists them.
+type Tx struct {
+	Model
+	Call Call
+}
+
+// Begin returns a working copy of m. m is not changed by what is done to it.
+func Begin(m *Model, c Call) *Tx { return &Tx{Model: m.Clone(), Call: c} }
+
+// Clone returns a copy that shares every object with m.
+func (m *Model) Clone() Model {
+	c := *m
+	c.Incarnations = m.Incarnations.clone()
+	c.Vpcs = m.Vpcs.clone()
+	c.Subnets = m.Subnets.clone()
+	c.RouteTables = m.RouteTables.clone()
+	c.InternetGateways = m.InternetGateways.clone()
+	c.NatGateways = m.NatGateways.clone()
+	c.Addresses = m.Addresses.clone()
+	c.SecurityGroups = m.SecurityGroups.clone()
+	c.NetworkAcls = m.NetworkAcls.clone()
+	c.DhcpOptions = m.DhcpOptions.clone()
+	c.NetworkInterfaces = m.NetworkInterfaces.clone()
+	c.Instances = m.Instances.clone()
+	c.KeyPairs = m.KeyPairs.clone()
+	c.InternetHosts = m.InternetHosts.clone()
+	return c
+}
+
+// Action is one EC2 action that the model knows.
+type Action struct {
+	Name   string       // CreateVpc
+	Input  reflect.Type // CreateVpcInput (struct)
+	Output reflect.Type // CreateVpcOutput (struct)
+}
+
+var actions = findActions()
+
+func findActions() map[string]Action {
+	found := map[string]Action{}
+	t := reflect.TypeFor[*Tx]()
+	for i := range t.NumMethod() {
+		m := t.Method(i)
+		if m.Type.NumIn() != 2 || m.Type.NumOut() != 2 || m.Type.In(1).Kind() != reflect.Pointer {
+			continue
+		}
+		in := m.Type.In(1).Elem()
+		if in.Name() != m.Name+"Input" {
+			continue
+		}
+		found[m.Name] = Action{Name: m.Name, Input: in, Output: m.Type.Out(0).Elem()}
+	}
+	return found
+}
+
+// Actions returns every action, ordered by name.
+func Actions() []Action {
+	list := slices.Collect(maps.Values(actions))
+	slices.SortFunc(list, func(a, b Action) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// LookupAction finds an action by its EC2 name ("CreateVpc").
+func LookupAction(name string) (Action, bool) { a, ok := actions[name]; return a, ok }
+
+// Run performs the named action with in, a pointer to its Input type. On an
+// error the working copy is as it was before the call.
+func (tx *Tx) Run(name string, in any) (any, error) {
+	a, ok := actions[name]
+	if !ok {
+		return nil, errorf("InvalidAction", "The action %s is not valid for this web service.", name)
+	}
+	if reflect.TypeOf(in) != reflect.PointerTo(a.Input) {
+		return nil, fmt.Errorf("vpc: %s takes *%s, got %T", name, a.Input.Name(), in)
+	}
+	before := tx.Model.Clone()
+	out := reflect.ValueOf(tx).MethodByName(name).Call([]reflect.Value{reflect.ValueOf(in)})
+	if err, _ := out[1].Interface().(error); err != nil {
+		tx.Model = before
+		return nil, err
+	}
+	return out[0].Interface(), nil
+}
