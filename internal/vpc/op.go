@@ -47,26 +47,6 @@ type Tx struct {
 // Begin returns a working copy of m. m is not changed by what is done to it.
 func Begin(m *Model, c Call) *Tx { return &Tx{Model: m.Clone(), Call: c} }
 
-// Clone returns a copy that shares every object with m.
-func (m *Model) Clone() Model {
-	c := *m
-	c.Incarnations = m.Incarnations.clone()
-	c.Vpcs = m.Vpcs.clone()
-	c.Subnets = m.Subnets.clone()
-	c.RouteTables = m.RouteTables.clone()
-	c.InternetGateways = m.InternetGateways.clone()
-	c.NatGateways = m.NatGateways.clone()
-	c.Addresses = m.Addresses.clone()
-	c.SecurityGroups = m.SecurityGroups.clone()
-	c.NetworkAcls = m.NetworkAcls.clone()
-	c.DhcpOptions = m.DhcpOptions.clone()
-	c.NetworkInterfaces = m.NetworkInterfaces.clone()
-	c.Instances = m.Instances.clone()
-	c.KeyPairs = m.KeyPairs.clone()
-	c.InternetHosts = m.InternetHosts.clone()
-	return c
-}
-
 // Action is one EC2 action that the model knows.
 type Action struct {
 	Name   string       // CreateVpc

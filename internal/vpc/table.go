@@ -45,12 +45,6 @@ func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 	}
 }
 
-// clone returns a table that shares the map until either side writes.
-func (t *Table[K, V]) clone() Table[K, V] {
-	t.shared = true
-	return Table[K, V]{m: t.m, shared: true}
-}
-
 func (t *Table[K, V]) own() {
 	if t.m == nil {
 		t.m = map[K]*V{}

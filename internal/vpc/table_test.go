@@ -1,0 +1,59 @@
+package vpc
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestTable_CloneIsUnaffectedByWrites(t *testing.T) {
+	m := &Model{Lab: "a"}
+	m.Vpcs.Put("vpc-1", &Vpc{ID: "vpc-1"})
+	m.Subnets.Put("subnet-1", &Subnet{ID: "subnet-1"})
+	c := m.Clone()
+	c.Vpcs.Put("vpc-2", &Vpc{ID: "vpc-2"})
+	c.Subnets.Delete("subnet-1")
+	m.Vpcs.Put("vpc-3", &Vpc{ID: "vpc-3"})
+	if m.Vpcs.Get("vpc-2") != nil || m.Subnets.Get("subnet-1") == nil || c.Vpcs.Get("vpc-3") != nil {
+		t.Fatal("a write to one model shows in the other")
+	}
+	if m.Vpcs.Get("vpc-1") != c.Vpcs.Get("vpc-1") {
+		t.Fatal("an object that did not change was copied")
+	}
+}
+
+func TestTable_DiffTellsNewChangedAndGone(t *testing.T) {
+	var was, is Table[VpcID, Vpc]
+	was.Put("kept", &Vpc{ID: "kept"})
+	was.Put("gone", &Vpc{})
+	was.Put("changed", &Vpc{State: "pending"})
+	is = was
+	was.share()
+	is.share()
+	is.Delete("gone")
+	is.Put("changed", &Vpc{State: "available"})
+	is.Put("new", &Vpc{})
+	got := map[string]string{}
+	is.Changes(&was, func(k string, _ any) { got[k] = "put" }, func(k string) { got[k] = "del" })
+	if len(got) != 3 || got["gone"] != "del" || got["changed"] != "put" || got["new"] != "put" {
+		t.Fatalf("got %v", got)
+	}
+}
+
+func TestTables_FindsEveryTableAndSettingsAlone(t *testing.T) {
+	m := &Model{Lab: "book", NextHandle: 7}
+	for name, table := range m.Tables() {
+		if name == "Incarnations" {
+			continue
+		}
+		if err := table.Decode("x-1", []byte(`{}`)); err != nil || table.Len() != 1 {
+			t.Fatalf("%s: decoded %d objects, error %v", name, table.Len(), err)
+		}
+	}
+	s := m.WithoutTables()
+	if s.Vpcs.Len() != 0 || s.NextHandle != 7 || m.Vpcs.Len() != 1 {
+		t.Fatal("WithoutTables kept a table or changed the model")
+	}
+	if _, err := json.Marshal(s); err != nil {
+		t.Fatal(err)
+	}
+}
