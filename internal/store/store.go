@@ -1,0 +1,224 @@
+// Package store keeps a lab's model on disk: one bbolt file, one bucket a type
+// of object, one JSON value an object. A commit writes what changed between two
+// models in one transaction and is synced before it returns; a file system that
+// is full makes the commit fail and leaves the state before it.
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// version of the layout. A file of a later version is refused, never guessed at.
+const version = 1
+
+var (
+	bucketMeta   = []byte("meta")
+	bucketLeases = []byte("leases")
+	keyVersion   = []byte("version")
+	keySettings  = []byte("settings")
+)
+
+// ErrInUse: another process has the file open, which only the lab's daemon does.
+var ErrInUse = errors.New("state file is in use by another daemon")
+
+// ErrFull: the file system that holds the state has no room.
+var ErrFull = errors.New("no space left for the lab's state")
+
+// Store is an open state file. Its methods may be called from any goroutine;
+// commits are serialised by bbolt.
+type Store struct {
+	db   *bolt.DB
+	path string
+}
+
+// Open opens or creates the file. It waits a quarter of a second for a daemon
+// that is just leaving, then answers ErrInUse.
+func Open(path string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("store %s: %w", path, full(err))
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 250 * time.Millisecond})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fmt.Errorf("store %s: %w", path, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", path, full(err))
+	}
+	s := &Store{db: db, path: path}
+	if err := s.initialise(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close releases the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+func (s *Store) initialise() error {
+	var found []byte
+	err := s.db.View(func(tx *bolt.Tx) error {
+		if b := tx.Bucket(bucketMeta); b != nil {
+			found = bytes.Clone(b.Get(keyVersion))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store %s: %w", s.path, err)
+	}
+	if found != nil {
+		if v := binary.BigEndian.Uint32(found); v != version {
+			return fmt.Errorf("store %s: layout version %d, this vpcemu reads %d: use the vpcemu that wrote it, or remove the lab with it", s.path, v, version)
+		}
+		return nil
+	}
+	return s.update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(bucketMeta)
+		if err != nil {
+			return err
+		}
+		return b.Put(keyVersion, binary.BigEndian.AppendUint32(nil, version))
+	})
+}
+
+// Load reads the model. ok is false where none was saved yet.
+func (s *Store) Load() (m *vpc.Model, ok bool, err error) {
+	m = &vpc.Model{}
+	err = s.db.View(func(tx *bolt.Tx) error {
+		settings := tx.Bucket(bucketMeta).Get(keySettings)
+		if settings == nil {
+			return nil
+		}
+		ok = true
+		if err := json.Unmarshal(settings, m); err != nil {
+			return fmt.Errorf("settings: %w", err)
+		}
+		for name, table := range m.Tables() {
+			if err := load(tx.Bucket([]byte(name)), table); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("store %s: %w", s.path, err)
+	}
+	return m, ok, nil
+}
+
+func load(b *bolt.Bucket, table vpc.AnyTable) error {
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(k, v []byte) error { return table.Decode(string(k), v) })
+}
+
+// Commit makes the change from old to new durable. old may be an empty model for
+// the first commit. When it returns nil the change survives a power cut.
+func (s *Store) Commit(old, new *vpc.Model) error {
+	return s.update(func(tx *bolt.Tx) error {
+		settings, err := json.Marshal(new.WithoutTables())
+		if err != nil {
+			return err
+		}
+		meta := tx.Bucket(bucketMeta)
+		if !bytes.Equal(settings, meta.Get(keySettings)) {
+			if err := meta.Put(keySettings, settings); err != nil {
+				return err
+			}
+		}
+		before := old.Tables()
+		for name, table := range new.Tables() {
+			if err := save(tx, name, before[name], table); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+func save(tx *bolt.Tx, name string, old, new vpc.AnyTable) (err error) {
+	b := tx.Bucket([]byte(name))
+	if b == nil {
+		if b, err = tx.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	keep := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	new.Changes(old, func(key string, object any) {
+		v, e := json.Marshal(object)
+		keep(e)
+		keep(b.Put([]byte(key), v))
+	}, func(key string) {
+		keep(b.Delete([]byte(key)))
+	})
+	return err
+}
+
+// PutLease remembers a DHCP lease of an ENI, given in JSON form by its owner.
+func (s *Store) PutLease(eni string, lease any) error {
+	v, err := json.Marshal(lease)
+	if err != nil {
+		return err
+	}
+	return s.update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(bucketLeases)
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(eni), v)
+	})
+}
+
+// Leases calls each with every remembered lease.
+func (s *Store) Leases(each func(eni string, lease []byte) error) error {
+	return s.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketLeases)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(k, v []byte) error { return each(string(k), v) })
+	})
+}
+
+// DropLease forgets the lease of an ENI that is gone.
+func (s *Store) DropLease(eni string) error {
+	return s.update(func(tx *bolt.Tx) error {
+		if b := tx.Bucket(bucketLeases); b != nil {
+			return b.Delete([]byte(eni))
+		}
+		return nil
+	})
+}
+
+func (s *Store) update(f func(*bolt.Tx) error) error {
+	if err := s.db.Update(f); err != nil {
+		return fmt.Errorf("store %s: %w", s.path, full(err))
+	}
+	return nil
+}
+
+// full gives the errors of a full disk or quota one name.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: free some and run the command again (%w)", ErrFull, err)
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func model() *vpc.Model {
+	m := &vpc.Model{Lab: "book", Region: "ap-northeast-1", NextHandle: 3,
+		PublicPools: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}
+	m.Vpcs.Put("vpc-1", &vpc.Vpc{ID: "vpc-1", CidrBlock: netip.MustParsePrefix("172.30.0.0/16")})
+	m.Subnets.Put("subnet-1", &vpc.Subnet{ID: "subnet-1"})
+	return m
+}
+
+// comparable turns a model into plain maps: Table has private fields.
+func comparable(m *vpc.Model) map[string]map[string]any {
+	got := map[string]map[string]any{}
+	for name, table := range m.Tables() {
+		got[name] = map[string]any{}
+		empty := (&vpc.Model{}).Tables()[name]
+		table.Changes(empty, func(k string, o any) { got[name][k] = o }, func(string) {})
+	}
+	return got
+}
+
+func same(t *testing.T, want, got *vpc.Model) {
+	t.Helper()
+	if d := cmp.Diff(comparable(want), comparable(got), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); d != "" {
+		t.Fatalf("tables differ (-want +got):\n%s", d)
+	}
+	if want.Lab != got.Lab || want.NextHandle != got.NextHandle || len(want.PublicPools) != len(got.PublicPools) {
+		t.Fatalf("settings differ: want %+v, got %+v", want.WithoutTables(), got.WithoutTables())
+	}
+}
+
+func TestCommit_IsThereAfterReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	if _, ok, err := s.Load(); ok || err != nil {
+		t.Fatalf("new file: ok %v, err %v", ok, err)
+	}
+	first := model()
+	if err := s.Commit(&vpc.Model{}, first); err != nil {
+		t.Fatal(err)
+	}
+	second := first.Clone()
+	second.Subnets.Delete("subnet-1")
+	second.Vpcs.Put("vpc-2", &vpc.Vpc{ID: "vpc-2", State: "available"})
+	second.NextHandle = 9
+	if err := s.Commit(first, &second); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	got, ok, err := open(t, path).Load()
+	if !ok || err != nil {
+		t.Fatalf("ok %v, err %v", ok, err)
+	}
+	same(t, &second, got)
+}
+
+func TestOpen_SecondDaemonIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	open(t, path)
+	if _, err := Open(path); !errors.Is(err, ErrInUse) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestOpen_NotADatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	if err := os.WriteFile(path, []byte("this is no database, but it is long enough to be read as a page header"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(path); err == nil {
+		s.Close()
+		t.Fatal("opened")
+	}
+}
+
+func TestLease_SurvivesAndGoesWithItsENI(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	if err := s.PutLease("eni-1", map[string]string{"Addr": "172.30.0.4"}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open(t, path)
+	var got string
+	read := func() {
+		got = ""
+		if err := s.Leases(func(eni string, lease []byte) error { got += eni + string(lease); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read(); got != `eni-1{"Addr":"172.30.0.4"}` {
+		t.Fatalf("got %q", got)
+	}
+	if err := s.DropLease("eni-1"); err != nil {
+		t.Fatal(err)
+	}
+	if read(); got != "" {
+		t.Fatalf("got %q", got)
+	}
+}
