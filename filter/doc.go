@@ -1,0 +1,13 @@
+// Package filter compiles security group rules and network ACL entries into
+// matchers for one packet at a time.
+//
+// Both matchers are immutable once compiled and never allocate: Groups is the
+// union of the rules of all security groups of one network interface (SG-01 to
+// SG-08, CT-03, CT-04), ACL the ordered entries of one network ACL (AC-03 to
+// AC-05). Neither keeps state: what a security group remembers of a flow is
+// package conntrack's, and an ACL remembers nothing.
+//
+// A non-first fragment has no ports of its own; the caller fills them in from
+// the first fragment before it asks (AC-08), so that all fragments of a datagram
+// meet the same rule.
+package filter
