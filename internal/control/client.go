@@ -1,0 +1,138 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+)
+
+// ErrNoDaemon: nobody answers on the lab's socket.
+var ErrNoDaemon = errors.New("the lab's daemon is not running")
+
+// Client calls a lab's daemon.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient returns a client of the daemon whose run directory is runDir. It
+// connects at the first call.
+func NewClient(runDir string) *Client {
+	c := &Client{path: Socket(runDir)}
+	c.http.Transport = &http.Transport{
+		DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", c.path)
+		},
+	}
+	return c
+}
+
+// Up converges the lab; progress gets a line at a time and may be nil.
+func (c *Client) Up(ctx context.Context, req UpRequest, progress func(string)) (*UpResult, error) {
+	r := &UpResult{}
+	return r, c.call(ctx, http.MethodPost, "/v1/up", req, r, progress)
+}
+
+// Down removes the lab and ends its daemon.
+func (c *Client) Down(ctx context.Context, progress func(string)) error {
+	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil, progress)
+}
+
+// Run performs one EC2-named operation; input is its Input as JSON.
+func (c *Client) Run(ctx context.Context, action string, input any, wait bool) (json.RawMessage, error) {
+	path := "/v1/ec2/" + url.PathEscape(action)
+	if wait {
+		path += "?wait"
+	}
+	var out json.RawMessage
+	return out, c.call(ctx, http.MethodPost, path, input, &out, nil)
+}
+
+// Lab tells what there is.
+func (c *Client) Lab(ctx context.Context) (*Lab, error) {
+	l := &Lab{}
+	return l, c.call(ctx, http.MethodGet, "/v1/lab", nil, l, nil)
+}
+
+// Drops returns dropped packets after a sequence number.
+func (c *Client) Drops(ctx context.Context, after uint64) ([]Drop, error) {
+	var d []Drop
+	err := c.call(ctx, http.MethodGet, "/v1/drops?after="+strconv.FormatUint(after, 10), nil, &d, nil)
+	return d, err
+}
+
+// Counters returns the number of packets by verdict.
+func (c *Client) Counters(ctx context.Context) (map[string]uint64, error) {
+	var m map[string]uint64
+	err := c.call(ctx, http.MethodGet, "/v1/counters", nil, &m, nil)
+	return m, err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any, progress func(string)) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://daemon"+path, body)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return ErrNoDaemon
+	}
+	if errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("%s: permission denied: run the command as root", c.path)
+	}
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	defer resp.Body.Close()
+	return read(resp.Body, out, progress)
+}
+
+// read takes progress lines until a result or an error ends the answer.
+func read(body io.Reader, out any, progress func(string)) error {
+	lines := json.NewDecoder(bufio.NewReader(body))
+	for {
+		var m message
+		if err := lines.Decode(&m); err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return errors.New("the lab's daemon ended before it answered; run the command again: it goes on from where it was")
+			}
+			return fmt.Errorf("control: answer: %w", err)
+		}
+		switch {
+		case m.Error != nil:
+			return m.Error
+		case m.Progress != "":
+			if progress != nil {
+				progress(m.Progress)
+			}
+		case m.Result != nil:
+			if out == nil {
+				return nil
+			}
+			if err := json.Unmarshal(m.Result, out); err != nil {
+				return fmt.Errorf("control: answer: %w", err)
+			}
+			return nil
+		default:
+			return nil
+		}
+	}
+}

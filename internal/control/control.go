@@ -1,0 +1,144 @@
+// Package control is the API between the vpcemu command and a lab's daemon:
+// JSON over HTTP on a unix socket that only root may open. Its types are the
+// wire format; Handler serves them from an Applier and Client calls them.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+)
+
+// Applier is what the daemon offers. Its errors travel as Error; those of EC2
+// operations keep their AWS code.
+type Applier interface {
+	// Up converges the lab to a topology file and returns when every instance
+	// that should run does and holds its lease. progress may be called from any
+	// goroutine.
+	Up(ctx context.Context, req UpRequest, progress func(string)) (*UpResult, error)
+	// Run performs one EC2-named operation. With wait it returns once the
+	// instances that the operation concerns have reached their state.
+	Run(ctx context.Context, action string, input json.RawMessage, wait bool) (json.RawMessage, error)
+	// Lab tells what there is and how it does.
+	Lab(ctx context.Context) (*Lab, error)
+	// Drops returns the latest dropped packets, the oldest first, after the
+	// given sequence number.
+	Drops(ctx context.Context, after uint64) ([]Drop, error)
+	// Counters returns the number of packets by verdict.
+	Counters(ctx context.Context) (map[string]uint64, error)
+	// Down removes the whole lab; the daemon ends afterwards.
+	Down(ctx context.Context, progress func(string)) error
+}
+
+// UpRequest carries a topology file's text and name (for its error messages).
+type UpRequest struct {
+	File    string
+	Text    string
+	Plan    bool // only tell what would change
+	Prune   bool // also remove what no file made
+	Replace bool // allow what destroys a disk
+	// Directory resolves user_data_file.
+	Directory string
+}
+
+// Change is one line of a plan.
+type Change struct {
+	Verb   string // create, update, replace, delete, start, stop
+	Kind   string // subnet
+	Name   string
+	Detail string
+}
+
+func (c Change) String() string {
+	s := fmt.Sprintf("%-7s %s %s", c.Verb, c.Kind, c.Name)
+	if c.Detail != "" {
+		s += ": " + c.Detail
+	}
+	return s
+}
+
+// UpResult is what an `up` or `plan` did or would do.
+type UpResult struct {
+	Changes []Change
+	Notes   []string // for the user's eyes: a fallback taken, user data that failed
+	Lab     *Lab
+}
+
+// Lab is the state of a whole lab.
+type Lab struct {
+	Name      string
+	Region    string
+	Daemon    int // process ID
+	Started   time.Time
+	Instances []Instance
+	Notes     []string
+}
+
+// Instance is one sandbox: an EC2 instance or a host on the lab's Internet.
+type Instance struct {
+	Name      string
+	ID        string
+	Kind      string // instance, internet host
+	State     string
+	Reason    string // why it is not running, where that is known
+	PrivateIp netip.Addr
+	PublicIp  netip.Addr
+	Subnet    string
+	Vpc       string
+	Zone      string
+	Netns     string // as in `ip netns`
+	Ready     bool   // every interface has its address
+	UserData  string // "", running, done, failed: exit status 1
+	Leases    []Lease
+}
+
+// Lease is the DHCP lease of one network interface.
+type Lease struct {
+	NetworkInterface string
+	Address          netip.Addr
+	State            string
+	Expires          time.Time
+}
+
+// Drop is one dropped packet and what decided.
+type Drop struct {
+	Sequence uint64
+	Time     time.Time
+	Packet   string // 198.51.100.10:40000 > 172.30.0.10:22 tcp SYN
+	Where    string // the network interface or gateway, with its names
+	Reason   string // ENI_SG_RULES_MISMATCH
+	Text     string // the reason in words
+	Decided  string // the rule, route or object that decided
+	Count    uint64 // how many like it in a row
+}
+
+func (d Drop) String() string {
+	s := fmt.Sprintf("%s  %s  %s at %s: %s", d.Time.Format("15:04:05.000"), d.Packet, d.Reason, d.Where, d.Text)
+	if d.Decided != "" {
+		s += " (" + d.Decided + ")"
+	}
+	if d.Count > 1 {
+		s += fmt.Sprintf(" [%d times]", d.Count)
+	}
+	return s
+}
+
+// Error is an error on the wire. Code is AWS's where an EC2 operation failed,
+// else empty.
+type Error struct {
+	Code    string `json:",omitempty"`
+	Message string
+}
+
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return e.Message
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Socket is the path of a lab's control socket.
+func Socket(runDir string) string { return filepath.Join(runDir, "daemon.sock") }

@@ -1,0 +1,126 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+type fake struct{ down bool }
+
+func (f *fake) Up(_ context.Context, req UpRequest, progress func(string)) (*UpResult, error) {
+	progress("vpc main")
+	progress("instance web")
+	if req.Text == "" {
+		return nil, fmt.Errorf("%s: empty", req.File)
+	}
+	return &UpResult{Changes: []Change{{Verb: "create", Kind: "vpc", Name: "main"}}}, nil
+}
+
+func (f *fake) Run(_ context.Context, action string, in json.RawMessage, wait bool) (json.RawMessage, error) {
+	if action != "CreateVpc" {
+		return nil, &vpc.Error{Code: "InvalidAction", Message: "no " + action}
+	}
+	return json.Marshal(map[string]any{"In": in, "Wait": wait})
+}
+func (f *fake) Lab(context.Context) (*Lab, error) { return &Lab{Name: "book"}, nil }
+func (f *fake) Drops(_ context.Context, after uint64) ([]Drop, error) {
+	return []Drop{{Sequence: after + 1}}, nil
+}
+func (f *fake) Counters(context.Context) (map[string]uint64, error) {
+	return map[string]uint64{"FORWARDED": 3}, nil
+}
+func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
+
+func client(t *testing.T, a Applier) *Client {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ctl") // a socket path is at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "daemon.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: Handler(a)}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return NewClient(dir)
+}
+
+func TestRoundTrips(t *testing.T) {
+	f := &fake{}
+	c := client(t, f)
+	ctx := t.Context()
+	var lines []string
+	r, err := c.Up(ctx, UpRequest{File: "a.yaml", Text: "x"}, func(s string) { lines = append(lines, s) })
+	if err != nil || len(r.Changes) != 1 || cmp.Diff([]string{"vpc main", "instance web"}, lines) != "" {
+		t.Fatalf("up: %+v, %v, %v", r, lines, err)
+	}
+	if _, err := c.Up(ctx, UpRequest{File: "a.yaml"}, nil); err == nil || err.Error() != "a.yaml: empty" {
+		t.Fatalf("up: %v", err)
+	}
+	out, err := c.Run(ctx, "CreateVpc", map[string]string{"CidrBlock": "10.0.0.0/16"}, true)
+	if err != nil || string(out) != `{"In":{"CidrBlock":"10.0.0.0/16"},"Wait":true}` {
+		t.Fatalf("run: %s, %v", out, err)
+	}
+	var e *Error
+	if _, err := c.Run(ctx, "Nonsense", nil, false); !errors.As(err, &e) || e.Code != "InvalidAction" {
+		t.Fatalf("run: %v", err)
+	}
+	if l, err := c.Lab(ctx); err != nil || l.Name != "book" {
+		t.Fatalf("lab: %+v, %v", l, err)
+	}
+	if d, err := c.Drops(ctx, 41); err != nil || len(d) != 1 || d[0].Sequence != 42 {
+		t.Fatalf("drops: %+v, %v", d, err)
+	}
+	if m, err := c.Counters(ctx); err != nil || m["FORWARDED"] != 3 {
+		t.Fatalf("counters: %v, %v", m, err)
+	}
+	if err := c.Down(ctx, nil); err != nil || !f.down {
+		t.Fatalf("down: %v", err)
+	}
+}
+
+func TestNoDaemon(t *testing.T) {
+	if _, err := NewClient(t.TempDir()).Lab(t.Context()); !errors.Is(err, ErrNoDaemon) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// A daemon killed in the middle of an answer must not look like success.
+func TestCutAnswerIsAnError(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	l, err := net.Listen("unix", filepath.Join(dir, "daemon.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, `{"Progress":"half"}`)
+		_ = http.NewResponseController(w).Flush()
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+	})}
+	go s.Serve(l)
+	defer s.Close()
+	if _, err := NewClient(dir).Up(t.Context(), UpRequest{}, nil); err == nil {
+		t.Fatal("no error")
+	}
+}
