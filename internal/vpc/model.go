@@ -29,6 +29,8 @@ type (
 	ReservationID      string // r-
 	KeyPairID          string // key-
 	InternetHostID     string // host- (vpcemu's own: a host on the lab's Internet)
+
+	SubnetCidrReservationID string // scr-
 )
 
 // Meta is what every object carries.
@@ -61,6 +63,8 @@ type Vpc struct {
 	DhcpOptionsID      DhcpOptionsID // "" or "default": no option set (DH-02)
 	EnableDnsSupport   bool
 	EnableDnsHostnames bool
+	// Metrics of address usage are not kept; the attribute is, as clients read it back.
+	EnableNetworkAddressUsageMetrics bool
 }
 
 // CidrAssociation is one of a VPC's blocks.
@@ -83,6 +87,19 @@ type Subnet struct {
 	// The association of a subnet with its network ACL always exists (AC-01).
 	NetworkAclID     NetworkAclID
 	AclAssociationID AclAssociationID
+	// Names of instances launched here (DNS-05): ip-name (also "") or resource-name.
+	PrivateDnsHostnameType       string
+	EnableResourceNameDnsARecord bool
+}
+
+// SubnetCidrReservation keeps a part of a subnet out of automatic assignment (AD-14).
+type SubnetCidrReservation struct {
+	Meta
+	ID              SubnetCidrReservationID
+	SubnetID        SubnetID
+	Cidr            netip.Prefix
+	ReservationType string // prefix, explicit
+	Description     string
 }
 
 // RouteTable holds routes; subnets and gateways are associated with it (RT-01, RT-14).
@@ -113,6 +130,7 @@ type Route struct {
 	InstanceID           InstanceID // set with NetworkInterfaceID where the route named an instance
 	State                string     // active, blackhole (derived: see Model.RouteState)
 	Origin               string     // CreateRouteTable, CreateRoute
+	VpcID                VpcID      // of its table
 }
 
 // InternetGateway is attached to at most one VPC (IG-07).
@@ -180,6 +198,7 @@ type SecurityGroupRule struct {
 	CidrIpv6    netip.Prefix
 	GroupID     SecurityGroupID // the referenced group
 	Description string
+	Tags        map[string]string
 }
 
 // NetworkAcl is an ordered, stateless rule list (AC-01). The final "*" entries
@@ -215,6 +234,8 @@ type DhcpOptions struct {
 	NtpServers         []string
 	NetbiosNameServers []string
 	NetbiosNodeType    int
+	// Ipv6PreferredLeaseTime is in seconds; 0 means the default of 140.
+	Ipv6PreferredLeaseTime int
 }
 
 // NetworkInterface is an ENI (EN-01). Its addresses, groups, MAC and Elastic IPs
@@ -336,6 +357,11 @@ type Model struct {
 	// PublicPools are the ranges that public addresses are drawn from.
 	PublicPools []netip.Prefix
 	NextHandle  uint32
+	// DefaultDhcpOptionsID is the account's default set, given to new VPCs (DV-03).
+	DefaultDhcpOptionsID DhcpOptionsID
+	// Quotas are the limits raised or lowered in this lab, by Quota name. The
+	// map is never changed in place.
+	Quotas map[string]int
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]
@@ -353,4 +379,8 @@ type Model struct {
 	Instances         Table[InstanceID, Instance]
 	KeyPairs          Table[string, KeyPair] // by name
 	InternetHosts     Table[InternetHostID, InternetHost]
+
+	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
+	// ClientTokens are the requests that may be repeated (key: action/token).
+	ClientTokens Table[string, TokenRecord]
 }

@@ -94,10 +94,10 @@ func (tx *Tx) Run(name string, in any) (any, error) {
 		return nil, fmt.Errorf("vpc: %s takes *%s, got %T", name, a.Input.Name(), in)
 	}
 	before := tx.Model.Clone()
-	out := reflect.ValueOf(tx).MethodByName(name).Call([]reflect.Value{reflect.ValueOf(in)})
-	if err, _ := out[1].Interface().(error); err != nil {
+	out, err := tx.perform(a, in)
+	if err != nil {
 		tx.Model = before
 		return nil, err
 	}
-	return out[0].Interface(), nil
+	return out, nil
 }

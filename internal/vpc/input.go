@@ -1,0 +1,227 @@
+package vpc
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Tag is a key and a value; the tag Name is an object's name.
+type Tag struct {
+	Key   string `json:"Key"`
+	Value string `json:"Value"`
+}
+
+// TagSpecification tags what an operation makes, by resource type ("vpc").
+type TagSpecification struct {
+	ResourceType string
+	Tags         []Tag
+}
+
+// AttributeBooleanValue wraps a flag in the operations that change or tell one
+// attribute of several; Value is nil where the attribute is not concerned.
+type AttributeBooleanValue struct {
+	Value *bool `json:"Value,omitempty"`
+}
+
+// AttributeValue wraps a text likewise.
+type AttributeValue struct {
+	Value string `json:"Value"`
+}
+
+// NamedTag is the tag specification that gives an object of the resource type
+// its name.
+func NamedTag(resourceType, name string) []TagSpecification {
+	return []TagSpecification{{resourceType, []Tag{{"Name", name}}}}
+}
+
+func errMissing(param string) error {
+	return errorf("MissingParameter", "The request must contain the parameter %s", param)
+}
+
+func errInvalid(format string, a ...any) error {
+	return errorf("InvalidParameterValue", format, a...)
+}
+
+func errValue(value any, param, why string) error {
+	return errorf("InvalidParameterValue", "Value (%v) for parameter %s is invalid. %s", value, param, why)
+}
+
+// errDependency is the answer to deleting what others still need. Terraform
+// retries on its code.
+func errDependency(noun string, id any) error {
+	return errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted.", noun, id)
+}
+
+// newMeta is the Meta of an object of the resource type that the call makes.
+func (tx *Tx) newMeta(resourceType string, specs []TagSpecification) (Meta, error) {
+	m := Meta{Account: tx.Account, Region: tx.Region, Source: tx.Call.Source, Created: tx.Call.Now}
+	tags, err := specTags(specs, resourceType)
+	m.Tags = tags
+	return m, err
+}
+
+// specTags picks the tags for one resource type. also names further types that
+// the operation makes; any other type in specs is an error, as on AWS.
+func specTags(specs []TagSpecification, resourceType string, also ...string) (map[string]string, error) {
+	var tags map[string]string
+	for _, s := range specs {
+		if s.ResourceType != resourceType {
+			if slices.Contains(also, s.ResourceType) {
+				continue
+			}
+			return nil, errInvalid("'%s' is not a valid taggable resource type for this operation.", s.ResourceType)
+		}
+		var err error
+		if tags, err = addTags(tags, s.Tags); err != nil {
+			return nil, err
+		}
+	}
+	return tags, nil
+}
+
+// Limits of tags (EC2 User Guide, Tag restrictions).
+const (
+	maxTags     = 50
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+// addTags returns tags with add in it; tags itself is left alone.
+func addTags(tags map[string]string, add []Tag) (map[string]string, error) {
+	if len(add) == 0 {
+		return tags, nil
+	}
+	tags = maps.Clone(tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	for _, t := range add {
+		switch {
+		case t.Key == "":
+			return nil, errInvalid("Tag keys cannot be empty.")
+		case len([]rune(t.Key)) > maxTagKey:
+			return nil, errInvalid("Tag key exceeds the maximum length of %d characters", maxTagKey)
+		case len([]rune(t.Value)) > maxTagValue:
+			return nil, errInvalid("Tag value exceeds the maximum length of %d characters", maxTagValue)
+		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
+			return nil, errInvalid("Tag keys starting with 'aws:' are reserved for internal use")
+		}
+		tags[t.Key] = t.Value
+	}
+	if len(tags) > maxTags {
+		return nil, errorf("TagLimitExceeded", "The maximum number of tags (%d) has been reached for this resource.", maxTags)
+	}
+	return tags, nil
+}
+
+// tagList is the form in which the API answers tags: ordered by key, never nil.
+func tagList(tags map[string]string) []Tag {
+	list := make([]Tag, 0, len(tags))
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, Tag{k, tags[k]})
+	}
+	return list
+}
+
+// parseCidr reads an IPv4 block and clears its host bits (AD-02).
+func parseCidr(s, param string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || !p.Addr().Is4() {
+		return netip.Prefix{}, errValue(s, param, "This is not a valid CIDR block.")
+	}
+	return p.Masked(), nil
+}
+
+// contains reports whether every address of inner lies in outer.
+func contains(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+}
+
+// TokenRecord remembers what a request with a client token was answered, so that
+// a repetition gets the same answer (API notes, 1.4). Key: action/token.
+type TokenRecord struct {
+	Input   json.RawMessage
+	Output  json.RawMessage
+	Created time.Time
+}
+
+// tokenLifetime is how long a client token is remembered.
+const tokenLifetime = 24 * time.Hour
+
+// errDryRun is how a dry run that found nothing wrong is answered.
+var errDryRun = &Error{"DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
+
+// perform calls the action's method with the two parameters that mean the same
+// in every action: DryRun and ClientToken.
+func (tx *Tx) perform(a Action, in any) (any, error) {
+	token, _ := inputField(in, "ClientToken").(string)
+	if len(token) > 64 {
+		return nil, errInvalid("The client token may have at most 64 ASCII characters.")
+	}
+	key := a.Name + "/" + token
+	if token != "" {
+		if out, err := tx.replay(a, key, in); out != nil || err != nil {
+			return out, err
+		}
+	}
+	results := reflect.ValueOf(tx).MethodByName(a.Name).Call([]reflect.Value{reflect.ValueOf(in)})
+	if err, _ := results[1].Interface().(error); err != nil {
+		return nil, err
+	}
+	if dry, _ := inputField(in, "DryRun").(bool); dry {
+		return nil, errDryRun
+	}
+	out := results[0].Interface()
+	if token != "" {
+		return out, tx.remember(key, in, out)
+	}
+	return out, nil
+}
+
+// inputField is the value of a field of the input, nil if it has none.
+func inputField(in any, name string) any {
+	if f := reflect.ValueOf(in).Elem().FieldByName(name); f.IsValid() {
+		return f.Interface()
+	}
+	return nil
+}
+
+func (tx *Tx) replay(a Action, key string, in any) (any, error) {
+	r := tx.ClientTokens.Get(key)
+	if r == nil || tx.Call.Now.Sub(r.Created) > tokenLifetime {
+		return nil, nil
+	}
+	now, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(now, r.Input) {
+		return nil, errorf("IdempotentParameterMismatch", "The client token was used in an earlier request with other parameters.")
+	}
+	out := reflect.New(a.Output).Interface()
+	return out, json.Unmarshal(r.Output, out)
+}
+
+func (tx *Tx) remember(key string, in, out any) error {
+	for k, r := range tx.ClientTokens.All() {
+		if tx.Call.Now.Sub(r.Created) > tokenLifetime {
+			tx.ClientTokens.Delete(k)
+		}
+	}
+	i, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	o, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	tx.ClientTokens.Put(key, &TokenRecord{Input: i, Output: o, Created: tx.Call.Now})
+	return nil
+}
