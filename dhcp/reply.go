@@ -211,4 +211,3 @@ func messageType(b []byte) byte {
 	}
 	return 0
 }
-
