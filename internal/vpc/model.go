@@ -163,7 +163,10 @@ type NatGatewayAddress struct {
 	AllocationID  AllocationID
 	AssociationID AddressAssocID
 	IsPrimary     bool
-	Status        string // succeeded, disassociating
+	Status        string // succeeded, disassociating, unassigning
+	// DrainUntil is when a draining address (Status disassociating, unassigning)
+	// goes; until then it serves the connections that it has (NA-17).
+	DrainUntil time.Time
 }
 
 // Address is an Elastic IP (EI-01).
@@ -172,6 +175,9 @@ type Address struct {
 	AllocationID  AllocationID
 	PublicIp      netip.Addr
 	AssociationID AddressAssocID // "" while free
+	// LastAssociationID is the association before this state, so that repeating
+	// a DisassociateAddress succeeds (EI-03).
+	LastAssociationID AddressAssocID
 	// Where it is associated: always an ENI and one of its private addresses.
 	NetworkInterfaceID NetworkInterfaceID
 	PrivateIp          netip.Addr
@@ -316,6 +322,13 @@ type Instance struct {
 	BootID                            int
 	DisableApiTermination             bool
 	InstanceInitiatedShutdownBehavior string // stop, terminate
+	DisableApiStop                    bool
+	AmiLaunchIndex                    int
+	// StateTransitionReason is "User initiated (2026-11-23 10:00:00 GMT)" or "".
+	StateTransitionReason string
+	// PublicKey is the key pair's at launch: deleting the pair afterwards takes
+	// no key away from the instance.
+	PublicKey string
 	// Devices are host device files bound into the sandbox (vpcemu's own).
 	Devices []string
 }
@@ -357,6 +370,9 @@ type Model struct {
 	// PublicPools are the ranges that public addresses are drawn from.
 	PublicPools []netip.Prefix
 	NextHandle  uint32
+	// LastPublicIp is the address drawn last from PublicPools: the next one is
+	// looked for behind it, so that a released address rests before it is reused.
+	LastPublicIp netip.Addr
 	// DefaultDhcpOptionsID is the account's default set, given to new VPCs (DV-03).
 	DefaultDhcpOptionsID DhcpOptionsID
 	// Quotas are the limits raised or lowered in this lab, by Quota name. The

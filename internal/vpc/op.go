@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"crypto"
 	"fmt"
 	"maps"
 	"reflect"
@@ -28,6 +29,9 @@ type Call struct {
 	// derives IDs from the lab, type, name and incarnation, so that the same
 	// file gives the same IDs; other front ends pass RandomID.
 	NewID func(prefix string) string
+	// NewKey makes a private key of the type (rsa, ed25519) for CreateKeyPair;
+	// front ends pass RandomKey. Nil: the call makes no keys.
+	NewKey func(keyType string) (crypto.Signer, error)
 	// Source is put into the Meta of the objects that the call makes.
 	Source string
 }
