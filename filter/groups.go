@@ -1,27 +1,173 @@
 package filter
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+)
 
-// GroupRule is one security group rule, ready to match.
+// GroupRule is one security group rule, ready to match. Its peer is Group if that
+// is not 0, else CIDR; with neither (a stale reference, SG-10) it matches nothing.
 type GroupRule struct {
 	RuleID, GroupID, GroupName string
 	Dir                        Direction
 	Proto                      int16 // -1 all
-	FromPort, ToPort           int32 // ICMP: type, code; -1 any. Ignored for protocols without ports (SG-05)
-	CIDR                       netip.Prefix
-	Group                      uint32 // handle of the referenced group, 0 none
+	// FromPort and ToPort are a range of destination ports, both included; for ICMP
+	// and ICMPv6 they are type and code, -1 any. They are ignored for other
+	// protocols and for -1 (SG-05).
+	FromPort, ToPort int32
+	CIDR             netip.Prefix
+	Group            uint32 // handle of the referenced group, 0 none
 }
 
-// Groups is the compiled union of the rules of all groups of one network interface.
+// Groups is the compiled union of the rules of all security groups of one network
+// interface (SG-01). It is immutable: any number of goroutines may match with it.
 type Groups struct {
 	rules []GroupRule
+	some  [2]bool // by direction: there is a rule
+	match [2][families][classes][]groupMatch
+	// open tells, by direction, family and class, of a rule for all addresses and
+	// all ports of TCP or UDP: the second half of what leaves a flow untracked.
+	open [2][families][classes]bool
 }
 
-// CompileGroups compiles rules, which it copies.
-func CompileGroups(rules []GroupRule) *Groups { return &Groups{rules: rules} }
+// groupMatch is a rule as the packets of one direction, family and class see it.
+type groupMatch struct {
+	net        network
+	group      uint32
+	rule       int32 // index into Groups.rules
+	proto      int16
+	ports      span // or ICMP types
+	codes      span
+	everywhere bool // the peer is 0.0.0.0/0 or ::/0
+}
 
-// Empty tells whether there is no rule at all in direction d (SG_HAS_NO_RULES).
-func (g *Groups) Empty(d Direction) bool { return true }
+// CompileGroups compiles the rules of all groups of one network interface, which it
+// copies. Their order decides only which of several matching rules Match names.
+func CompileGroups(rules []GroupRule) *Groups {
+	g := &Groups{rules: slices.Clone(rules)}
+	for i := range g.rules {
+		g.add(i)
+	}
+	return g
+}
 
-// Match returns the first rule, in the order given, that allows q, or nil.
-func (g *Groups) Match(q *Query) (rule *GroupRule, untracked bool) { return nil, false }
+func (g *Groups) add(i int) {
+	r := &g.rules[i]
+	d := r.Dir & 1
+	g.some[d] = true
+	m := groupMatch{group: r.Group, rule: int32(i), proto: r.Proto}
+	if r.Group != 0 {
+		// A reference has no family: it covers a peer's IPv4 and IPv6 addresses (SG-08).
+		g.addClasses(d, v4, r, m)
+		g.addClasses(d, v6, r, m)
+		return
+	}
+	if !r.CIDR.IsValid() {
+		return
+	}
+	var f family
+	m.net, f = networkOf(r.CIDR)
+	m.everywhere = isEverywhere(r.CIDR)
+	g.addClasses(d, f, r, m)
+}
+
+// addClasses files m under each class of packets that could match it.
+func (g *Groups) addClasses(d Direction, f family, r *GroupRule, m groupMatch) {
+	for c := range class(classes) {
+		if !c.takes(r.Proto) {
+			continue
+		}
+		m.ports, m.codes = anything, anything
+		if r.Proto != allProtocols {
+			switch c {
+			case classTCP, classUDP:
+				m.ports = portSpan(r.FromPort, r.ToPort)
+			case classICMP, classICMPv6:
+				m.ports, m.codes = icmpSpans(r.FromPort, r.ToPort)
+			}
+		}
+		g.match[d][f][c] = append(g.match[d][f][c], m)
+		if m.everywhere && m.ports == anything && (c == classTCP || c == classUDP) {
+			g.open[d][f][c] = true
+		}
+	}
+}
+
+// Empty tells whether there is no rule at all in direction d, of any family or
+// protocol: the drop reason is SG_HAS_NO_RULES then, not ENI_SG_RULES_MISMATCH.
+func (g *Groups) Empty(d Direction) bool { return !g.some[d&1] }
+
+// Match returns the first rule, in the order given to CompileGroups, that allows
+// q, or nil. The rule belongs to g and must not be changed.
+//
+// untracked says that the flow that q begins is not tracked (CT-03, CT-04): it is
+// TCP or UDP, a rule that allows it is for 0.0.0.0/0 (::/0 for IPv6), and the other
+// direction has one rule for 0.0.0.0/0 (::/0) on all ports of that protocol. Where
+// several rules allow q, one that is for everyone suffices, even if another is
+// returned, since AWS applies the most permissive of them. What is tracked all
+// the same because of its way (CT-06) is the caller's to know.
+func (g *Groups) Match(q *Query) (rule *GroupRule, untracked bool) {
+	d, f, c := q.Dir&1, familyOf(q.Remote), classOf(q.Proto)
+	mayBeUntracked := g.open[d.other()][f][c]
+	hi, lo := halves(q.Remote)
+	key, code := q.DstPort, uint16(0)
+	if c == classICMP || c == classICMPv6 {
+		key, code = uint16(q.ICMPType), uint16(q.ICMPCode)
+	}
+	list := g.match[d][f][c]
+	for i := range list {
+		m := &list[i]
+		if !m.ports.has(key) || !m.codes.has(code) || !m.allowsPeer(q, hi, lo) {
+			continue
+		}
+		if c == classOther && m.proto != allProtocols && m.proto != int16(q.Proto) {
+			continue
+		}
+		if rule == nil {
+			rule = &g.rules[m.rule]
+		}
+		if !mayBeUntracked {
+			return rule, false
+		}
+		if m.everywhere {
+			return rule, true
+		}
+	}
+	return rule, false
+}
+
+func (m *groupMatch) allowsPeer(q *Query, hi, lo uint64) bool {
+	if m.group == 0 {
+		return m.net.has(hi, lo)
+	}
+	return holds(q.RemoteGroups, m.group)
+}
+
+// holds looks for a handle in ascending ones: at most 16 (section 20), so in order.
+func holds(handles []uint32, h uint32) bool {
+	for _, v := range handles {
+		if v >= h {
+			return v == h
+		}
+	}
+	return false
+}
+
+// String names the rule as traces do: "sgr-0a1b (sg-0c2d web) ingress tcp 22 from 0.0.0.0/0".
+func (r *GroupRule) String() string {
+	peer := r.CIDR.String()
+	if r.Group != 0 {
+		peer = "group #" + strconv.FormatUint(uint64(r.Group), 10)
+	}
+	toFrom := " from "
+	if r.Dir == Egress {
+		toFrom = " to "
+	}
+	name := r.RuleID + " (" + r.GroupID
+	if r.GroupName != "" {
+		name += " " + r.GroupName
+	}
+	return name + ") " + r.Dir.String() + " " + describe(r.Proto, r.FromPort, r.ToPort) + toFrom + peer
+}
+
