@@ -172,41 +172,57 @@ func save(tx *bolt.Tx, name string, old, new vpc.AnyTable) (err error) {
 	return err
 }
 
-// PutLease remembers a DHCP lease of an ENI, given in JSON form by its owner.
-func (s *Store) PutLease(eni string, lease any) error {
-	v, err := json.Marshal(lease)
-	if err != nil {
-		return err
-	}
+// PutLeases remembers the DHCP leases of ENIs, by handle, in one commit.
+func (s *Store) PutLeases(leases map[uint32]any) error {
 	return s.update(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(bucketLeases)
 		if err != nil {
 			return err
 		}
-		return b.Put([]byte(eni), v)
+		for eni, lease := range leases {
+			v, err := json.Marshal(lease)
+			if err != nil {
+				return err
+			}
+			if err := b.Put(handleKey(eni), v); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 // Leases calls each with every remembered lease.
-func (s *Store) Leases(each func(eni string, lease []byte) error) error {
+func (s *Store) Leases(each func(eni uint32, lease []byte) error) error {
 	return s.db.View(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketLeases)
 		if b == nil {
 			return nil
 		}
-		return b.ForEach(func(k, v []byte) error { return each(string(k), v) })
+		return b.ForEach(func(k, v []byte) error { return each(binary.BigEndian.Uint32(k), v) })
 	})
 }
 
-// DropLease forgets the lease of an ENI that is gone.
-func (s *Store) DropLease(eni string) error {
+// DropLeases forgets the leases of the ENIs for which gone says so.
+func (s *Store) DropLeases(gone func(eni uint32) bool) error {
 	return s.update(func(tx *bolt.Tx) error {
-		if b := tx.Bucket(bucketLeases); b != nil {
-			return b.Delete([]byte(eni))
+		b := tx.Bucket(bucketLeases)
+		if b == nil {
+			return nil
+		}
+		c := b.Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			if gone(binary.BigEndian.Uint32(k)) {
+				if err := c.Delete(); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
 }
+
+func handleKey(eni uint32) []byte { return binary.BigEndian.AppendUint32(nil, eni) }
 
 func (s *Store) update(f func(*bolt.Tx) error) error {
 	if err := s.db.Update(f); err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -99,25 +100,25 @@ func TestOpen_NotADatabase(t *testing.T) {
 func TestLease_SurvivesAndGoesWithItsENI(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
-	if err := s.PutLease("eni-1", map[string]string{"Addr": "172.30.0.4"}); err != nil {
+	if err := s.PutLeases(map[uint32]any{7: map[string]string{"Addr": "172.30.0.4"}, 8: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
 	s = open(t, path)
-	var got string
-	read := func() {
-		got = ""
-		if err := s.Leases(func(eni string, lease []byte) error { got += eni + string(lease); return nil }); err != nil {
+	read := func() string {
+		got := ""
+		if err := s.Leases(func(eni uint32, lease []byte) error { got += fmt.Sprint(eni, string(lease)); return nil }); err != nil {
 			t.Fatal(err)
 		}
+		return got
 	}
-	if read(); got != `eni-1{"Addr":"172.30.0.4"}` {
+	if got := read(); got != `7{"Addr":"172.30.0.4"}81` {
 		t.Fatalf("got %q", got)
 	}
-	if err := s.DropLease("eni-1"); err != nil {
+	if err := s.DropLeases(func(eni uint32) bool { return eni == 7 }); err != nil {
 		t.Fatal(err)
 	}
-	if read(); got != "" {
+	if got := read(); got != "81" {
 		t.Fatalf("got %q", got)
 	}
 }
