@@ -225,3 +225,11 @@ func (tx *Tx) remember(key string, in, out any) error {
 	tx.ClientTokens.Put(key, &TokenRecord{Input: i, Output: o, Created: tx.Call.Now})
 	return nil
 }
+
+// prefixText is the block, or "" for none.
+func prefixText(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}

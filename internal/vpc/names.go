@@ -1,0 +1,175 @@
+package vpc
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// ResolveNames replaces names by IDs in an operation's input, a pointer to one
+// of the Input structs, before the operation runs: wherever the input has a
+// field, list or nested field of an ID type, a value that has not the form of
+// an ID is looked up as the Name tag of the objects of that type, a security
+// group also by its GroupName, a key pair by its KeyName. Deleted objects have
+// no names.
+//
+// A name that nothing has, or that several objects have, is an *Error that says
+// so; of security groups of one name, the one in the VPC that the input names
+// (VpcId, SubnetId) is meant. IDs that cannot be named, such as those of
+// associations, are left for the operation to judge.
+func ResolveNames(m *Model, input any) error {
+	tx := &Tx{Model: *m} // only read, so that it need not be a Clone
+	r := resolver{tx: tx, tables: tx.resourceTables()}
+	v := reflect.ValueOf(input)
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	// The VPC first, as it decides between groups of one name.
+	for _, name := range []string{"VpcId", "SubnetId"} {
+		if f := fieldOf(v, name); f.IsValid() {
+			if err := r.walk(f); err != nil {
+				return err
+			}
+		}
+	}
+	r.vpc = m.vpcOfInput(v)
+	return r.walk(v)
+}
+
+func fieldOf(v reflect.Value, name string) reflect.Value {
+	if v.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	return v.FieldByName(name)
+}
+
+// vpcOfInput is the VPC that the input speaks of, "" if it names none.
+func (m *Model) vpcOfInput(v reflect.Value) VpcID {
+	if f := fieldOf(v, "VpcId"); f.IsValid() && f.Type() == reflect.TypeFor[VpcID]() && f.String() != "" {
+		return VpcID(f.String())
+	}
+	if f := fieldOf(v, "SubnetId"); f.IsValid() && f.Type() == reflect.TypeFor[SubnetID]() {
+		if s := m.Subnets.Get(SubnetID(f.String())); s != nil {
+			return s.VpcID
+		}
+	}
+	return ""
+}
+
+type resolver struct {
+	tx     *Tx
+	tables map[reflect.Type]taggedTable
+	vpc    VpcID
+}
+
+func (r *resolver) walk(v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return r.walk(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
+			if err := r.walk(v.Field(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := r.walk(v.Index(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.String:
+		return r.resolve(v)
+	}
+	return nil
+}
+
+func (r *resolver) resolve(v reflect.Value) error {
+	name := v.String()
+	if name == "" || v.Type() == reflect.TypeFor[DhcpOptionsID]() && name == string(noDhcpOptions) {
+		return nil
+	}
+	var id string
+	var err error
+	if v.Type() == reflect.TypeFor[ResourceID]() {
+		id, err = r.anyNamed(name)
+	} else {
+		table, ok := r.tables[v.Type()]
+		if !ok || WellFormed(table.kind.prefix, name) {
+			return nil
+		}
+		id, err = r.choose(table.kind, name, r.named(table, name))
+	}
+	if err != nil {
+		return err
+	}
+	v.SetString(id)
+	return nil
+}
+
+// anyNamed finds the one object of whatever type that has the name.
+func (r *resolver) anyNamed(name string) (string, error) {
+	var found []string
+	for _, t := range r.tx.tagged() {
+		if WellFormed(t.kind.prefix, name) {
+			return name, nil
+		}
+		found = append(found, r.named(t, name)...)
+	}
+	return r.choose(idKind{noun: "resource", notFound: "InvalidID", malformed: "InvalidID"}, name, found)
+}
+
+// named lists the objects of a table that have the name.
+func (r *resolver) named(t taggedTable, name string) []string {
+	var found []string
+	t.all(func(id string, m *Meta) {
+		if m.Name() == name || r.ownName(t.kind, id) == name {
+			found = append(found, id)
+		}
+	})
+	return found
+}
+
+// ownName is the name that an object has besides its Name tag.
+func (r *resolver) ownName(k idKind, id string) string {
+	switch k.prefix {
+	case "sg-":
+		return r.tx.SecurityGroups.Get(SecurityGroupID(id)).GroupName
+	case "key-":
+		for name, p := range r.tx.KeyPairs.All() {
+			if string(p.ID) == id {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+func (r *resolver) choose(k idKind, name string, found []string) (string, error) {
+	if len(found) > 1 && k.prefix == "sg-" && r.vpc != "" {
+		found = slices.DeleteFunc(found, func(id string) bool {
+			return r.tx.SecurityGroups.Get(SecurityGroupID(id)).VpcID != r.vpc
+		})
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", errInvalid("%s: several objects of type %s have this name: %s", name, k.typeName(), strings.Join(found, ", "))
+	case k.prefix != "" && strings.HasPrefix(name, k.prefix):
+		return "", k.malformedError(name)
+	}
+	return "", errorf(k.notFound, "%s: no %s has this ID or name", name, k.typeName())
+}
+
+func (k idKind) typeName() string {
+	if k.resource != "" {
+		return k.resource
+	}
+	return k.noun
+}
