@@ -1,0 +1,314 @@
+// Package conntrack is the security groups' memory: which connections a group
+// has let through, so that their replies pass whatever the rules of the other
+// direction say (rule CT-01).
+//
+// Tracking is per network interface. A connection between two instances of the
+// lab has two entries, one at either end, and each end keeps its own view of
+// who opened it and of its idle timeout.
+//
+// The entries live in shared memory (package slab) and outlive the process.
+// Time is always a parameter: nanoseconds of CLOCK_BOOTTIME.
+package conntrack
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/internal/slab"
+)
+
+// ErrFull: there is no room for another entry, in the table or for this ENI,
+// and the packet that needs one is dropped (CT-07). Nothing that lives is ever
+// evicted for it.
+var ErrFull = errors.New("conntrack: no room for another connection")
+
+// layout is the version of what the fields of record mean.
+const layout = 1
+
+const (
+	shardCount = 64 // a power of two
+	// reclaimBudget is how many records are looked at for expired ones before
+	// an insertion into a full table fails: some microseconds.
+	reclaimBudget = 256
+)
+
+// Key identifies an entry. Local is the ENI's side, so both directions of a
+// connection have the same key.
+type Key struct {
+	ENI                   uint32
+	Local, Remote         packet.Addr
+	LocalPort, RemotePort uint16
+	Proto                 uint8
+}
+
+// KeyOf is the key for a packet at an ENI; egress means that it leaves the ENI.
+// Protocols other than TCP, UDP, ICMP and ICMPv6 are tracked by addresses and
+// protocol number alone (CT-01).
+func KeyOf(eni uint32, t packet.Tuple, egress bool) Key {
+	if !egress {
+		t = t.Reverse()
+	}
+	k := Key{ENI: eni, Local: t.Src, Remote: t.Dst, Proto: t.Proto}
+	switch t.Proto {
+	case packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, packet.ProtoICMPv6:
+		k.LocalPort, k.RemotePort = t.SrcPort, t.DstPort
+	}
+	return k
+}
+
+// Table holds the entries of all ENIs of a lab. Its methods may be called
+// concurrently, except Close.
+//
+// Lock order: one shard's mu, then the slab's own lock or eniMu. No method
+// holds two shards. A record and its links are guarded by the mu of the shard
+// that its tag names.
+type Table struct {
+	slab   *slab.Slab[record]
+	seed   maphash.Seed
+	shards [shardCount]shard
+	cursor atomic.Uint32 // where Expire goes on
+
+	eniMu    sync.RWMutex
+	eni      map[uint32]*atomic.Int64 // entries of each ENI that ever had one
+	eniLimit atomic.Int64             // 0: none
+}
+
+type shard struct {
+	mu    sync.Mutex
+	index *slab.Index
+	_     [48]byte // two shards do not share a cache line
+}
+
+// Open opens the table in the file at path, "" for one in memory, with room for
+// capacity entries, and takes over the entries found in it. Errors are those of
+// slab.Open; after a *slab.SetAside a second call starts an empty table.
+func Open(path string, capacity int) (*Table, error) {
+	s, err := slab.Open[record](path, layout, capacity)
+	if err != nil {
+		return nil, fmt.Errorf("conntrack: %w", err)
+	}
+	t := &Table{slab: s, seed: maphash.MakeSeed(), eni: map[uint32]*atomic.Int64{}}
+	links := slab.NewLinks(s.Cap())
+	for i := range t.shards {
+		t.shards[i].index = slab.NewIndex(links)
+	}
+	for i, r := range s.All() {
+		h := t.hash(&r.Key)
+		s.SetTag(i, h.tag())
+		t.shard(h).index.Add(uint32(h), i)
+		t.count(r.Key.ENI, 1, 0)
+	}
+	return t, nil
+}
+
+// Close lets go of the file and keeps the entries in it. Nobody may use the
+// table any more.
+func (t *Table) Close() error { return t.slab.Close() }
+
+// LimitPerENI sets how many entries one ENI may have, so that one instance
+// cannot use up the table of all; 0, as at first, means no limit. AWS has such
+// a limit for each instance and publishes no figures (CT-07).
+func (t *Table) LimitPerENI(n int) { t.eniLimit.Store(int64(n)) }
+
+// Lookup gives the live entry for a key; one that has expired at now is not
+// found, whether or not Expire has met it yet. It writes nothing. Whether the
+// entry covers the packet at hand is for Entry.Hit to say.
+func (t *Table) Lookup(k Key, now int64) (Entry, bool) {
+	h := t.hash(&k)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i := t.find(sh, h, &k)
+	if i == slab.None {
+		return Entry{}, false
+	}
+	r := t.slab.At(i)
+	if r.Deadline <= now {
+		return Entry{}, false
+	}
+	return r.entry(), true
+}
+
+// Related gives the live entry of the connection that an ICMP error is about
+// (CT-09): quoted is the tuple of the packet that the error quotes, egress the
+// direction of the error itself, so the quoted packet went the other way.
+func (t *Table) Related(eni uint32, quoted packet.Tuple, egress bool, now int64) (Entry, bool) {
+	return t.Lookup(KeyOf(eni, quoted, !egress), now)
+}
+
+// Observe records a packet that may pass: it makes the entry, or opens it again
+// when it had expired or does not cover the packet (see Entry.Hit), or else
+// refreshes it. outbound means that the packet leaves the ENI. tcpFlags are 0
+// for other protocols. to are the timeouts of the ENI; nil, or a zero field,
+// means the default. The only error is ErrFull (CT-07), after expired entries
+// have been looked for within bounds.
+func (t *Table) Observe(k Key, outbound bool, tcpFlags uint8, now int64, to *Timeouts) error {
+	h := t.hash(&k)
+	err := t.observe(h, &k, outbound, tcpFlags, now, to)
+	if err != nil && t.Expire(now, reclaimBudget) > 0 {
+		err = t.observe(h, &k, outbound, tcpFlags, now, to)
+	}
+	return err
+}
+
+func (t *Table) observe(h hash, k *Key, outbound bool, tcpFlags uint8, now int64, to *Timeouts) error {
+	sh := t.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if i := t.find(sh, h, k); i != slab.None {
+		t.slab.At(i).observe(outbound, tcpFlags, now, to)
+		return nil
+	}
+	if !t.count(k.ENI, 1, t.eniLimit.Load()) {
+		return ErrFull
+	}
+	r := record{Key: *k}
+	r.observe(outbound, tcpFlags, now, to)
+	i, err := t.slab.Insert(&r, h.tag())
+	if err != nil {
+		// No space left on the file system is no different for the packet.
+		t.count(k.ENI, -1, 0)
+		return ErrFull
+	}
+	sh.index.Add(uint32(h), i)
+	return nil
+}
+
+// Expire removes expired entries, looking at no more than budget records, and
+// goes on next time where it stopped. It returns how many it removed. Nothing
+// depends on it but memory: called every second with a tenth of the capacity
+// it keeps the table clean.
+func (t *Table) Expire(now int64, budget int) int {
+	extent := t.slab.Extent()
+	if extent == 0 || budget <= 0 {
+		return 0
+	}
+	n := uint32(min(budget, int(extent)))
+	removed := 0
+	start := t.cursor.Add(n) - n
+	for j := range n {
+		if t.removeIf((start+j)%extent, func(r *record) bool { return r.Deadline <= now }) {
+			removed++
+		}
+	}
+	return removed
+}
+
+// RemoveENI removes all entries of an ENI that is gone. It looks at the whole
+// table, one record at a time.
+func (t *Table) RemoveENI(eni uint32) {
+	for i := range t.slab.Extent() {
+		t.removeIf(i, func(r *record) bool { return r.Key.ENI == eni })
+	}
+	t.eniMu.Lock()
+	defer t.eniMu.Unlock()
+	if c := t.eni[eni]; c != nil && c.Load() == 0 {
+		delete(t.eni, eni)
+	}
+}
+
+// Len is the number of entries, with those that have expired and have not been
+// met by Expire yet.
+func (t *Table) Len() int { return t.slab.Len() }
+
+// Entries calls f for every entry, live or expired, until it returns false. No
+// lock is held meanwhile; entries made or removed meanwhile may or may not be
+// among them.
+func (t *Table) Entries(f func(Key, Entry) bool) {
+	for i := range t.slab.Extent() {
+		sh := t.lockRecord(i)
+		if sh == nil {
+			continue
+		}
+		r := *t.slab.At(i)
+		sh.mu.Unlock()
+		if !f(r.Key, r.entry()) {
+			return
+		}
+	}
+}
+
+// find gives the index of the record with key k, or None. The shard is locked.
+func (t *Table) find(sh *shard, h hash, k *Key) uint32 {
+	i := sh.index.First(uint32(h))
+	for i != slab.None && t.slab.At(i).Key != *k {
+		i = sh.index.Next(i)
+	}
+	return i
+}
+
+// removeIf removes record i if there is one and cond says so.
+func (t *Table) removeIf(i uint32, cond func(*record) bool) bool {
+	sh := t.lockRecord(i)
+	if sh == nil {
+		return false
+	}
+	defer sh.mu.Unlock()
+	r := t.slab.At(i)
+	if !cond(r) {
+		return false
+	}
+	t.count(r.Key.ENI, -1, 0)
+	sh.index.Remove(i)
+	t.slab.Delete(i)
+	return true
+}
+
+// lockRecord locks the shard that guards record i; nil if there is no record.
+func (t *Table) lockRecord(i uint32) *shard {
+	for {
+		tag, ok := t.slab.Tag(i)
+		if !ok {
+			return nil
+		}
+		sh := &t.shards[tag%shardCount]
+		sh.mu.Lock()
+		// It may have gone, and the slot may hold a record of another shard.
+		if again, ok := t.slab.Tag(i); ok && again == tag {
+			return sh
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// count adds delta to the number of an ENI's entries, unless it would go above
+// limit (0: none).
+func (t *Table) count(eni uint32, delta, limit int64) bool {
+	t.eniMu.RLock()
+	c := t.eni[eni]
+	if c != nil {
+		// Within the lock, so that RemoveENI does not drop a counter in use.
+		defer t.eniMu.RUnlock()
+		return add(c, delta, limit)
+	}
+	t.eniMu.RUnlock()
+	t.eniMu.Lock()
+	defer t.eniMu.Unlock()
+	if c = t.eni[eni]; c == nil {
+		c = new(atomic.Int64)
+		t.eni[eni] = c
+	}
+	return add(c, delta, limit)
+}
+
+func add(c *atomic.Int64, delta, limit int64) bool {
+	if n := c.Add(delta); limit > 0 && n > limit {
+		c.Add(-delta)
+		return false
+	}
+	return true
+}
+
+// hash of a key: the lower half is for the index, the upper picks the shard.
+// Its seed is secret, so that nobody can aim at one bucket.
+type hash uint64
+
+func (t *Table) hash(k *Key) hash { return hash(maphash.Comparable(t.seed, *k)) }
+
+func (h hash) tag() uint16 { return uint16(h >> 32 & (shardCount - 1)) }
+
+func (t *Table) shard(h hash) *shard { return &t.shards[h.tag()] }
