@@ -170,4 +170,3 @@ func (r *GroupRule) String() string {
 	}
 	return name + ") " + r.Dir.String() + " " + describe(r.Proto, r.FromPort, r.ToPort) + toFrom + peer
 }
-
