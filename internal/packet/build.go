@@ -182,6 +182,17 @@ func SetFragment(b []byte, offset int, more bool) {
 	sealHeader(b)
 }
 
+// SetTTL sets the TTL or hop limit of a built packet, IPv4 or IPv6.
+func SetTTL(b []byte, ttl uint8) {
+	switch {
+	case isBuilt4(b):
+		b[8] = ttl
+		sealHeader(b)
+	case len(b) >= v6HeaderLen && b[0]>>4 == 6:
+		b[7] = ttl
+	}
+}
+
 // AddIPOptions writes the IPv4 packet b into dst with options (at most 40 bytes,
 // padded to a multiple of 4 with end-of-list) after its header. The result is nil
 // if b is not IPv4 without options, or if it would become too long.

@@ -234,3 +234,30 @@ func TestParseQuotedPacketThatIsDamaged(t *testing.T) {
 		}
 	}
 }
+
+func TestParseQuotedIPv6Packet(t *testing.T) {
+	quote := func(b []byte) *Header { return mustParse(t, TimeExceeded(nil, router6, b)) }
+	hop := []byte{extFragment, 0, 5, 2, 0, 0, 1, 0}
+	h := quote(v6packet(extHopByHop, hop, fragHeader(ProtoUDP, 0, true, 1), udp6, make([]byte, 4)))
+	if !h.HasInner || !h.InnerPorts || h.Inner.SrcPort != 5000 || h.InnerL4-h.InnerL3 != 56 || !h.IsICMP() || h.IsUDP() {
+		t.Errorf("first fragment: %+v", h)
+	}
+	h = quote(v6packet(extFragment, fragHeader(ProtoUDP, 1448, true, 1), udp6[:8]))
+	if !h.HasInner || h.InnerPorts || h.Inner.Proto != ProtoUDP {
+		t.Errorf("non-first fragment: %+v", h)
+	}
+	whole := TimeExceeded(nil, router6, v6packet(ProtoUDP, udp6))
+	for name, edit := range map[string]func([]byte){
+		"version 4":             func(b []byte) { b[48] = 0x45 },
+		"mapped address":        func(b []byte) { m := hostA; copy(b[56:], m[:]) },
+		"chain beyond the end":  func(b []byte) { b[54], b[89] = extDestination, 9 },
+		"RFC 4884 length of 16": func(b []byte) { b[44] = 2 },
+	} {
+		if h := mustParse(t, with(whole, edit)); h.HasInner {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
+	if h := mustParse(t, with(whole, func(b []byte) { b[40], b[44] = ICMPv6PacketTooBig, 2 })); !h.HasInner {
+		t.Error("an MTU is taken for the length of RFC 4884")
+	}
+}
