@@ -1,0 +1,66 @@
+// Package dataplane is the network of a VPC: it takes packets from ports, decides with
+// a Snapshot of the model what AWS would do with each, and writes them to other ports.
+//
+// # The walk of a packet
+//
+// A walk is a series of hops; each hop is a stretch of the way between two places
+// where the packet is put down: the ENI it came in by, the subnet into which a NAT
+// gateway sends it, the Internet. Stages are methods of walk, in packet order:
+//
+//	stage         file                does                                              reads          rules
+//	frame         frame.go            Ethernet off, next hop, ARP answered              ENI, subnet    L2-02 L2-06 RT-15
+//	parse         walk.go             decodes, keeps the packet as it was sent          packet
+//	fragments     stage_fragments.go  gives later fragments the first one's ports       own table      AC-08 FR-01
+//	services      stage_services.go   DHCP, resolver; drops what nobody serves          ENI, VPC       EX-01 EX-02 L2-01 DNS-02
+//	source-check  stage_eni.go        the source is the ENI's, unless its check is off  ENI            PL-02 L2-05
+//	sg-egress     stage_filter.go     tracked connection, or a rule                     conntrack, ENI SG-01 to SG-09 CT-01 to CT-09
+//	              stage_eni.go        neighbour in the same subnet: on to sg-ingress                   AC-06 U-01
+//	acl-egress    stage_filter.go     the subnet's ACL, outbound                        subnet         AC-03 to AC-07
+//	route         stage_eni.go        longest prefix, blackholes                        route table    RT-04 to RT-10 RT-17 RT-18
+//	nat-gateway   stage_nat.go        translation, RST, hop count, MSS; then a new hop  NAT table      NA-02 to NA-14
+//	igw-egress    stage_igw.go        checks, MTU 1500, private to public; then a hop   gateway        IG-01 to IG-05 MT-11 TT-01
+//	internet      stage_igw.go        host, or the gateway of a public address          Internet       IG-06
+//	igw-ingress   stage_igw.go        checks, public to private                         gateway        IG-04 IG-05
+//	edge-route    stage_igw.go        the gateway's own route table                     route table    RT-14
+//	acl-ingress   stage_filter.go     the ACL of the subnet entered, if another         subnet         AC-06
+//	sg-ingress    stage_filter.go     tracked connection, or a rule                     conntrack, ENI SG-03 SG-09
+//	dest-check    stage_eni.go        the destination is the ENI's                      ENI            PL-02
+//	deliver       stage_eni.go        to the port, in fragments if need be              ENI            MT-01
+//	commit        walk.go             effects of the stages passed                                     CT-07 NA-05
+//
+// Stages change the packet in its buffer and nothing else. What they want of the
+// conntrack and NAT tables are effects, committed at the end of the walk for all
+// stages that the packet passed, also when a later one dropped it. Engine.Trace runs the
+// same walk and commits none.
+//
+// What the network itself says (ICMP about size and TTL, the NAT gateway's RST) is built
+// from the packet as its sender sent it, and goes straight back into the port it came
+// from, past every filter, at a limited rate. Everything else that is dropped is
+// dropped silently (PL-03), with a Reason, a counter and an Event.
+//
+// # Choices where AWS is silent
+//
+//   - CT-09: ICMP errors about an admitted flow pass security groups without a rule while
+//     Config.RelatedICMP is set; they never open a flow of their own. ACLs filter them (AC-09).
+//   - AC-08: the first fragment decides, later ones inherit its ports. One that comes
+//     before its first is dropped.
+//   - A packet that leaves its subnet by a route to an ENI or NAT gateway in that same
+//     subnet meets the subnet's ACL in both directions, as its destination lies outside
+//     (as TG-09 has it for transit gateways). One to a destination in the same subnet meets
+//     neither ACL nor route table, also when it was sent to the router (U-01).
+//   - SG-09: a packet whose source is not the sending ENI's own bears no group identity,
+//     nor does one that a gateway has translated.
+//   - IG-04: public addresses of the Internet's hosts are not checked at their source.
+//   - MT-03: packets above 1500 bytes from the Internet are answered from the public
+//     address they were sent to, as its gateway has no address of its own.
+//   - TCP without SYN that no state knows is admitted by a rule (mid-stream pick-up) but
+//     not by a NAT gateway, which resets it (NA-07).
+//   - DNS-02 counts whole seconds from the first packet on.
+//
+// # Concurrency
+//
+// One goroutine reads each port and owns all scratch space that walks need. The
+// snapshot is loaded once a packet; Swap waits until nobody uses an earlier one, then
+// closes ports that the new one does not name. Nothing on the packet path allocates,
+// logs, asks for the time of day or takes a lock that a configuration change holds.
+package dataplane

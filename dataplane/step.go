@@ -1,0 +1,141 @@
+package dataplane
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/vpcemu/vpcemu/filter"
+	"github.com/vpcemu/vpcemu/internal/packet"
+)
+
+// Stage names a station on a packet's way, in packet order.
+type Stage uint8
+
+// Stages; doc.go says what each does.
+const (
+	StageFrame Stage = iota + 1
+	StageParse
+	StageFragments
+	StageServices
+	StageSourceCheck
+	StageSGEgress
+	StageACLEgress
+	StageRoute
+	StageNAT
+	StageIGWEgress
+	StageInternet
+	StageIGWIngress
+	StageEdgeRoute
+	StageACLIngress
+	StageSGIngress
+	StageDestCheck
+	StageDeliver
+	StageCommit
+)
+
+var stageNames = [...]string{
+	StageFrame: "frame", StageParse: "parse", StageFragments: "fragments", StageServices: "services",
+	StageSourceCheck: "source-check", StageSGEgress: "sg-egress", StageACLEgress: "acl-egress",
+	StageRoute: "route", StageNAT: "nat-gateway", StageIGWEgress: "igw-egress", StageInternet: "internet",
+	StageIGWIngress: "igw-ingress", StageEdgeRoute: "edge-route", StageACLIngress: "acl-ingress",
+	StageSGIngress: "sg-ingress", StageDestCheck: "dest-check", StageDeliver: "deliver", StageCommit: "commit",
+}
+
+func (s Stage) String() string {
+	if int(s) >= len(stageNames) {
+		return "stage " + strconv.Itoa(int(s))
+	}
+	return stageNames[s]
+}
+
+// Rule is what a stage decided by; at most one of the pointers is set. It points
+// into a snapshot, which stays alive with it.
+type Rule struct {
+	Group   *filter.GroupRule
+	ACL     *filter.ACLRule
+	Route   *Route
+	Tracked bool // admitted as part of a tracked connection (CT-01)
+	Related bool // admitted as an ICMP error about an admitted flow (CT-09)
+}
+
+func (r Rule) String() string {
+	switch {
+	case r.Group != nil:
+		return "rule " + r.Group.RuleID + " of " + Ref{r.Group.GroupID, r.Group.GroupName}.String()
+	case r.ACL != nil && r.ACL.Number >= 32767:
+		return "rule * deny"
+	case r.ACL != nil:
+		verb := "deny"
+		if r.ACL.Allow {
+			verb = "allow"
+		}
+		return fmt.Sprintf("rule %d %s", r.ACL.Number, verb)
+	case r.Route != nil:
+		s := "route " + r.Route.Dest.String() + " -> " + r.Route.TargetID
+		if r.Route.TargetID == "" {
+			s += r.Route.Target.String()
+		}
+		return s
+	case r.Tracked:
+		return "tracked connection"
+	case r.Related:
+		return "about an admitted flow"
+	}
+	return ""
+}
+
+// Step is one stage that a traced packet passed, or at which it ended.
+type Step struct {
+	Stage Stage
+	By    Ref // the object that the stage belongs to
+	Rule  Rule
+	Tuple packet.Tuple // the packet after the stage
+	End   bool         // the walk ended here
+	// Reason says how it ended; meaningful when End is set.
+	Reason Reason
+}
+
+func (s Step) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-12s %s", s.Stage, s.Tuple)
+	if by := s.By.String(); by != "" {
+		fmt.Fprintf(&b, "  [%s]", by)
+	}
+	if rule := s.Rule.String(); rule != "" {
+		fmt.Fprintf(&b, "  %s", rule)
+	}
+	if s.End {
+		fmt.Fprintf(&b, "  => %s", s.Reason)
+	}
+	return b.String()
+}
+
+// Text renders a trace, a line a step.
+func Text(steps []Step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		b.WriteString(s.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// pass records, in a trace, that the packet passed a stage.
+func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
+	if w.tracing {
+		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple})
+	}
+	return true
+}
+
+// end finishes the walk. It always returns false, so that a stage can say
+// `return w.end(…)` and its caller stops.
+func (w *walk) end(stage Stage, reason Reason, by Ref, rule Rule) bool {
+	w.next = hopNone
+	w.reason, w.stage, w.by, w.rule = reason, stage, by, rule
+	if w.tracing {
+		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple, End: true, Reason: reason})
+	}
+	return false
+}

@@ -1,0 +1,248 @@
+package dataplane
+
+import (
+	"github.com/vpcemu/vpcemu/internal/conntrack"
+	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/nat"
+)
+
+// Bounds of a walk.
+const (
+	maxHops    = 16 // beyond it FORWARDING_LOOP
+	savedBytes = 256
+)
+
+// hop is where a packet stands between two stretches of its way.
+type hop uint8
+
+const (
+	hopNone     hop = iota // the walk has ended
+	hopENI                 // about to leave the ENI it came in by
+	hopSubnet              // about to leave a NAT gateway into its subnet
+	hopInternet            // outside of all VPCs
+)
+
+// A walk takes one packet from its ingress to its end. It is scratch space of one
+// goroutine, reused packet by packet. Its stages read the snapshot, the tables and
+// the packet, change the packet in the buffer, and write nothing else: what they
+// want of the tables is noted in observed and mapped, and committed at the end.
+type walk struct {
+	cfg  *Config
+	snap *Snapshot
+	now  int64
+	in   ingress
+	hdr  packet.Header
+
+	// buf is the packet as it came; saved its first bytes, which stages rewrite.
+	buf     []byte
+	saved   [savedBytes]byte
+	sent    packet.Tuple // as its sender sent it
+	l2peer  *ENI         // TAP: the next hop that the frame's MAC named, nil: the router (RT-15)
+	l2group bool         // TAP: broadcast or multicast frame
+
+	next hop
+	hops int
+	// subnet is where the packet is; last the ENI that put it there, nil outside a VPC.
+	subnet *Subnet
+	last   *ENI
+	// groups identify the sender as long as nothing has hidden it (SG-09).
+	groups []uint32
+	// crossed says that the packet left the subnet it was sent in.
+	crossed bool
+	metNAT  bool // CT-06
+	mtu     int  // smallest MTU below the packet's size that fragmentation must meet, 0 none
+	nats    [maxHops]*NATGateway
+	nNATs   int
+
+	observed  [2]observation // at most the first and the last ENI
+	nObserved int
+	mapped    [maxHops]mapping
+	nMapped   int
+
+	reason Reason
+	stage  Stage
+	by     Ref
+	rule   Rule
+	out    output
+	answer answer
+
+	fragments *fragmentTable
+	resolver  *window
+	tracing   bool
+	steps     []Step
+}
+
+// observation is the effect of a security group stage on the conntrack table.
+type observation struct {
+	eni      *ENI
+	key      conntrack.Key
+	outbound bool
+	flags    uint8
+	// onlyViaNAT: an untracked flow, tracked all the same if it meets a NAT gateway (CT-03, CT-06).
+	onlyViaNAT bool
+}
+
+// mapping is the effect of a NAT gateway stage on the NAT table.
+type mapping struct {
+	gw      *NATGateway
+	m       nat.Mapping
+	flags   uint8
+	inbound bool
+}
+
+// output is where a packet goes at the end of a good walk; at most one is set.
+type output struct {
+	eni      *ENI
+	host     *InternetHost
+	services *VPC
+	dhcp     *ENI
+}
+
+// answer is what the network itself sends back to the ingress.
+type answer struct {
+	kind answerKind
+	from packet.Addr
+	mtu  int
+}
+
+type answerKind uint8
+
+const (
+	answerNone answerKind = iota
+	answerTooBig
+	answerTimeExceeded
+	answerReset
+)
+
+// begin prepares the walk of the packet at the start of buf.
+func (w *walk) begin(snap *Snapshot, in ingress, buf []byte, now int64) {
+	w.snap, w.in, w.buf, w.now = snap, in, buf, now
+	w.hdr, w.sent = packet.Header{}, packet.Tuple{}
+	w.l2peer, w.l2group = nil, false
+	w.steps = nil
+	w.reset()
+}
+
+// reset forgets all that a walk has found out, before it or a further try.
+func (w *walk) reset() {
+	w.next, w.hops = hopNone, 0
+	w.subnet, w.last, w.groups = nil, nil, nil
+	w.crossed, w.metNAT, w.mtu = false, false, 0
+	w.nNATs, w.nObserved, w.nMapped = 0, 0, 0
+	w.reason, w.stage, w.by, w.rule = Delivered, 0, Ref{}, Rule{}
+	w.out, w.answer = output{}, answer{}
+}
+
+// run walks the packet to its end.
+func (w *walk) run() {
+	if !w.parse() || !w.knowPorts() {
+		return
+	}
+	switch {
+	case w.in.eni != nil:
+		w.next = hopENI
+	case w.in.host != nil:
+		w.next = hopInternet
+	default:
+		w.fromServices()
+	}
+	for w.next != hopNone {
+		if w.hops++; w.hops > maxHops {
+			w.end(StageRoute, ForwardingLoop, w.in.ref(), Rule{})
+			return
+		}
+		switch w.next {
+		case hopENI:
+			w.fromENI()
+		case hopSubnet:
+			w.fromSubnet()
+		case hopInternet:
+			w.acrossInternet()
+		}
+	}
+}
+
+// parse decodes the packet and keeps what stages will overwrite.
+func (w *walk) parse() bool {
+	if bad := w.hdr.Parse(w.buf); bad != 0 {
+		w.hdr.Tuple = packet.Tuple{}
+		w.sent = packet.Tuple{}
+		return w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
+	}
+	copy(w.saved[:], w.hdr.Data)
+	w.sent = w.hdr.Tuple
+	return true
+}
+
+// restore puts the packet back as its sender sent it and decodes it again.
+func (w *walk) restore() {
+	copy(w.hdr.Data, w.saved[:])
+	w.hdr.Parse(w.buf)
+}
+
+// tcpFlags are the flags that tables are told; a later fragment has none, and says no
+// more than that its connection is alive.
+func (w *walk) tcpFlags() uint8 {
+	if w.hdr.IsTCP() && w.hdr.NonFirstFragment() {
+		return packet.FlagACK
+	}
+	return w.hdr.TCPFlags
+}
+
+// fits checks the packet against an MTU on its way. Too big a packet that may be
+// fragmented is, at the end of the walk; one that may not is answered from the
+// address given (MT-11).
+func (w *walk) fits(stage Stage, mtu int, from packet.Addr, by Ref) bool {
+	if mtu <= 0 || len(w.hdr.Data) <= mtu {
+		return true
+	}
+	if w.hdr.DontFragment {
+		w.answer = answer{kind: answerTooBig, from: from, mtu: mtu}
+		return w.end(stage, PacketTooBig, by, Rule{})
+	}
+	if w.mtu == 0 || mtu < w.mtu {
+		w.mtu = mtu
+	}
+	return true
+}
+
+// commit hands the effects to the tables: those of every stage passed, also when a
+// later one dropped the packet (tracking is per ENI). Mappings go first, as only
+// they can ask for another walk, which again reports.
+func (w *walk) commit() (again bool) {
+	for i := range w.mapped[:w.nMapped] {
+		e := &w.mapped[i]
+		switch err := w.cfg.NAT.Commit(e.m, e.flags, e.inbound, w.now); err {
+		case nil:
+		case nat.ErrTaken:
+			return true
+		default:
+			w.undeliver(NATTableFull, e.gw.Ref)
+		}
+	}
+	for i := range w.observed[:w.nObserved] {
+		o := &w.observed[i]
+		if o.onlyViaNAT && !w.metNAT {
+			continue
+		}
+		to := o.eni.Timeouts
+		if to == nil {
+			to = &defaultTimeouts
+		}
+		if err := w.cfg.Conntrack.Observe(o.key, o.outbound, o.flags, w.now, to); err != nil {
+			w.undeliver(ConntrackFull, o.eni.Ref) // CT-07
+		}
+	}
+	return false
+}
+
+// undeliver turns a good walk into a drop because a table had no room.
+func (w *walk) undeliver(reason Reason, by Ref) {
+	if w.reason.Dropped() {
+		return
+	}
+	w.out = output{}
+	w.end(StageCommit, reason, by, Rule{})
+}
+
+var defaultTimeouts = conntrack.DefaultTimeouts()
