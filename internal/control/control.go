@@ -35,13 +35,11 @@ type Applier interface {
 
 // UpRequest carries a topology file's text and name (for its error messages).
 type UpRequest struct {
-	File    string
+	File    string // its path: user_data_file is looked for beside it
 	Text    string
 	Plan    bool // only tell what would change
 	Prune   bool // also remove what no file made
 	Replace bool // allow what destroys a disk
-	// Directory resolves user_data_file.
-	Directory string
 }
 
 // Change is one line of a plan.
