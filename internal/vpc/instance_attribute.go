@@ -1,5 +1,10 @@
 package vpc
 
+import (
+	"encoding/base64"
+	"strconv"
+)
+
 // DescribeInstanceAttributeInput and the other types below have the members of the EC2 API.
 type DescribeInstanceAttributeInput struct {
 	InstanceId InstanceID
@@ -28,9 +33,9 @@ type ModifyInstanceAttributeInput struct {
 	InstanceId                        InstanceID
 	Attribute                         string
 	Value                             string
-	SourceDestCheck                   *AttributeBooleanValue
-	DisableApiTermination             *AttributeBooleanValue
-	DisableApiStop                    *AttributeBooleanValue
+	SourceDestCheck                   AttributeBooleanValue
+	DisableApiTermination             AttributeBooleanValue
+	DisableApiStop                    AttributeBooleanValue
 	InstanceType                      *AttributeValue
 	UserData                          *BlobAttributeValue
 	InstanceInitiatedShutdownBehavior *AttributeValue
@@ -44,3 +49,164 @@ type BlobAttributeValue struct {
 }
 
 type ModifyInstanceAttributeOutput struct{}
+
+// DescribeInstanceAttribute tells one attribute.
+func (tx *Tx) DescribeInstanceAttribute(in *DescribeInstanceAttributeInput) (*DescribeInstanceAttributeOutput, error) {
+	i, err := tx.liveInstance(in.InstanceId)
+	if err != nil {
+		return nil, err
+	}
+	out := &DescribeInstanceAttributeOutput{InstanceId: i.ID}
+	info := tx.instanceInfo(i)
+	switch in.Attribute {
+	case "instanceType":
+		out.InstanceType = &AttributeValue{i.InstanceType}
+	case "userData":
+		out.UserData = &AttributeValue{base64.StdEncoding.EncodeToString([]byte(i.UserData))}
+	case "disableApiTermination":
+		out.DisableApiTermination = &AttributeBooleanValue{new(i.DisableApiTermination)}
+	case "disableApiStop":
+		out.DisableApiStop = &AttributeBooleanValue{new(i.DisableApiStop)}
+	case "instanceInitiatedShutdownBehavior":
+		out.InstanceInitiatedShutdownBehavior = &AttributeValue{i.InstanceInitiatedShutdownBehavior}
+	case "rootDeviceName":
+		out.RootDeviceName = &AttributeValue{info.RootDeviceName}
+	case "blockDeviceMapping":
+		out.BlockDeviceMappings = info.BlockDeviceMappings
+	case "groupSet":
+		out.Groups = info.SecurityGroups
+	case "sourceDestCheck":
+		out.SourceDestCheck = &AttributeBooleanValue{info.SourceDestCheck}
+	case "enaSupport":
+		out.EnaSupport = &AttributeBooleanValue{new(info.EnaSupport)}
+	case "ebsOptimized":
+		out.EbsOptimized = &AttributeBooleanValue{new(info.EbsOptimized)}
+	case "kernel", "ramdisk", "productCodes", "sriovNetSupport", "enclaveOptions": // a lab's instances have none
+	case "":
+		return nil, errMissing("attribute")
+	default:
+		return nil, errValue(in.Attribute, "attribute", "Unknown attribute.")
+	}
+	return out, nil
+}
+
+// liveInstance finds an instance that is not terminated.
+func (m *Model) liveInstance(id InstanceID) (*Instance, error) {
+	i, err := find(&m.Instances, id)
+	if err != nil {
+		return nil, err
+	}
+	if i.State == StateTerminated {
+		return nil, errorf("IncorrectInstanceState", "The instance '%s' is terminated.", id)
+	}
+	return i, nil
+}
+
+// ModifyInstanceAttribute changes one attribute. Type and user data can be
+// changed only while the instance is stopped (IN-04); the source/destination
+// check and the groups are those of its only interface.
+func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*ModifyInstanceAttributeOutput, error) {
+	i, err := tx.liveInstance(in.InstanceId)
+	if err != nil {
+		return nil, err
+	}
+	r, err := in.named()
+	if err != nil {
+		return nil, err
+	}
+	if err := oneOf(r.SourceDestCheck.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
+		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil); err != nil {
+		return nil, err
+	}
+	if r.SourceDestCheck.Value != nil || r.Groups != nil {
+		n, err := tx.onlyInterface(i.ID)
+		if err != nil {
+			return nil, err
+		}
+		_, err = tx.ModifyNetworkInterfaceAttribute(&ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: n, SourceDestCheck: r.SourceDestCheck, Groups: r.Groups})
+		return &ModifyInstanceAttributeOutput{}, err
+	}
+	c := *i
+	if err := tx.modifyInstance(&c, &r); err != nil {
+		return nil, err
+	}
+	tx.Instances.Put(c.ID, &c)
+	return &ModifyInstanceAttributeOutput{}, nil
+}
+
+// modifyInstance sets the one attribute of the instance itself that is given.
+func (tx *Tx) modifyInstance(i *Instance, r *ModifyInstanceAttributeInput) (err error) {
+	if (r.InstanceType != nil || r.UserData != nil) && i.State != StateStopped {
+		return errorf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
+	}
+	switch {
+	case r.DisableApiTermination.Value != nil:
+		i.DisableApiTermination = *r.DisableApiTermination.Value
+	case r.DisableApiStop.Value != nil:
+		i.DisableApiStop = *r.DisableApiStop.Value
+	case r.InstanceInitiatedShutdownBehavior != nil:
+		i.InstanceInitiatedShutdownBehavior, err = shutdownBehavior(r.InstanceInitiatedShutdownBehavior.Value)
+	case r.UserData != nil:
+		i.UserData, err = string(r.UserData.Value), checkUserData(r.UserData.Value)
+	case r.InstanceType != nil:
+		i.InstanceType = r.InstanceType.Value
+		err = tx.fits(i)
+	}
+	return err
+}
+
+// fits tells whether the instance's interfaces are within its type's limits (EN-05).
+func (m *Model) fits(i *Instance) error {
+	t, ok := instanceTypes[i.InstanceType]
+	if !ok {
+		return errInvalid("Invalid value '%s' for InstanceType.", i.InstanceType)
+	}
+	nics := m.InstanceInterfaces(i.ID)
+	if len(nics) > t.interfaces {
+		return errorf("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", len(nics), i.InstanceType)
+	}
+	for _, n := range nics {
+		if err := t.takes(i.InstanceType, len(n.PrivateIps)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named turns the form with Attribute and Value into the one with a member for
+// each attribute.
+func (in *ModifyInstanceAttributeInput) named() (ModifyInstanceAttributeInput, error) {
+	r := *in
+	if in.Attribute == "" {
+		return r, nil
+	}
+	var err error
+	flag := func(v *AttributeBooleanValue) {
+		var b bool
+		if b, err = strconv.ParseBool(in.Value); err != nil {
+			err = errValue(in.Value, "value", "It is true or false.")
+		}
+		v.Value = &b
+	}
+	switch in.Attribute {
+	case "instanceType":
+		r.InstanceType = &AttributeValue{in.Value}
+	case "userData":
+		var b []byte
+		if b, err = base64.StdEncoding.DecodeString(in.Value); err != nil {
+			err = errorf("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data")
+		}
+		r.UserData = &BlobAttributeValue{b}
+	case "disableApiTermination":
+		flag(&r.DisableApiTermination)
+	case "disableApiStop":
+		flag(&r.DisableApiStop)
+	case "sourceDestCheck":
+		flag(&r.SourceDestCheck)
+	case "instanceInitiatedShutdownBehavior":
+		r.InstanceInitiatedShutdownBehavior = &AttributeValue{in.Value}
+	default:
+		err = errValue(in.Attribute, "attribute", "It cannot be modified.")
+	}
+	return r, err
+}

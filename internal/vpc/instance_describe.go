@@ -1,6 +1,10 @@
 package vpc
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // DescribeInstancesInput and the other types below have the members of the EC2 API.
 type DescribeInstancesInput struct {
@@ -157,4 +161,184 @@ type InstanceStatusSummary struct {
 type InstanceStatusDetail struct {
 	Name   string `json:"Name"`   // reachability
 	Status string `json:"Status"` // passed, initializing
+}
+
+// DescribeInstances lists instances by reservation; terminated ones stay for an
+// hour (IN-03).
+func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesOutput, error) {
+	found, next, err := describe(tx, &tx.Instances, in.InstanceIds, instanceFilters, in.Filters, paging{in.MaxResults, in.NextToken, 5, 1000})
+	if err != nil {
+		return nil, err
+	}
+	out := &DescribeInstancesOutput{Reservations: []ReservationInfo{}, NextToken: next}
+	places := map[ReservationID]int{}
+	for _, i := range found {
+		k, ok := places[i.ReservationID]
+		if !ok {
+			k = len(out.Reservations)
+			places[i.ReservationID] = k
+			out.Reservations = append(out.Reservations, ReservationInfo{ReservationId: i.ReservationID, OwnerId: i.Account, Groups: []GroupIdentifier{}})
+		}
+		r := &out.Reservations[k]
+		r.Instances = append(r.Instances, tx.instanceInfo(i))
+	}
+	for _, r := range out.Reservations {
+		slices.SortStableFunc(r.Instances, func(a, b InstanceInfo) int { return a.AmiLaunchIndex - b.AmiLaunchIndex })
+	}
+	return out, nil
+}
+
+// instanceInfo is the instance as the API answers it. A terminated one has no
+// interfaces any more, and so no addresses and no place.
+func (m *Model) instanceInfo(i *Instance) InstanceInfo {
+	info := InstanceInfo{
+		Architecture: "x86_64", BlockDeviceMappings: []BlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
+		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: rootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
+		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
+		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
+		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
+		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
+		Devices:   i.Devices,
+	}
+	if i.State == StateTerminated {
+		return info
+	}
+	info.SubnetId, info.VpcId, info.PrivateDnsName = i.SubnetID, i.VpcID, i.PrivateDnsName
+	info.PrivateDnsNameOptions = m.nameOptions(i)
+	for _, n := range m.InstanceInterfaces(i.ID) {
+		nic := m.instanceInterface(n)
+		info.NetworkInterfaces = append(info.NetworkInterfaces, nic)
+		if n.Attachment.DeviceIndex != 0 {
+			continue
+		}
+		info.SecurityGroups, info.SourceDestCheck, info.PrivateIpAddress = nic.Groups, new(n.SourceDestCheck), nic.PrivateIpAddress
+		if nic.Association != nil {
+			info.PublicIpAddress, info.PublicDnsName = nic.Association.PublicIp, nic.Association.PublicDnsName
+		}
+	}
+	return info
+}
+
+func (i *Instance) stateReason() *StateReason {
+	switch {
+	case i.State == StatePending:
+		return &StateReason{StatePending, StatePending}
+	case i.StateReason == "":
+		return nil
+	}
+	return &StateReason{reasonCode(i.StateReason), i.StateReason}
+}
+
+func (m *Model) nameOptions(i *Instance) *PrivateDnsNameOptions {
+	o := &PrivateDnsNameOptions{HostnameType: "ip-name"}
+	if strings.HasPrefix(i.PrivateDnsName, string(i.ID)) {
+		o.HostnameType = "resource-name"
+	}
+	if s := m.Subnets.Get(i.SubnetID); s != nil {
+		o.EnableResourceNameDnsARecord = s.EnableResourceNameDnsARecord
+	}
+	return o
+}
+
+// instanceInterface is an attached interface as part of its instance.
+func (m *Model) instanceInterface(n *NetworkInterface) InstanceNetworkInterface {
+	a := n.Attachment
+	nic := InstanceNetworkInterface{
+		Attachment: InstanceNetworkInterfaceAttachment{
+			AttachTime: a.AttachTime, AttachmentId: a.ID, DeleteOnTermination: a.DeleteOnTermination, DeviceIndex: a.DeviceIndex, Status: a.Status,
+		},
+		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups), Ipv6Addresses: []string{},
+		MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account, PrivateDnsName: m.PrivateDnsName(n.Primary()),
+		PrivateIpAddress: n.Primary().String(), SourceDestCheck: n.SourceDestCheck, Status: n.Status, SubnetId: n.SubnetID, VpcId: n.VpcID,
+		InterfaceType: n.InterfaceType,
+	}
+	for _, p := range n.PrivateIps {
+		e := InstancePrivateIpAddress{Primary: p.Primary, PrivateDnsName: m.PrivateDnsName(p.PrivateIp), PrivateIpAddress: p.PrivateIp.String()}
+		if s := m.associationInfo(n, p); s != nil {
+			e.Association = &InstanceNetworkInterfaceAssociation{s.IpOwnerId, s.PublicDnsName, s.PublicIp}
+		}
+		nic.PrivateIpAddresses = append(nic.PrivateIpAddresses, e)
+	}
+	nic.Association = nic.PrivateIpAddresses[0].Association
+	return nic
+}
+
+// DescribeInstanceStatus tells the status checks, by default of running
+// instances only. A lab's checks pass as soon as an instance runs.
+func (tx *Tx) DescribeInstanceStatus(in *DescribeInstanceStatusInput) (*DescribeInstanceStatusOutput, error) {
+	found, _, err := describe(tx, &tx.Instances, in.InstanceIds, instanceStatusFilters, in.Filters, paging{})
+	if err != nil {
+		return nil, err
+	}
+	if len(in.InstanceIds) > 0 && in.MaxResults != nil {
+		return nil, errorf("InvalidParameterCombination", "The parameter instanceIds cannot be used with the parameter maxResults")
+	}
+	if !in.IncludeAllInstances {
+		found = slices.DeleteFunc(found, func(i *Instance) bool { return i.State != StateRunning })
+	}
+	found, next, err := page(found, paging{in.MaxResults, in.NextToken, 5, 1000}, func(i *Instance) string { return string(i.ID) })
+	if err != nil {
+		return nil, err
+	}
+	return &DescribeInstanceStatusOutput{views(found, tx.instanceStatus), next}, nil
+}
+
+func (m *Model) instanceStatus(i *Instance) InstanceStatus {
+	zone := m.instanceZone(i)
+	return InstanceStatus{
+		AvailabilityZone: zone, AvailabilityZoneId: m.ZoneID(zone), Events: []string{}, InstanceId: i.ID, InstanceState: stateOf(i.State),
+		InstanceStatus: i.statusSummary(), SystemStatus: i.statusSummary(),
+	}
+}
+
+func (i *Instance) statusSummary() InstanceStatusSummary {
+	switch i.State {
+	case StateRunning:
+		return InstanceStatusSummary{[]InstanceStatusDetail{{"reachability", "passed"}}, "ok"}
+	case StatePending:
+		return InstanceStatusSummary{[]InstanceStatusDetail{{"reachability", "initializing"}}, "initializing"}
+	}
+	return InstanceStatusSummary{[]InstanceStatusDetail{}, "not-applicable"}
+}
+
+// onInstance answers a filter by the API's form of an instance.
+func onInstance(answer func(*InstanceInfo) string) func(*Model, *Instance) []string {
+	return func(m *Model, i *Instance) []string {
+		info := m.instanceInfo(i)
+		if s := answer(&info); s != "" {
+			return []string{s}
+		}
+		return nil
+	}
+}
+
+// onReason answers a filter by the reason of the instance's state.
+func onReason(answer func(*StateReason) string) func(*Model, *Instance) []string {
+	return func(_ *Model, i *Instance) []string {
+		if r := i.stateReason(); r != nil {
+			return []string{answer(r)}
+		}
+		return nil
+	}
+}
+
+// onGroups answers a filter by the groups of the primary interface.
+func onGroups(answer func(*GroupIdentifier) string) func(*Model, *Instance) []string {
+	return func(m *Model, i *Instance) []string { return each(m.instanceInfo(i).SecurityGroups, answer) }
+}
+
+var instanceStatusFilters = filterSet[Instance]{
+	"availability-zone":            func(m *Model, i *Instance) []string { return one(m.instanceZone(i)) },
+	"availability-zone-id":         func(m *Model, i *Instance) []string { return one(m.ZoneID(m.instanceZone(i))) },
+	"event.code":                   unknownHere[Instance],
+	"instance-state-code":          func(_ *Model, i *Instance) []string { return intText(stateCodes[i.State]) },
+	"instance-state-name":          func(_ *Model, i *Instance) []string { return one(i.State) },
+	"instance-status.reachability": statusDetail,
+	"instance-status.status":       func(_ *Model, i *Instance) []string { return one(i.statusSummary().Status) },
+	"system-status.reachability":   statusDetail,
+	"system-status.status":         func(_ *Model, i *Instance) []string { return one(i.statusSummary().Status) },
+}
+
+func statusDetail(_ *Model, i *Instance) []string {
+	return each(i.statusSummary().Details, func(d *InstanceStatusDetail) string { return d.Status })
 }

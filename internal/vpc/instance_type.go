@@ -1,5 +1,11 @@
 package vpc
 
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
 // DescribeInstanceTypesInput and the other types below have the members of the EC2 API.
 type DescribeInstanceTypesInput struct {
 	InstanceTypes []string
@@ -76,4 +82,188 @@ type InstanceTypeOffering struct {
 	InstanceType string `json:"InstanceType"`
 	LocationType string `json:"LocationType"`
 	Location     string `json:"Location"`
+}
+
+// instanceType is what a type allows (EN-05). vCPUs and memory are told and not
+// enforced: an instance has the machine.
+type instanceType struct {
+	interfaces  int // network interfaces
+	addresses   int // private IPv4 addresses of each
+	vcpus       int
+	memory      int // MiB
+	performance string
+}
+
+// DefaultInstanceType is what RunInstances takes when it names no type.
+const DefaultInstanceType = "t3.micro"
+
+// instanceTypes is the catalogue (EC2 User Guide, Elastic network interfaces; EC2
+// instance types, General purpose).
+var instanceTypes = map[string]instanceType{
+	"t2.nano":     {2, 2, 1, 512, "Low to Moderate"},
+	"t2.micro":    {2, 2, 1, 1024, "Low to Moderate"},
+	"t2.small":    {3, 4, 1, 2048, "Low to Moderate"},
+	"t2.medium":   {3, 6, 2, 4096, "Low to Moderate"},
+	"t2.large":    {3, 12, 2, 8192, "Low to Moderate"},
+	"t2.xlarge":   {3, 15, 4, 16384, "Moderate"},
+	"t2.2xlarge":  {3, 15, 8, 32768, "Moderate"},
+	"t3.nano":     {2, 2, 2, 512, "Up to 5 Gigabit"},
+	"t3.micro":    {2, 2, 2, 1024, "Up to 5 Gigabit"},
+	"t3.small":    {3, 4, 2, 2048, "Up to 5 Gigabit"},
+	"t3.medium":   {3, 6, 2, 4096, "Up to 5 Gigabit"},
+	"t3.large":    {3, 12, 2, 8192, "Up to 5 Gigabit"},
+	"t3.xlarge":   {4, 15, 4, 16384, "Up to 5 Gigabit"},
+	"t3.2xlarge":  {4, 15, 8, 32768, "Up to 5 Gigabit"},
+	"m5.large":    {3, 10, 2, 8192, "Up to 10 Gigabit"},
+	"m5.xlarge":   {4, 15, 4, 16384, "Up to 10 Gigabit"},
+	"m5.2xlarge":  {4, 15, 8, 32768, "Up to 10 Gigabit"},
+	"m5.4xlarge":  {8, 30, 16, 65536, "Up to 10 Gigabit"},
+	"m5.8xlarge":  {8, 30, 32, 131072, "10 Gigabit"},
+	"m5.12xlarge": {8, 30, 48, 196608, "12 Gigabit"},
+	"m5.16xlarge": {15, 50, 64, 262144, "20 Gigabit"},
+	"m5.24xlarge": {15, 50, 96, 393216, "25 Gigabit"},
+}
+
+// takes tells whether an interface of an instance of the type may have that many
+// private addresses.
+func (t instanceType) takes(name string, addresses int) error {
+	if addresses > t.addresses {
+		return errorf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit: %s takes %d for an interface.", name, t.addresses)
+	}
+	return nil
+}
+
+// typeNamed is the type of that name, DefaultInstanceType for "".
+func typeNamed(name string) (string, error) {
+	if name == "" {
+		return DefaultInstanceType, nil
+	}
+	if _, ok := instanceTypes[name]; !ok {
+		return "", errInvalid("Invalid value '%s' for InstanceType.", name)
+	}
+	return name, nil
+}
+
+// InstanceTypeNames are the types of the catalogue.
+func InstanceTypeNames() []string { return slices.Sorted(maps.Keys(instanceTypes)) }
+
+func (t instanceType) info(name string) InstanceTypeInfo {
+	nitro := !strings.HasPrefix(name, "t2.")
+	info := InstanceTypeInfo{
+		InstanceType: name, CurrentGeneration: true, FreeTierEligible: name == "t2.micro" || name == "t3.micro",
+		SupportedUsageClasses: []string{"on-demand"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},
+		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{"x86_64"}}, VCpuInfo: VCpuInfo{t.vcpus}, MemoryInfo: MemoryInfo{t.memory},
+		NetworkInfo: NetworkInfo{
+			NetworkPerformance: t.performance, MaximumNetworkInterfaces: t.interfaces, MaximumNetworkCards: 1,
+			Ipv4AddressesPerInterface: t.addresses, Ipv6AddressesPerInterface: t.addresses, Ipv6Supported: true, EnaSupport: "unsupported",
+		},
+		BurstablePerformanceSupported: strings.HasPrefix(name, "t"), DedicatedHostsSupported: !strings.HasPrefix(name, "t2."), AutoRecoverySupported: true,
+	}
+	if nitro {
+		info.Hypervisor, info.NetworkInfo.EnaSupport = "nitro", "required"
+	}
+	return info
+}
+
+func onType(answer func(*InstanceTypeInfo) []string) func(*Model, *InstanceTypeInfo) []string {
+	return func(_ *Model, t *InstanceTypeInfo) []string { return answer(t) }
+}
+
+var instanceTypeFilters = filterSet[InstanceTypeInfo]{
+	"auto-recovery-supported":         onType(func(t *InstanceTypeInfo) []string { return boolText(t.AutoRecoverySupported) }),
+	"bare-metal":                      onType(func(t *InstanceTypeInfo) []string { return boolText(t.BareMetal) }),
+	"burstable-performance-supported": onType(func(t *InstanceTypeInfo) []string { return boolText(t.BurstablePerformanceSupported) }),
+	"current-generation":              onType(func(t *InstanceTypeInfo) []string { return boolText(t.CurrentGeneration) }),
+	"dedicated-hosts-supported":       onType(func(t *InstanceTypeInfo) []string { return boolText(t.DedicatedHostsSupported) }),
+	"free-tier-eligible":              onType(func(t *InstanceTypeInfo) []string { return boolText(t.FreeTierEligible) }),
+	"hibernation-supported":           onType(func(t *InstanceTypeInfo) []string { return boolText(t.HibernationSupported) }),
+	"hypervisor":                      onType(func(t *InstanceTypeInfo) []string { return one(t.Hypervisor) }),
+	"instance-storage-supported":      onType(func(t *InstanceTypeInfo) []string { return boolText(t.InstanceStorageSupported) }),
+	"instance-type":                   onType(func(t *InstanceTypeInfo) []string { return one(t.InstanceType) }),
+	"memory-info.size-in-mib":         onType(func(t *InstanceTypeInfo) []string { return intText(t.MemoryInfo.SizeInMiB) }),
+	"network-info.efa-supported":      onType(func(t *InstanceTypeInfo) []string { return boolText(t.NetworkInfo.EfaSupported) }),
+	"network-info.ena-support":        onType(func(t *InstanceTypeInfo) []string { return one(t.NetworkInfo.EnaSupport) }),
+	"network-info.ipv4-addresses-per-interface": onType(func(t *InstanceTypeInfo) []string {
+		return intText(t.NetworkInfo.Ipv4AddressesPerInterface)
+	}),
+	"network-info.ipv6-addresses-per-interface": onType(func(t *InstanceTypeInfo) []string {
+		return intText(t.NetworkInfo.Ipv6AddressesPerInterface)
+	}),
+	"network-info.ipv6-supported":        onType(func(t *InstanceTypeInfo) []string { return boolText(t.NetworkInfo.Ipv6Supported) }),
+	"network-info.maximum-network-cards": onType(func(t *InstanceTypeInfo) []string { return intText(t.NetworkInfo.MaximumNetworkCards) }),
+	"network-info.maximum-network-interfaces": onType(func(t *InstanceTypeInfo) []string {
+		return intText(t.NetworkInfo.MaximumNetworkInterfaces)
+	}),
+	"network-info.network-performance":      onType(func(t *InstanceTypeInfo) []string { return one(t.NetworkInfo.NetworkPerformance) }),
+	"processor-info.supported-architecture": onType(func(t *InstanceTypeInfo) []string { return t.ProcessorInfo.SupportedArchitectures }),
+	"supported-root-device-type":            onType(func(t *InstanceTypeInfo) []string { return t.SupportedRootDeviceTypes }),
+	"supported-usage-class":                 onType(func(t *InstanceTypeInfo) []string { return t.SupportedUsageClasses }),
+	"supported-virtualization-type":         onType(func(t *InstanceTypeInfo) []string { return t.SupportedVirtualizationTypes }),
+	"vcpu-info.default-vcpus":               onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultVCpus) }),
+}
+
+// DescribeInstanceTypes tells the catalogue.
+func (tx *Tx) DescribeInstanceTypes(in *DescribeInstanceTypesInput) (*DescribeInstanceTypesOutput, error) {
+	if err := instanceTypeFilters.check(in.Filters); err != nil {
+		return nil, err
+	}
+	list := []InstanceTypeInfo{}
+	for _, name := range in.InstanceTypes {
+		if _, ok := instanceTypes[name]; !ok {
+			return nil, errorf("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", name)
+		}
+	}
+	for _, name := range InstanceTypeNames() {
+		t := instanceTypes[name].info(name)
+		if (len(in.InstanceTypes) == 0 || slices.Contains(in.InstanceTypes, name)) && instanceTypeFilters.match(&tx.Model, in.Filters, &t) {
+			list = append(list, t)
+		}
+	}
+	list, next, err := page(list, paging{in.MaxResults, in.NextToken, 5, 100}, func(t InstanceTypeInfo) string { return t.InstanceType })
+	if err != nil {
+		return nil, err
+	}
+	return &DescribeInstanceTypesOutput{list, next}, nil
+}
+
+var offeringFilters = filterSet[InstanceTypeOffering]{
+	"instance-type": func(_ *Model, o *InstanceTypeOffering) []string { return one(o.InstanceType) },
+	"location":      func(_ *Model, o *InstanceTypeOffering) []string { return one(o.Location) },
+}
+
+// DescribeInstanceTypeOfferings tells that every type is offered in every zone.
+func (tx *Tx) DescribeInstanceTypeOfferings(in *DescribeInstanceTypeOfferingsInput) (*DescribeInstanceTypeOfferingsOutput, error) {
+	if err := offeringFilters.check(in.Filters); err != nil {
+		return nil, err
+	}
+	locationType := in.LocationType
+	var places []string
+	switch locationType {
+	case "", "region":
+		locationType, places = "region", []string{tx.Region}
+	case "availability-zone":
+		places = tx.Zones
+	case "availability-zone-id":
+		for _, z := range tx.Zones {
+			places = append(places, tx.ZoneID(z))
+		}
+	default:
+		return nil, errValue(in.LocationType, "locationType", "")
+	}
+	list := []InstanceTypeOffering{}
+	for _, name := range InstanceTypeNames() {
+		for _, place := range places {
+			o := InstanceTypeOffering{name, locationType, place}
+			if offeringFilters.match(&tx.Model, in.Filters, &o) {
+				list = append(list, o)
+			}
+		}
+	}
+	key := func(o InstanceTypeOffering) string { return o.InstanceType + "/" + o.Location }
+	slices.SortFunc(list, func(a, b InstanceTypeOffering) int { return strings.Compare(key(a), key(b)) })
+	list, next, err := page(list, paging{in.MaxResults, in.NextToken, 5, 1000}, key)
+	if err != nil {
+		return nil, err
+	}
+	return &DescribeInstanceTypeOfferingsOutput{list, next}, nil
 }

@@ -1,0 +1,93 @@
+package vpc
+
+// instanceFilters are those of DescribeInstances: the instance's own, and under
+// network-interface. those of its interfaces.
+var instanceFilters = func() filterSet[Instance] {
+	set := filterSet[Instance]{
+		"architecture":                   onInstance(func(i *InstanceInfo) string { return i.Architecture }),
+		"availability-zone":              func(m *Model, i *Instance) []string { return one(m.instanceZone(i)) },
+		"availability-zone-id":           func(m *Model, i *Instance) []string { return one(m.ZoneID(m.instanceZone(i))) },
+		"dns-name":                       onInstance(func(i *InstanceInfo) string { return i.PublicDnsName }),
+		"ebs-optimized":                  func(*Model, *Instance) []string { return boolText(false) },
+		"ena-support":                    func(*Model, *Instance) []string { return boolText(true) },
+		"hypervisor":                     onInstance(func(i *InstanceInfo) string { return i.Hypervisor }),
+		"image-id":                       func(_ *Model, i *Instance) []string { return one(i.ImageID) },
+		"instance-id":                    func(_ *Model, i *Instance) []string { return one(i.ID) },
+		"instance-state-code":            func(_ *Model, i *Instance) []string { return intText(stateCodes[i.State]) },
+		"instance-state-name":            func(_ *Model, i *Instance) []string { return one(i.State) },
+		"instance-type":                  func(_ *Model, i *Instance) []string { return one(i.InstanceType) },
+		"instance.group-id":              onGroups(func(g *GroupIdentifier) string { return string(g.GroupId) }),
+		"instance.group-name":            onGroups(func(g *GroupIdentifier) string { return g.GroupName }),
+		"ip-address":                     onInstance(func(i *InstanceInfo) string { return i.PublicIpAddress }),
+		"key-name":                       onInstance(func(i *InstanceInfo) string { return i.KeyName }),
+		"launch-index":                   func(_ *Model, i *Instance) []string { return intText(i.AmiLaunchIndex) },
+		"launch-time":                    func(_ *Model, i *Instance) []string { return one(timeText(i.LaunchTime)) },
+		"monitoring-state":               onInstance(func(i *InstanceInfo) string { return i.Monitoring.State }),
+		"private-dns-name":               onInstance(func(i *InstanceInfo) string { return i.PrivateDnsName }),
+		"private-ip-address":             onInstance(func(i *InstanceInfo) string { return i.PrivateIpAddress }),
+		"reason":                         onInstance(func(i *InstanceInfo) string { return i.StateTransitionReason }),
+		"reservation-id":                 func(_ *Model, i *Instance) []string { return one(i.ReservationID) },
+		"root-device-name":               onInstance(func(i *InstanceInfo) string { return i.RootDeviceName }),
+		"root-device-type":               onInstance(func(i *InstanceInfo) string { return i.RootDeviceType }),
+		"source-dest-check":              sourceDestFilter,
+		"state-reason-code":              onReason(func(r *StateReason) string { return r.Code }),
+		"state-reason-message":           onReason(func(r *StateReason) string { return r.Message }),
+		"subnet-id":                      onInstance(func(i *InstanceInfo) string { return string(i.SubnetId) }),
+		"tenancy":                        func(_ *Model, i *Instance) []string { return one(i.Tenancy) },
+		"virtualization-type":            onInstance(func(i *InstanceInfo) string { return i.VirtualizationType }),
+		"vpc-id":                         onInstance(func(i *InstanceInfo) string { return string(i.VpcId) }),
+		"operator.managed":               func(*Model, *Instance) []string { return boolText(false) },
+		"hibernation-options.configured": func(*Model, *Instance) []string { return boolText(false) },
+		"network-interface.group-name":   onInterfaces(interfaceFilters["group-name"]),
+		"network-interface.tag-key": onInterfaces(func(_ *Model, n *NetworkInterface) []string {
+			return each(tagList(n.Tags), func(t *Tag) string { return t.Key })
+		}),
+		"network-interface.tag-value": onInterfaces(func(_ *Model, n *NetworkInterface) []string {
+			return each(tagList(n.Tags), func(t *Tag) string { return t.Value })
+		}),
+		"network-interface.owner-id": onInterfaces(func(_ *Model, n *NetworkInterface) []string { return one(n.Account) }),
+		"private-dns-name-options.hostname-type": func(m *Model, i *Instance) []string {
+			return one(m.nameOptions(i).HostnameType)
+		},
+		"private-dns-name-options.enable-resource-name-dns-a-record": func(m *Model, i *Instance) []string {
+			return boolText(m.nameOptions(i).EnableResourceNameDnsARecord)
+		},
+	}
+	for name, answer := range interfaceFilters {
+		set["network-interface."+name] = onInterfaces(answer)
+	}
+	for _, name := range absentInstanceFilters {
+		set[name] = unknownHere[Instance]
+	}
+	return set
+}()
+
+// absentInstanceFilters are documented and about things that no instance of a
+// lab has: a request with them is valid and finds nothing.
+var absentInstanceFilters = []string{
+	"affinity", "block-device-mapping.attach-time", "block-device-mapping.delete-on-termination", "block-device-mapping.device-name",
+	"block-device-mapping.status", "block-device-mapping.volume-id", "boot-mode", "capacity-reservation-id", "client-token", "current-instance-boot-mode",
+	"host-id", "iam-instance-profile.arn", "iam-instance-profile.id", "iam-instance-profile.name", "instance-lifecycle", "ipv6-address", "kernel-id",
+	"outpost-arn", "placement-group-name", "placement-partition-number", "platform", "product-code", "product-code.type", "ramdisk-id",
+	"requester-id", "spot-instance-request-id", "tpm-support",
+}
+
+// onInterfaces answers a filter by all interfaces of the instance.
+func onInterfaces(answer func(*Model, *NetworkInterface) []string) func(*Model, *Instance) []string {
+	return func(m *Model, i *Instance) []string {
+		var list []string
+		for _, n := range m.InstanceInterfaces(i.ID) {
+			list = append(list, answer(m, n)...)
+		}
+		return list
+	}
+}
+
+// sourceDestFilter answers by the primary interface.
+func sourceDestFilter(m *Model, i *Instance) []string {
+	nics := m.InstanceInterfaces(i.ID)
+	if len(nics) == 0 {
+		return nil
+	}
+	return boolText(nics[0].SourceDestCheck)
+}
