@@ -1,0 +1,26 @@
+// Package unit is the service manager of an instance: it runs Debian's unmodified unit files well enough
+// that `systemctl start mariadb` does what a reader of any AWS tutorial expects, although PID 1 is not
+// systemd.
+//
+// The way of a request: Main (systemctl's command line) -> Serve (the socket in PID 1) -> command.go (one
+// verb each) -> Manager (jobs and order) -> service (one unit's life, one goroutine) -> Config.Spawn.
+// Files below the manager: load.go finds a unit's file, drop-ins and aliases; parse.go and words.go read
+// the syntax (systemd.syntax(7)); definition.go gives the settings types; environ.go and spawn.go make
+// processes of them; notify.go is sd_notify(3).
+//
+// What it knows: services of type simple, exec, forking, oneshot, notify, dbus and idle (the last two run
+// like exec), templates, drop-ins, aliases, masks, conditions on paths, Requires, Wants and After among services, Restart
+// with start limits, and /etc/init.d scripts where there is no unit. Settings it does not know are ignored,
+// as systemd ignores those of a later version. Sandboxing (ProtectSystem, PrivateTmp, capabilities) is not
+// applied: the instance is the sandbox. There are no cgroups: the processes of a unit are those that carry
+// its invocation ID or session, and their descendants.
+//
+// # Enabled
+//
+// An instance's root shows the host's /etc/systemd/system, so a symlink in multi-user.target.wants may be
+// the host's and says nothing about this instance: with it, every service installed on the host would run
+// in every instance. Enabled is therefore what was enabled inside the instance (`systemctl enable`, kept
+// in /var/lib/vpcemu/enabled, which lies in the instance's own layer) or is named by Config.Enabled (ssh)
+// and was not disabled inside. A package installed inside is started by its own scripts, but must be
+// enabled by hand to be started again at the next boot.
+package unit
