@@ -57,9 +57,9 @@ func (r *record) mapping() Mapping {
 
 func (r *record) idle() time.Duration { return time.Duration(r.IdleMS) * time.Millisecond }
 
-func (r *record) expired(now int64) bool {
-	return deadline(r.Last, r.idle(), r.TCP.Phase()) <= now
-}
+func (r *record) deadline() int64 { return deadline(r.Last, r.idle(), r.TCP.Phase()) }
+
+func (r *record) expired(now int64) bool { return r.deadline() <= now }
 
 // observe accounts for a packet of the connection.
 func (r *record) observe(tcpFlags uint8, inbound bool, now int64, idleMS uint32) {
@@ -101,7 +101,21 @@ type pool struct {
 	destination
 	outside packet.Addr
 	used    uint16
-	sweep   uint16 // where the search for expired mappings goes on, less FirstPort
+	// When the pool is full, the ports are looked at round after round for
+	// mappings that have expired. None can have before earliest, so until then
+	// a refusal costs nothing; round is the same for the round under way.
+	sweep           uint16 // where it goes on, less FirstPort
+	earliest, round int64
+}
+
+func newPool(d destination, outside packet.Addr) *pool {
+	return &pool{destination: d, outside: outside, earliest: math.MaxInt64, round: math.MaxInt64}
+}
+
+// expiresAt notes that a mapping of the pool expires at t, and not later as was
+// thought so far.
+func (p *pool) expiresAt(t int64) {
+	p.earliest, p.round = min(p.earliest, t), min(p.round, t)
 }
 
 // The seed of the hashes is secret, so that nobody can aim at one shard or

@@ -3,6 +3,7 @@ package nat
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,7 @@ const (
 	portTries = 256
 	// reclaimBudget is how many ports or records are looked at for expired
 	// mappings before a new one is refused: some microseconds.
-	reclaimBudget = 256
+	reclaimBudget = 64
 )
 
 // Table holds the mappings of all NAT gateways of a lab. Its methods may be
@@ -189,7 +190,7 @@ func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) erro
 		r := t.slab.At(i)
 		live := !r.expired(now)
 		if live && r.Outside == m.Outside && r.OutsidePort == m.OutsidePort {
-			r.observe(tcpFlags, inbound, now, fresh.IdleMS)
+			t.refresh(sh, r, tcpFlags, inbound, now, fresh.IdleMS)
 			return nil
 		}
 		if live {
@@ -207,6 +208,19 @@ func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) erro
 		t.remove(sh, i)
 	}
 	return t.insert(sh, tag, &fresh, tcpFlags, now)
+}
+
+// refresh accounts for a packet of a known connection. The shard is locked.
+func (t *Table) refresh(sh *shard, r *record, tcpFlags uint8, inbound bool, now int64, idleMS uint32) {
+	before := r.deadline()
+	r.observe(tcpFlags, inbound, now, idleMS)
+	if r.deadline() >= before {
+		return
+	}
+	d := r.destination()
+	if p := t.findPool(sh, &d, r.Outside); p != slab.None {
+		t.pools.At(p).expiresAt(r.deadline())
+	}
 }
 
 // insert stores a new mapping. The shard is locked; flow and port are free.
@@ -235,12 +249,14 @@ func (t *Table) link(sh *shard, i uint32, r *record) error {
 	if p == slab.None {
 		var err error
 		// Pools are never more than records, so there is room.
-		if p, err = t.pools.Insert(&pool{destination: d, outside: r.Outside}, 0); err != nil {
+		if p, err = t.pools.Insert(newPool(d, r.Outside), 0); err != nil {
 			return err
 		}
 		sh.pools.Add(t.poolHash(&d, r.Outside), p)
 	}
-	t.pools.At(p).used++
+	pl := t.pools.At(p)
+	pl.used++
+	pl.expiresAt(r.deadline())
 	sh.inside.Add(t.hash(&flow{d, r.Inside, r.InsidePort}), i)
 	sh.outside.Add(t.hash(&flow{d, r.Outside, r.OutsidePort}), i)
 	return nil
@@ -284,19 +300,32 @@ func (t *Table) freePort(sh *shard, d *destination, a packet.Addr, now int64) (u
 }
 
 // sweepPool removes expired mappings of a full pool, looking at the next few
-// ports. Expire would find them too, but here they are in the way.
+// ports, and at none while it is known that nothing has expired. Expire would
+// find them too, but here they are in the way.
 func (t *Table) sweepPool(sh *shard, p uint32, now int64) int {
 	pl := t.pools.At(p)
-	d, a, at := pl.destination, pl.outside, pl.sweep
-	// Removing the last mapping removes the pool, so the place is noted first.
-	pl.sweep = uint16((int(at) + reclaimBudget) % portCount)
+	if now < pl.earliest {
+		return 0
+	}
 	removed := 0
-	for j := range reclaimBudget {
-		port := uint16(FirstPort + (int(at)+j)%portCount)
-		if i := t.findOutside(sh, &flow{d, a, port}); i != slab.None && t.slab.At(i).expired(now) {
-			t.remove(sh, i)
-			removed++
+	d, a := pl.destination, pl.outside
+	for range reclaimBudget {
+		port := uint16(FirstPort + int(pl.sweep))
+		if pl.sweep++; pl.sweep == portCount {
+			pl.sweep = 0
+			pl.earliest, pl.round = pl.round, math.MaxInt64
 		}
+		i := t.findOutside(sh, &flow{d, a, port})
+		if i == slab.None {
+			continue
+		}
+		if r := t.slab.At(i); !r.expired(now) {
+			pl.round = min(pl.round, r.deadline())
+			continue
+		}
+		// A full pool has more mappings than are looked at here, so it stays.
+		t.remove(sh, i)
+		removed++
 	}
 	return removed
 }

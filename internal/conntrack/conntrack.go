@@ -32,8 +32,8 @@ const layout = 1
 const (
 	shardCount = 64 // a power of two
 	// reclaimBudget is how many records are looked at for expired ones before
-	// an insertion into a full table fails: some microseconds.
-	reclaimBudget = 256
+	// an insertion into a full table fails: a few microseconds.
+	reclaimBudget = 64
 )
 
 // Key identifies an entry. Local is the ENI's side, so both directions of a

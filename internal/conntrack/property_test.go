@@ -416,3 +416,20 @@ func BenchmarkInsert(b *testing.B) {
 	}
 	b.ReportMetric(float64(recordBytes()), "B/record")
 }
+
+// BenchmarkFull is a packet that is refused because nothing has expired.
+func BenchmarkFull(b *testing.B) {
+	tab, keys := benchTable(b, 10_000)
+	for n := uint32(0); tab.Len() < tab.slab.Cap(); n++ {
+		if err := tab.Observe(KeyOf(n, outTuple(packet.ProtoTCP, 1, 443), out), out, ack, 0, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	keys[0].LocalPort = 2
+	for b.Loop() {
+		if err := tab.Observe(keys[0], out, ack, 0, nil); err != ErrFull {
+			b.Fatal(err)
+		}
+	}
+}
