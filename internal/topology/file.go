@@ -1,0 +1,144 @@
+package topology
+
+import (
+	"net/netip"
+)
+
+// Value is what a file says for one key, with the line that says it. Where the
+// file is silent, Set is false and V is the key's default.
+type Value[T any] struct {
+	V    T
+	Set  bool
+	Line int
+}
+
+// List is a sequence whose items know their lines.
+type List[T any] = Value[[]Value[T]]
+
+// values are the items of l without their lines.
+func values[T any](l List[T]) []T {
+	out := make([]T, len(l.V))
+	for i, v := range l.V {
+		out[i] = v.V
+	}
+	return out
+}
+
+// File is a topology file that Parse found to be right.
+//
+// The tags of its fields and of the objects' are the table from which parsing,
+// schema and reference are made:
+//
+//	key:     the key, then its other spellings after "|", then ",required"
+//	default: what an absent key means; "unset" says it in words where it depends
+//	change:  what a change of the key does to an object that exists: "in place",
+//	         "stop" (stopped and started), "replace" (deleted and made anew)
+//	ref:     the map whose names the value is one of, or more with "|"
+//	words:   names that are always there besides those of ref
+//	enum:    the values allowed
+//	min, max, pattern: limits
+type File struct {
+	// Path is the name given to Parse, as errors show it.
+	Path string `key:"-"`
+
+	// Version of the file format.
+	Version Value[int] `key:"version,required" enum:"1" change:"never"`
+	// The lab's name: one word that is the name of its namespaces, folders and sockets.
+	Name Value[string] `key:"name" unset:"the file's name without its ending" pattern:"^[a-z][a-z0-9-]{0,23}$" change:"never"`
+	// What the topology teaches or is for, shown where topologies are listed.
+	Description Value[string] `key:"description" change:"in place"`
+	// The AWS region: it names the availability zones and the DNS domain of instances.
+	Region Value[string] `key:"region" default:"us-east-1" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"never"`
+	// The account that owns every object, twelve digits.
+	Account Value[string] `key:"account" default:"123456789012" loose:"true" pattern:"^[0-9]{12}$" change:"never"`
+	// Whether the region has its default VPC (172.31.0.0/16 with one public /20 a
+	// zone), as every AWS account does. Objects without a `vpc` or `subnet` go there.
+	DefaultVpc Value[bool] `key:"default_vpc" default:"true" change:"in place"`
+	// The outside world.
+	Internet Value[Internet] `key:"internet" change:"in place"`
+	// Limits of the account that are to differ from AWS's, such as elastic-ips-per-region: 10.
+	Quotas Value[map[string]int] `key:"quotas" unset:"AWS's" change:"in place"`
+
+	// Address ranges, each with a router in it.
+	Vpcs Objects[Vpc] `key:"vpcs"`
+	// Parts of a VPC, each in one availability zone; instances are placed in them.
+	Subnets Objects[Subnet] `key:"subnets"`
+	// Gateways between a VPC and the Internet, at most one a VPC.
+	InternetGateways Objects[InternetGateway] `key:"internet_gateways"`
+	// Public addresses that stay until they are given back.
+	ElasticIps Objects[ElasticIp] `key:"elastic_ips"`
+	// Gateways through which instances without a public address open connections outward.
+	NatGateways Objects[NatGateway] `key:"nat_gateways"`
+	// Where packets leaving a subnet go.
+	RouteTables Objects[RouteTable] `key:"route_tables"`
+	// Stateful allow rules around network interfaces.
+	SecurityGroups Objects[SecurityGroup] `key:"security_groups"`
+	// Stateless, numbered rules at the edge of subnets.
+	NetworkAcls Objects[NetworkAcl] `key:"network_acls"`
+	// What DHCP tells the instances of a VPC besides their addresses.
+	DhcpOptions Objects[DhcpOptions] `key:"dhcp_options"`
+	// ssh keys that instances let in.
+	KeyPairs Objects[KeyPair] `key:"key_pairs"`
+	// Network interfaces (ENIs) besides the one that every instance has.
+	NetworkInterfaces Objects[NetworkInterface] `key:"network_interfaces"`
+	// Virtual machines: namespaces on this host.
+	Instances Objects[Instance] `key:"instances"`
+	// Hosts outside AWS, on the lab's Internet.
+	InternetHosts Objects[InternetHost] `key:"internet_hosts"`
+}
+
+// Internet describes the outside world.
+type Internet struct {
+	// Ranges from which public addresses are drawn: Elastic IPs, automatic ones
+	// and those of Internet hosts.
+	PublicPools List[netip.Prefix] `key:"public_pools" unset:"203.0.113.0/24 and 198.51.100.0/24" change:"in place"`
+}
+
+// Head is what all objects have.
+type Head struct {
+	Kind string `key:"-"` // the map it is in: "subnets"
+	Name string `key:"-"` // its key there: "public"
+	Line int    `key:"-"`
+
+	// Tags of the object. Name is there already: the object's name in the file.
+	Tags Value[map[string]string] `key:"tags" change:"in place"`
+}
+
+// Source is how the model remembers the object: "subnets.public".
+func (h *Head) Source() string { return h.Kind + "." + h.Name }
+
+// String names the object in messages: "subnet public".
+func (h *Head) String() string { return singular(h.Kind) + " " + h.Name }
+
+func (h *Head) head() *Head { return h }
+
+// Objects are those of one map, in the order of the file.
+type Objects[T any] struct {
+	List  []*T
+	names map[string]*T
+}
+
+// Get returns the named object, or nil.
+func (o *Objects[T]) Get(name string) *T { return o.names[name] }
+
+// DefaultName in a reference means the object that AWS makes by itself: the default
+// VPC, or a VPC's default security group.
+const DefaultName = "default"
+
+// kinds are the maps of a file with what one of their objects is called.
+var kinds = [][2]string{
+	{"vpcs", "vpc"}, {"subnets", "subnet"}, {"internet_gateways", "internet gateway"},
+	{"elastic_ips", "elastic ip"}, {"nat_gateways", "nat gateway"}, {"route_tables", "route table"},
+	{"security_groups", "security group"}, {"network_acls", "network acl"}, {"dhcp_options", "dhcp options"},
+	{"key_pairs", "key pair"}, {"network_interfaces", "network interface"}, {"instances", "instance"},
+	{"internet_hosts", "internet host"},
+}
+
+func singular(kind string) string {
+	for _, k := range kinds {
+		if k[0] == kind {
+			return k[1]
+		}
+	}
+	return kind
+}

@@ -1,0 +1,307 @@
+package topology
+
+import "net/netip"
+
+// Vpc is an entry of vpcs.
+type Vpc struct {
+	Head
+	// The primary IPv4 range, /16 to /28.
+	CidrBlock Value[netip.Prefix] `key:"cidr_block,required" change:"replace"`
+	// Further IPv4 ranges, up to four.
+	SecondaryCidrBlocks List[netip.Prefix] `key:"secondary_cidr_blocks" change:"in place"`
+	// Whether instances run on hardware of their own. No effect on packets. A change from dedicated to default is made in place.
+	InstanceTenancy Value[string] `key:"instance_tenancy" default:"default" enum:"default|dedicated" change:"replace"`
+	// Whether the Amazon resolver answers at the range's base + 2.
+	EnableDnsSupport Value[bool] `key:"enable_dns_support" default:"true" change:"in place"`
+	// Whether instances with public addresses get public DNS names.
+	EnableDnsHostnames Value[bool] `key:"enable_dns_hostnames" default:"false" change:"in place"`
+	// The DHCP option set; `none` associates none at all.
+	DhcpOptions Value[string] `key:"dhcp_options" ref:"dhcp_options" words:"none" unset:"the account's default set" change:"in place"`
+	// Rules of the group that the VPC is made with, named `default` in references.
+	DefaultSecurityGroup Value[DefaultSecurityGroup] `key:"default_security_group" unset:"AWS's rules: everything from its own members, everything outward" change:"in place"`
+	// Rules of the network ACL that the VPC is made with. Subnets that no other ACL names have it.
+	DefaultNetworkAcl Value[DefaultNetworkAcl] `key:"default_network_acl" unset:"AWS's rules: 100 allows everything, both ways" change:"in place"`
+	// Routes of the route table that the VPC is made with. Subnets that no other table names use it, unless another table is `main`.
+	MainRouteTable Value[MainRouteTable] `key:"main_route_table" unset:"the local route only" change:"in place"`
+}
+
+// DefaultSecurityGroup is a VPC's own group.
+type DefaultSecurityGroup struct {
+	// What may come in.
+	Ingress List[GroupRule] `key:"ingress" unset:"everything from members of the group" change:"in place"`
+	// What may go out.
+	Egress List[GroupRule] `key:"egress" unset:"everything" change:"in place"`
+}
+
+// DefaultNetworkAcl is a VPC's own network ACL.
+type DefaultNetworkAcl struct {
+	// Rules for what enters a subnet.
+	Ingress List[AclRule] `key:"ingress" unset:"rule 100 allows everything" change:"in place"`
+	// Rules for what leaves a subnet.
+	Egress List[AclRule] `key:"egress" unset:"rule 100 allows everything" change:"in place"`
+}
+
+// MainRouteTable is the route table that a VPC is made with.
+type MainRouteTable struct {
+	// Routes besides the local ones.
+	Routes List[Route] `key:"routes" change:"in place"`
+}
+
+// Subnet is an entry of subnets.
+type Subnet struct {
+	Head
+	// The VPC that it is a part of.
+	Vpc Value[string] `key:"vpc,required" ref:"vpcs" words:"default" change:"replace"`
+	// Its IPv4 range, /16 to /28, inside the VPC's. The first four addresses and the last are AWS's.
+	CidrBlock Value[netip.Prefix] `key:"cidr_block,required" change:"replace"`
+	// The zone that it lies in, such as ap-northeast-1a.
+	AvailabilityZone Value[string] `key:"availability_zone" unset:"the region's first zone" change:"replace"`
+	// Whether instances get a public address unless they say otherwise.
+	MapPublicIpOnLaunch Value[bool] `key:"map_public_ip_on_launch" default:"false" change:"in place"`
+}
+
+// InternetGateway is an entry of internet_gateways.
+type InternetGateway struct {
+	Head
+	// The VPC that it is attached to.
+	Vpc Value[string] `key:"vpc" ref:"vpcs" unset:"detached" change:"in place"`
+}
+
+// ElasticIp is an entry of elastic_ips.
+type ElasticIp struct {
+	Head
+	// The public address, one of internet.public_pools.
+	Address Value[netip.Addr] `key:"address" unset:"the next free one" change:"replace"`
+	// The instance that has it, on its primary interface.
+	Instance Value[string] `key:"instance" ref:"instances" change:"in place"`
+	// The network interface that has it.
+	NetworkInterface Value[string] `key:"network_interface" ref:"network_interfaces" change:"in place"`
+	// Which of the private addresses it stands for.
+	AssociateWithPrivateIp Value[netip.Addr] `key:"associate_with_private_ip" unset:"the primary one" change:"in place"`
+}
+
+// NatGateway is an entry of nat_gateways.
+type NatGateway struct {
+	Head
+	// The subnet that it is in. A public one works only where that subnet routes to an Internet gateway.
+	Subnet Value[string] `key:"subnet,required" ref:"subnets" words:"default-ZONE" change:"replace"`
+	// The Elastic IP that connections seem to come from; required for a public one.
+	ElasticIp Value[string] `key:"elastic_ip|allocation" ref:"elastic_ips" change:"replace"`
+	// Whether it reaches the Internet, or only other networks.
+	ConnectivityType Value[string] `key:"connectivity_type" default:"public" enum:"public|private" change:"replace"`
+	// Its private address.
+	PrivateIp Value[netip.Addr] `key:"private_ip" unset:"the subnet's next free one" change:"replace"`
+}
+
+// RouteTable is an entry of route_tables.
+type RouteTable struct {
+	Head
+	// The VPC that it belongs to.
+	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" default:"default" change:"replace"`
+	// Routes besides the local ones, which every table has.
+	Routes List[Route] `key:"routes" change:"in place"`
+	// The subnets that use it.
+	Subnets List[string] `key:"subnets" ref:"subnets" words:"default-ZONE" unset:"none" change:"in place"`
+	// Whether it is the VPC's main table, used by all subnets that no table names.
+	Main Value[bool] `key:"main" default:"false" change:"in place"`
+	// The Internet gateway whose inbound packets it routes (an edge association).
+	Gateway Value[string] `key:"gateway" ref:"internet_gateways" change:"in place"`
+}
+
+// Route is an entry of a route table: a destination and exactly one target.
+type Route struct {
+	// Destination of the packets it is for. The longest prefix wins.
+	CidrBlock Value[netip.Prefix] `key:"cidr_block,required" change:"in place"`
+	// Target: an Internet gateway, `local` (the VPC itself), or `default` (the default VPC's Internet gateway).
+	Gateway Value[string] `key:"gateway" ref:"internet_gateways" words:"local|default" change:"in place"`
+	// Target: a NAT gateway.
+	NatGateway Value[string] `key:"nat_gateway" ref:"nat_gateways" change:"in place"`
+	// Target: a network interface.
+	NetworkInterface Value[string] `key:"network_interface" ref:"network_interfaces" change:"in place"`
+	// Target: an instance with exactly one network interface.
+	Instance Value[string] `key:"instance" ref:"instances" change:"in place"`
+}
+
+// SecurityGroup is an entry of security_groups.
+type SecurityGroup struct {
+	Head
+	// The VPC that it belongs to.
+	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" default:"default" change:"replace"`
+	// What it is for. AWS cannot change it.
+	Description Value[string] `key:"description" default:"Managed by vpcemu" change:"replace"`
+	// What may come in.
+	Ingress List[GroupRule] `key:"ingress" unset:"nothing" change:"in place"`
+	// What may go out; `[]` is nothing.
+	Egress List[GroupRule] `key:"egress" unset:"everything" change:"in place"`
+}
+
+// GroupRule is a rule of a security group. It allows; nothing denies.
+type GroupRule struct {
+	// tcp, udp, icmp, a number, or `all` (-1).
+	Protocol Value[Protocol] `key:"protocol" loose:"true" unset:"tcp with a port; icmp with a type; otherwise required" change:"in place"`
+	// One port, by number or as ssh, http, https, mysql and the like.
+	Port Value[Ports] `key:"port" loose:"true" change:"in place"`
+	// A range of ports such as 8000-8100, or `all`.
+	Ports Value[Ports] `key:"ports" loose:"true" change:"in place"`
+	// First port of a range; for ICMP the type.
+	FromPort Value[int] `key:"from_port" min:"-1" max:"65535" change:"in place"`
+	// Last port of a range; for ICMP the code.
+	ToPort Value[int] `key:"to_port" min:"-1" max:"65535" change:"in place"`
+	// ICMP type (8: echo request), -1 for any.
+	IcmpType Value[int] `key:"icmp_type" min:"-1" max:"255" unset:"any" change:"in place"`
+	// ICMP code, -1 for any.
+	IcmpCode Value[int] `key:"icmp_code" min:"-1" max:"255" unset:"any" change:"in place"`
+	// Ranges of the other side: sources of ingress, destinations of egress.
+	CidrBlocks List[netip.Prefix] `key:"cidr_blocks" change:"in place"`
+	// Groups that the other side is a member of, by its private address.
+	SecurityGroups List[string] `key:"security_groups" ref:"security_groups" words:"default" change:"in place"`
+	// Whether the group's own members are the other side.
+	Self Value[bool] `key:"self" default:"false" change:"in place"`
+	// A note on the rule.
+	Description Value[string] `key:"description" change:"in place"`
+}
+
+// NetworkAcl is an entry of network_acls.
+type NetworkAcl struct {
+	Head
+	// The VPC that it belongs to.
+	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" default:"default" change:"replace"`
+	// The subnets that it guards.
+	Subnets List[string] `key:"subnets" ref:"subnets" words:"default-ZONE" unset:"none" change:"in place"`
+	// Rules for what enters the subnet. What none of them allows is denied.
+	Ingress List[AclRule] `key:"ingress" unset:"nothing is allowed" change:"in place"`
+	// Rules for what leaves the subnet, answers included.
+	Egress List[AclRule] `key:"egress" unset:"nothing is allowed" change:"in place"`
+}
+
+// AclRule is a rule of a network ACL. The lowest number that matches decides.
+type AclRule struct {
+	// Its number, 1 to 32766.
+	RuleNo Value[int] `key:"rule_no|rule_number,required" min:"1" max:"32766" change:"in place"`
+	// What to do with a packet that matches.
+	Action Value[string] `key:"action|rule_action,required" enum:"allow|deny" change:"in place"`
+	// tcp, udp, icmp, a number, or `all` (-1).
+	Protocol Value[Protocol] `key:"protocol" loose:"true" unset:"tcp with a port; icmp with a type; otherwise all" change:"in place"`
+	// The range of the other side: source of ingress, destination of egress.
+	CidrBlock Value[netip.Prefix] `key:"cidr_block,required" change:"in place"`
+	// One destination port, by number or as ssh, http, https, mysql and the like.
+	Port Value[Ports] `key:"port" loose:"true" change:"in place"`
+	// A range of destination ports such as 1024-65535, or `all`.
+	Ports Value[Ports] `key:"ports" loose:"true" change:"in place"`
+	// First port of a range.
+	FromPort Value[int] `key:"from_port" min:"0" max:"65535" change:"in place"`
+	// Last port of a range.
+	ToPort Value[int] `key:"to_port" min:"0" max:"65535" change:"in place"`
+	// ICMP type, -1 for any.
+	IcmpType Value[int] `key:"icmp_type" min:"-1" max:"255" unset:"any" change:"in place"`
+	// ICMP code, -1 for any.
+	IcmpCode Value[int] `key:"icmp_code" min:"-1" max:"255" unset:"any" change:"in place"`
+}
+
+// DhcpOptions is an entry of dhcp_options. AWS cannot change a set, so every
+// change makes another and associates it.
+type DhcpOptions struct {
+	Head
+	// Domain that guests complete host names with.
+	DomainName Value[string] `key:"domain_name" change:"replace"`
+	// Up to four name servers, or AmazonProvidedDNS.
+	DomainNameServers List[string] `key:"domain_name_servers" change:"replace"`
+	// Up to four time servers.
+	NtpServers List[string] `key:"ntp_servers" change:"replace"`
+	// Up to four NetBIOS name servers.
+	NetbiosNameServers List[string] `key:"netbios_name_servers" change:"replace"`
+	// NetBIOS node type; AWS recommends 2.
+	NetbiosNodeType Value[int] `key:"netbios_node_type" enum:"1|2|4|8" change:"replace"`
+}
+
+// KeyPair is an entry of key_pairs.
+type KeyPair struct {
+	Head
+	// The public key in the form of authorized_keys.
+	PublicKey Value[string] `key:"public_key" unset:"vpcemu makes a pair (ed25519) and keeps the private half in the lab's key folder" change:"replace"`
+}
+
+// NetworkInterface is an entry of network_interfaces.
+type NetworkInterface struct {
+	Head
+	// The subnet that it is in.
+	Subnet Value[string] `key:"subnet,required" ref:"subnets" words:"default-ZONE" change:"replace"`
+	// Its private addresses, the primary one first. A change of the primary one replaces the interface.
+	PrivateIps List[netip.Addr] `key:"private_ips" unset:"the subnet's next free one" change:"in place"`
+	// The groups that guard it.
+	SecurityGroups List[string] `key:"security_groups" ref:"security_groups" words:"default" unset:"the VPC's default group" change:"in place"`
+	// Whether it drops packets that are neither from nor to its own addresses. Off for routers and NAT instances.
+	SourceDestCheck Value[bool] `key:"source_dest_check" default:"true" change:"in place"`
+	// What it is for.
+	Description Value[string] `key:"description" change:"in place"`
+	// The instance that it is plugged into.
+	Attachment Value[Attachment] `key:"attachment" unset:"not attached" change:"in place"`
+	// tun carries IP packets; tap carries Ethernet frames, as stock DHCP clients and appliances in the same subnet want.
+	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
+}
+
+// Attachment plugs a network interface into an instance.
+type Attachment struct {
+	// The instance, in the interface's zone.
+	Instance Value[string] `key:"instance,required" ref:"instances" change:"in place"`
+	// Its place there; 0 is the instance's own first interface.
+	DeviceIndex Value[int] `key:"device_index" default:"1" min:"1" max:"15" change:"in place"`
+}
+
+// Instance is an entry of instances; the name is also its host name in `ip netns`.
+type Instance struct {
+	Head
+	// Kept and shown, no more: every instance boots this host's own file system.
+	Ami Value[string] `key:"ami" unset:"the lab's own image" pattern:"^ami-[0-9a-f]{8,17}$" change:"replace"`
+	// Kept and shown; it limits how many network interfaces and addresses there may be.
+	InstanceType Value[string] `key:"instance_type" default:"t3.micro" change:"stop"`
+	// The subnet that it is in.
+	Subnet Value[string] `key:"subnet" ref:"subnets" words:"default-ZONE" unset:"the default VPC's subnet of the zone" change:"replace"`
+	// The zone, where no subnet is given.
+	AvailabilityZone Value[string] `key:"availability_zone" unset:"the subnet's, or the region's first zone" change:"replace"`
+	// Its primary private address. DHCP hands it out, now and after every stop and start.
+	PrivateIp Value[netip.Addr] `key:"private_ip" unset:"the subnet's next free one" change:"replace"`
+	// Further private addresses. The guest has to configure them itself.
+	SecondaryPrivateIps List[netip.Addr] `key:"secondary_private_ips" unset:"none" change:"in place"`
+	// The groups that guard its primary interface.
+	SecurityGroups List[string] `key:"security_groups|vpc_security_groups" ref:"security_groups" words:"default" unset:"the VPC's default group" change:"in place"`
+	// Whether it gets an automatic public address, which changes at every stop and start.
+	AssociatePublicIpAddress Value[bool] `key:"associate_public_ip_address" unset:"the subnet's map_public_ip_on_launch at launch" change:"in place"`
+	// Whether it drops packets that are neither from nor to its own addresses. Off for routers and NAT instances.
+	SourceDestCheck Value[bool] `key:"source_dest_check" default:"true" change:"in place"`
+	// The key pair that may log in by ssh, as root and as ec2-user.
+	KeyName Value[string] `key:"key_name" ref:"key_pairs" unset:"none" change:"replace"`
+	// A script that is run at the first boot, at most 16 KiB.
+	UserData Value[string] `key:"user_data" change:"stop"`
+	// A file with that script, in the topology file's folder or below.
+	UserDataFile Value[string] `key:"user_data_file" change:"stop"`
+	// Whether it runs on hardware of its own. No effect on packets.
+	Tenancy Value[string] `key:"tenancy" default:"default" enum:"default|dedicated" change:"replace"`
+	// tun carries IP packets; tap carries Ethernet frames, as stock DHCP clients want.
+	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
+	// Whether it is to run.
+	State Value[string] `key:"state" default:"running" enum:"running|stopped" change:"in place"`
+	// Whether terminating it is refused, to `up` as to everyone.
+	DisableApiTermination Value[bool] `key:"disable_api_termination" default:"false" change:"in place"`
+	// What a poweroff inside it does.
+	InstanceInitiatedShutdownBehavior Value[string] `key:"instance_initiated_shutdown_behavior" default:"stop" enum:"stop|terminate" change:"in place"`
+	// Device files of this host that it may use, such as /dev/net/tun.
+	Devices List[string] `key:"devices" unset:"none" change:"replace"`
+}
+
+// InternetHost is an entry of internet_hosts; the name is also its host name.
+type InternetHost struct {
+	Head
+	// Its public address, one of internet.public_pools.
+	Address Value[netip.Addr] `key:"address|public_ip" unset:"the next free one" change:"replace"`
+	// Key pairs that may log in; of pairs that vpcemu made it also has the private half in ~/.ssh.
+	KeyNames List[string] `key:"key_names" ref:"key_pairs" unset:"none" change:"replace"`
+	// A script that is run at the first boot, at most 16 KiB.
+	UserData Value[string] `key:"user_data" change:"replace"`
+	// A file with that script, in the topology file's folder or below.
+	UserDataFile Value[string] `key:"user_data_file" change:"replace"`
+	// tun carries IP packets; tap carries Ethernet frames.
+	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
+	// Whether it is to run.
+	State Value[string] `key:"state" default:"running" enum:"running|stopped" change:"in place"`
+}
