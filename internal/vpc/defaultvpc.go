@@ -39,10 +39,9 @@ func (tx *Tx) CreateDefaultVpc(in *CreateDefaultVpcInput) (*CreateDefaultVpcOutp
 	if tx.DefaultVpc() != nil {
 		return nil, errorf("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
 	}
-	before := tx.Model.Clone()
-	v, err := tx.makeDefaultVpc()
+	var v *Vpc
+	err := tx.attempt(func() (err error) { v, err = tx.makeDefaultVpc(); return err })
 	if err != nil {
-		tx.Model = before
 		return nil, err
 	}
 	info := v.info()

@@ -184,13 +184,9 @@ func (tx *Tx) defaultDhcpOptions() DhcpOptionsID {
 	if tx.DhcpOptions.Get(tx.DefaultDhcpOptionsID) != nil {
 		return tx.DefaultDhcpOptionsID
 	}
-	domain := tx.Region + ".compute.internal"
-	if tx.Region == "us-east-1" {
-		domain = "ec2.internal"
-	}
 	d := &DhcpOptions{
 		Meta: Meta{Account: tx.Account, Region: tx.Region, Created: tx.Call.Now}, ID: newID[DhcpOptionsID](tx),
-		DomainName: domain, DomainNameServers: []string{amazonDNS},
+		DomainName: internalDomain(tx.Region), DomainNameServers: []string{amazonDNS},
 	}
 	tx.DhcpOptions.Put(d.ID, d)
 	tx.DefaultDhcpOptionsID = d.ID

@@ -37,6 +37,9 @@ func unfillable(t reflect.Type) string {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint16, reflect.Uint32:
 		return ""
 	case reflect.Pointer, reflect.Slice:
+		if t == reflect.TypeFor[[]byte]() {
+			return "" // a blob, base64 on the wire
+		}
 		if k := t.Elem().Kind(); k == reflect.Pointer || t.Kind() == reflect.Pointer && k == reflect.Slice {
 			return t.String() + " is too deep"
 		}

@@ -72,8 +72,7 @@ func wantConsistent(t testing.TB, m *Model) {
 
 // dump is the whole contents of a model, for comparison. An empty table and one
 // that was never written look alike.
-func dump(t testing.TB, m *Model) string {
-	t.Helper()
+func dump(t interface{ Fatal(...any) }, m *Model) string {
 	all := map[string]any{"settings": m.WithoutTables()}
 	for name, table := range m.Tables() {
 		if table.Len() > 0 {

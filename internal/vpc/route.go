@@ -186,20 +186,14 @@ func (tx *Tx) onlyInterface(id InstanceID) (NetworkInterfaceID, error) {
 	if _, err := find(&tx.Instances, id); err != nil {
 		return "", err
 	}
-	var only NetworkInterfaceID
-	for _, n := range tx.NetworkInterfaces.All() {
-		if n.Attachment == nil || n.Attachment.InstanceID != id {
-			continue
-		}
-		if only != "" {
-			return "", errorf("InvalidInstanceID", "There are multiple interfaces attached to instance '%s'. Please specify an interface ID for the operation instead.", id)
-		}
-		only = n.ID
-	}
-	if only == "" {
+	nics := tx.InstanceInterfaces(id)
+	switch len(nics) {
+	case 0:
 		return "", errorf("InvalidInstanceID", "There are no interfaces attached to instance '%s'.", id)
+	case 1:
+		return nics[0].ID, nil
 	}
-	return only, nil
+	return "", errorf("InvalidInstanceID", "There are multiple interfaces attached to instance '%s'. Please specify an interface ID for the operation instead.", id)
 }
 
 // awsServices is the link-local range of AWS's own services (AD-13).

@@ -69,14 +69,14 @@ func (tx *Tx) retag(ids []ResourceID, change func(map[string]string) (map[string
 	if len(ids) == 0 {
 		return errMissing("resources")
 	}
-	before := tx.Model.Clone()
-	for _, id := range ids {
-		if err := tx.retagOne(string(id), change); err != nil {
-			tx.Model = before
-			return err
+	return tx.attempt(func() error {
+		for _, id := range ids {
+			if err := tx.retagOne(string(id), change); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (tx *Tx) retagOne(id string, change func(map[string]string) (map[string]string, error)) error {
