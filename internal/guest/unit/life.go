@@ -33,6 +33,7 @@ type life struct {
 	invocation string
 	roots      []int // processes spawned
 	grace      time.Duration
+	ending     chan struct{} // not nil while a round ends
 
 	id     identity
 	env    environ
@@ -81,28 +82,69 @@ func (l *life) members() []procInfo {
 	return members(invocation, roots)
 }
 
-// run is the life: rounds of start, supervision and end, until no restart follows.
+// run is the life: rounds of start, supervision and end, until no restart follows. A start that fails is
+// reported when the unit is down again, as is one that leaves nothing running.
 func (l *life) run() {
-	defer close(l.done)
-	defer l.told()
 	for first := true; ; first = false {
 		err := l.start()
+		if first {
+			l.err = err
+		}
 		if err == nil {
 			l.s.set(func(st *State) { st.Active, st.Sub = "active", l.activeSub() })
 			l.c.note(l.d.name, "Started %s - %s.", l.d.name, l.d.description)
-		}
-		if first {
-			l.err = err
-			close(l.started)
-		}
-		if err == nil {
+			if first && (l.main.pid != 0 || l.d.remain) {
+				close(l.started)
+			}
 			l.supervise()
 		}
+		l.setEnding(true)
 		l.finish()
-		if !l.again() {
+		restart := !l.stopping() && l.wantsRestart()
+		if restart {
+			l.s.to("activating", "auto-restart")
+		}
+		if first && !l.reported() {
+			close(l.started)
+		}
+		if restart {
+			l.setEnding(false)
+			restart = l.again()
+		}
+		if !restart {
+			l.told()
+			close(l.done)
+			l.setEnding(false)
 			return
 		}
 	}
+}
+
+func (l *life) reported() bool {
+	select {
+	case <-l.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// setEnding says that the round is being ended; whoever wants a start waits until it is known what follows.
+func (l *life) setEnding(yes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if yes {
+		l.ending = make(chan struct{})
+	} else if l.ending != nil {
+		close(l.ending)
+		l.ending = nil
+	}
+}
+
+func (l *life) endingChan() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ending
 }
 
 func (l *life) activeSub() string {

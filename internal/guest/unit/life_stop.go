@@ -219,12 +219,8 @@ func (l *life) settle() {
 	l.s.set(func(st *State) { st.Active, st.Sub, st.Result, st.MainPID = active, sub, l.result, 0 })
 }
 
-// again decides about a restart (systemd.service(5), Restart), and waits for it. False ends the life.
+// again waits for the time of an automatic restart (systemd.service(5), RestartSec). False ends the life.
 func (l *life) again() bool {
-	if l.stopping() || !l.wantsRestart() {
-		return false
-	}
-	l.s.set(func(st *State) { st.Active, st.Sub = "activating", "auto-restart" })
 	select {
 	case <-time.After(l.d.restartDelay):
 	case <-l.ctx.Done():

@@ -102,19 +102,26 @@ func (s *service) to(active, sub string) {
 	s.set(func(st *State) { st.Active, st.Sub = active, sub })
 }
 
-// begin returns a life that is starting or started, making one if there is none; nil if the unit is active
-// or its conditions are not met. A life that is ending is waited for.
+// begin returns a life that is starting or started, making one if there is none; nil if the conditions are
+// not met. A life that is ending is waited for, and one that waits for its restart replaced.
 func (s *service) begin(d *definition) (*life, error) {
 	for {
 		s.mu.Lock()
 		if l := s.cur; l != nil && !l.ended() {
-			if l.stopping() {
-				s.mu.Unlock()
-				<-l.done
-				continue
-			}
+			ending, waiting := l.endingChan(), s.st.Sub == "auto-restart"
 			s.mu.Unlock()
-			return l, nil
+			switch {
+			case ending != nil:
+				<-ending
+			case l.stopping():
+				<-l.done
+			case waiting:
+				l.told()
+				<-l.done
+			default:
+				return l, nil
+			}
+			continue
 		}
 		s.def = d
 		ok, unmet := s.c.met(d.conditions)
