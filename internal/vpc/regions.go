@@ -177,15 +177,15 @@ type DescribeAvailabilityZonesOutput struct {
 }
 
 type AvailabilityZone struct {
-	OptInStatus        string   `json:"OptInStatus"`
-	Messages           []string `json:"Messages"`
-	RegionName         string   `json:"RegionName"`
-	ZoneName           string   `json:"ZoneName"`
-	ZoneId             string   `json:"ZoneId"`
-	GroupName          string   `json:"GroupName"`
-	NetworkBorderGroup string   `json:"NetworkBorderGroup"`
-	ZoneType           string   `json:"ZoneType"`
-	State              string   `json:"State"`
+	OptInStatus        string     `json:"OptInStatus"`
+	Messages           []struct{} `json:"Messages"`
+	RegionName         string     `json:"RegionName"`
+	ZoneName           string     `json:"ZoneName"`
+	ZoneId             string     `json:"ZoneId"`
+	GroupName          string     `json:"GroupName"`
+	NetworkBorderGroup string     `json:"NetworkBorderGroup"`
+	ZoneType           string     `json:"ZoneType"`
+	State              string     `json:"State"`
 }
 
 var zoneFilters = filterSet[AvailabilityZone]{
@@ -220,7 +220,7 @@ func (tx *Tx) DescribeAvailabilityZones(in *DescribeAvailabilityZonesInput) (*De
 	out := &DescribeAvailabilityZonesOutput{AvailabilityZones: []AvailabilityZone{}}
 	for _, name := range tx.Zones {
 		z := AvailabilityZone{
-			OptInStatus: "opt-in-not-required", Messages: []string{}, RegionName: tx.Region, ZoneName: name,
+			OptInStatus: "opt-in-not-required", Messages: []struct{}{}, RegionName: tx.Region, ZoneName: name,
 			ZoneId: tx.ZoneID(name), GroupName: tx.Region + "-zg-1", NetworkBorderGroup: tx.Region,
 			ZoneType: "availability-zone", State: "available",
 		}

@@ -26,7 +26,7 @@ type CreateRouteTableOutput struct {
 // RouteTableInfo is a route table as the API answers it.
 type RouteTableInfo struct {
 	Associations    []RouteTableAssociation `json:"Associations"`
-	PropagatingVgws []string                `json:"PropagatingVgws"`
+	PropagatingVgws []struct{}              `json:"PropagatingVgws"`
 	RouteTableId    RouteTableID            `json:"RouteTableId"`
 	Routes          []RouteInfo             `json:"Routes"`
 	Tags            []Tag                   `json:"Tags"`
@@ -51,7 +51,7 @@ var associated = RouteTableAssociationState{"associated"}
 
 func (m *Model) routeTableInfo(t *RouteTable) RouteTableInfo {
 	i := RouteTableInfo{
-		Associations: []RouteTableAssociation{}, PropagatingVgws: []string{}, RouteTableId: t.ID, Routes: []RouteInfo{},
+		Associations: []RouteTableAssociation{}, PropagatingVgws: []struct{}{}, RouteTableId: t.ID, Routes: []RouteInfo{},
 		Tags: tagList(t.Tags), VpcId: t.VpcID, OwnerId: t.Account,
 	}
 	for _, a := range t.Associations {

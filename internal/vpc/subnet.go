@@ -25,7 +25,7 @@ type SubnetInfo struct {
 	MapCustomerOwnedIpOnLaunch    bool                          `json:"MapCustomerOwnedIpOnLaunch"`
 	OwnerId                       string                        `json:"OwnerId"`
 	AssignIpv6AddressOnCreation   bool                          `json:"AssignIpv6AddressOnCreation"`
-	Ipv6CidrBlockAssociationSet   []string                      `json:"Ipv6CidrBlockAssociationSet"`
+	Ipv6CidrBlockAssociationSet   []struct{}                    `json:"Ipv6CidrBlockAssociationSet"`
 	Tags                          []Tag                         `json:"Tags,omitempty"`
 	SubnetArn                     string                        `json:"SubnetArn"`
 	EnableDns64                   bool                          `json:"EnableDns64"`
@@ -49,7 +49,7 @@ type PrivateDnsNameOptionsOnLaunch struct {
 
 func (m *Model) subnetInfo(s *Subnet) SubnetInfo {
 	return SubnetInfo{
-		AvailabilityZoneId: m.ZoneID(s.AvailabilityZone), OwnerId: s.Account, Ipv6CidrBlockAssociationSet: []string{},
+		AvailabilityZoneId: m.ZoneID(s.AvailabilityZone), OwnerId: s.Account, Ipv6CidrBlockAssociationSet: []struct{}{},
 		Tags: tagList(s.Tags), SubnetArn: m.arn("subnet", string(s.ID)),
 		PrivateDnsNameOptionsOnLaunch: PrivateDnsNameOptionsOnLaunch{HostnameType: s.hostnameType(), EnableResourceNameDnsARecord: s.EnableResourceNameDnsARecord},
 		SubnetId:                      s.ID, State: s.State, VpcId: s.VpcID, CidrBlock: s.CidrBlock.String(),
