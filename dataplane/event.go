@@ -42,7 +42,7 @@ func (e *Event) String() string {
 
 func (w *walk) event(size int, to uint32, answered bool) Event {
 	return Event{
-		At: w.now, Ingress: w.in.ref(), Handle: w.in.handle(), Sent: w.sent, Tuple: w.hdr.Tuple,
+		At: w.now, Ingress: w.in.ref(), Handle: w.in.handle(), Sent: w.sent, Tuple: w.ended,
 		ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode, Flags: w.hdr.TCPFlags, Size: size,
 		Reason: w.reason, Stage: w.stage, By: w.by, Rule: w.rule, To: to, Answered: answered,
 	}

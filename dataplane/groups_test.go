@@ -83,6 +83,10 @@ func TestSG09_IdentityIsLostBehindANATGateway(t *testing.T) {
 	b.Apply()
 	b.db.Send(SYN(dbIP+":1", webIP+":80")).Want(At("web"))
 	b.db.Send(SYN(dbIP+":2", webEIP+":80")).Want(Dropped(dataplane.SGReferencesNotPreserved))
+	// Also where the gateway's private address is all that is seen.
+	b.private.Table.Routes = append(b.private.Table.Routes, "172.30.0.0/24 nat:nat")
+	b.Apply()
+	b.db.Send(SYN(dbIP+":3", webIP+":80")).Want(Dropped(dataplane.SGReferencesNotPreserved))
 }
 
 func TestSG11_RuleChangesAreSeenByTheNextPacket(t *testing.T) {
@@ -296,6 +300,15 @@ func TestCT09_ErrorsAboutUntrackedFlowsPass(t *testing.T) {
 	got := b.laptop.Send(UDP(laptopIP+":5", webEIP+":33434", 4)).Want(At("web")).Out[0].Packet
 	b.web.Send(ICMPError(webIP, 3, 3, 0, got)).Want(At("laptop"), From(webEIP), ICMP(3, 3),
 		Quotes(Parse(UDP(laptopIP+":5", webEIP+":33434", 4)).Tuple))
+}
+
+func TestCT09_ErrorsThroughANATGatewayAreAboutATrackedFlow(t *testing.T) {
+	b := newBook(t)
+	b.db.Groups = []*Group{b.Group("out", Out("udp", "", "0.0.0.0/0"))}
+	b.Apply()
+	inside := UDP(dbIP+":1000", serverIP+":9", 4)
+	sent := b.db.Send(inside).Want(At("server")).Out[0].Packet
+	b.laptop.Send(ICMPError(laptopIP, 11, 0, 0, sent)).Want(At("db"), ICMP(11, 0), Quotes(Parse(inside).Tuple))
 }
 
 func TestCT09_ErrorsAreFilteredByACLs_AC09(t *testing.T) {

@@ -133,7 +133,7 @@ func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
 // `return w.end(…)` and its caller stops.
 func (w *walk) end(stage Stage, reason Reason, by Ref, rule Rule) bool {
 	w.next = hopNone
-	w.reason, w.stage, w.by, w.rule = reason, stage, by, rule
+	w.reason, w.stage, w.by, w.rule, w.ended = reason, stage, by, rule, w.hdr.Tuple
 	if w.tracing {
 		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple, End: true, Reason: reason})
 	}

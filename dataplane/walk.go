@@ -63,6 +63,7 @@ type walk struct {
 	stage  Stage
 	by     Ref
 	rule   Rule
+	ended  packet.Tuple // the packet at that point
 	out    output
 	answer answer
 
@@ -129,7 +130,7 @@ func (w *walk) reset() {
 	w.subnet, w.last, w.groups = nil, nil, nil
 	w.crossed, w.metNAT, w.mtu = false, false, 0
 	w.nNATs, w.nObserved, w.nMapped = 0, 0, 0
-	w.reason, w.stage, w.by, w.rule = Delivered, 0, Ref{}, Rule{}
+	w.reason, w.stage, w.by, w.rule, w.ended = Delivered, 0, Ref{}, Rule{}, packet.Tuple{}
 	w.out, w.answer = output{}, answer{}
 }
 

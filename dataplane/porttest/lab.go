@@ -36,6 +36,7 @@ type Lab struct {
 	handles uint32
 	gen     uint64
 	events  *dataplane.Subscription
+	closed  bool
 	ended   []func(map[dataplane.Reason]uint64)
 }
 
@@ -133,11 +134,16 @@ func NewLab(tb testing.TB) *Lab {
 		WallClock: func() time.Time { return time.Unix(0, l.now.Load()).UTC() },
 		OnLease:   func(_ uint32, lease dhcp.Lease) { l.Leases = append(l.Leases, lease) },
 	}
-	tb.Cleanup(l.close)
+	tb.Cleanup(l.Close)
 	return l
 }
 
-func (l *Lab) close() {
+// Close ends the lab's engine; the end of the test does it otherwise.
+func (l *Lab) Close() {
+	if l.closed {
+		return
+	}
+	l.closed = true
 	if l.Engine != nil {
 		counts := l.Engine.Counters()
 		l.Engine.Close()
