@@ -197,27 +197,54 @@ func TestNA05_ExpiredConnectionsGivePortsBack(t *testing.T) {
 func TestNA05_ClosedConnectionsGivePortsBack(t *testing.T) {
 	tab, gw := memory(t, 60_000), gateway(primary)
 	fill(t, tab, gw, ConnectionLimit, 0)
-	retry := func(now int64) (r Refusal) {
-		for range portCount/reclaimBudget + 1 {
-			if _, r = tab.Propose(gw, filler(ConnectionLimit), now); r == RefusedNone {
-				break
-			}
-		}
-		return r
-	}
-	if r := retry(int64(100 * time.Second)); r != RefusedExhausted {
+	if r := retry(tab, gw, int64(100*time.Second)); r != RefusedExhausted {
 		t.Errorf("all alive: %v", r)
 	}
 	m, _ := tab.Outbound(gw, filler(77), 1)
 	if err := tab.Commit(m, rst, true, int64(100*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if r := retry(int64(160*time.Second) - 1); r != RefusedExhausted {
+	if r := retry(tab, gw, int64(160*time.Second)-1); r != RefusedExhausted {
 		t.Errorf("before the closed one expires: %v", r)
 	}
-	if r := retry(int64(160 * time.Second)); r != RefusedNone {
+	if r := retry(tab, gw, int64(160*time.Second)); r != RefusedNone {
 		t.Errorf("when the closed one has expired: %v", r)
 	}
+}
+
+// TestNA05_RefreshedConnectionsExpireLater: a search that found all alive is
+// not repeated before the first of them can have expired, but then it is.
+func TestNA05_RefreshedConnectionsExpireLater(t *testing.T) {
+	tab, gw := memory(t, 60_000), gateway(primary)
+	fill(t, tab, gw, ConnectionLimit, 0)
+	for i := range ConnectionLimit {
+		now := int64(10 * time.Second)
+		if i != 77 {
+			now = int64(20 * time.Second)
+		}
+		m, _ := tab.Outbound(gw, filler(i), now)
+		if err := tab.Commit(m, ack, false, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []time.Duration{350, 359} {
+		if r := retry(tab, gw, int64(s*time.Second)); r != RefusedExhausted {
+			t.Errorf("after %d s: %v", s, r)
+		}
+	}
+	if r := retry(tab, gw, int64(360*time.Second)); r != RefusedNone {
+		t.Errorf("after 360 s: %v", r)
+	}
+}
+
+// retry proposes until all ports have been looked at.
+func retry(tab *Table, gw *Gateway, now int64) (r Refusal) {
+	for range portCount/reclaimBudget + 1 {
+		if _, r = tab.Propose(gw, filler(ConnectionLimit), now); r == RefusedNone {
+			break
+		}
+	}
+	return r
 }
 
 func TestNA05_SpillsOverToTheNextAddress(t *testing.T) {

@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "writer":
 		exit(writer(path))
+	case "churner":
+		exit(churner(path))
 	case "filler":
 		exit(filler(path))
 	}
@@ -152,6 +154,72 @@ func check(t *testing.T, round int, path string, want map[uint32]uint64) {
 	clear(want)
 	for i, a := range found {
 		want[i] = a
+	}
+}
+
+// page is a record that takes a while to copy.
+type page [512]uint64
+
+// churner does nothing but store records over the remains of others, so that a
+// kill meets it in the middle of one.
+func churner(path string) error {
+	s, err := Open[page](path, 1, 8)
+	if err != nil {
+		return err
+	}
+	for n := uint64(1); ; n++ {
+		if n == 1000 {
+			// Said on another thread: the kill comes at once, and this one
+			// shall be at work then.
+			go fmt.Println("ready")
+		}
+		var p page
+		for i := range p {
+			p[i] = n
+		}
+		i, err := s.Insert(&p, uint16(n))
+		if err != nil {
+			return err
+		}
+		s.Delete(i)
+	}
+}
+
+// TestKillNineWithinARecord: whatever the kill cut through is not there.
+func TestKillNineWithinARecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "slab")
+	for round := range 40 {
+		cmd := child("churner", path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, _ := bufio.NewReader(out).ReadString('\n')
+		cmd.Process.Kill()
+		if cmd.Wait(); line != "ready\n" || cmd.ProcessState.Exited() {
+			t.Fatalf("round %d: child said %q, %v", round, line, cmd.ProcessState)
+		}
+		checkPages(t, round, path)
+	}
+}
+
+func checkPages(t *testing.T, round int, path string) {
+	t.Helper()
+	s, err := Open[page](path, 1, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i, p := range s.All() {
+		for _, word := range p {
+			if word != p[0] {
+				t.Fatalf("round %d: record %d is torn: %d and %d", round, i, p[0], word)
+			}
+		}
+		s.Delete(i)
 	}
 }
 
