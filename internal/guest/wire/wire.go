@@ -153,9 +153,9 @@ type Status struct {
 	Hostname string
 	NICs     []NICStatus
 	UserData UserDataStatus
-	Units    []UnitStatus // enabled units, in the order they were started
-	HostKeys []string     // public SSH host keys, in known_hosts form without the host
-	Notes    []string     // remarks for the user
+	Units    []string // enabled units that failed to start at boot, each with its problem
+	HostKeys []string // public SSH host keys, in known_hosts form without the host
+	Notes    []string // remarks for the user
 }
 
 // NICStatus is one interface and its addressing.
@@ -185,10 +185,4 @@ type UserDataStatus struct {
 	State   string
 	Code    int    // exit status
 	Problem string // empty unless failed
-}
-
-// UnitStatus is the result of starting an enabled unit.
-type UnitStatus struct {
-	Name    string
-	Problem string // empty if it started
 }

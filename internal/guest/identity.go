@@ -1,0 +1,178 @@
+package guest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/dhcp/client"
+)
+
+// multiCall are the names under which the instance's users find this program, in the places where an init
+// system has its own. They are written at each boot, as a package may have replaced them.
+var multiCall = []string{"/usr/bin/systemctl", "/bin/systemctl", "/usr/sbin/poweroff", "/sbin/poweroff", "/usr/sbin/reboot", "/sbin/reboot",
+	"/usr/sbin/halt", "/sbin/halt", "/usr/sbin/shutdown", "/sbin/shutdown", "/usr/sbin/init", "/sbin/init", "/usr/sbin/telinit", "/sbin/telinit"}
+
+func installNames() error {
+	for _, path := range multiCall {
+		if dir, err := os.Lstat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+			continue // /sbin is a link to /usr/sbin on most distributions
+		}
+		if target, err := os.Readlink(path); err == nil && target == programPath {
+			continue
+		}
+		tmp := path + ".vpcemu-new"
+		if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := errors.Join(os.Symlink(programPath, tmp), os.Rename(tmp, path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setMachineID gives a new disk its identity.
+func setMachineID() error {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return err
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a version 4 UUID, machine-id(5)
+	text := []byte(hex.EncodeToString(id) + "\n")
+	if err := replaceFile("/etc/machine-id", text, 0o444); err != nil {
+		return err
+	}
+	if _, err := os.Stat("/var/lib/dbus"); err != nil {
+		return nil
+	}
+	return replaceFile("/var/lib/dbus/machine-id", text, 0o444)
+}
+
+// names keeps host name and resolver configuration as DHCP says.
+type names struct {
+	fixed string // configured host name, "" if DHCP gives it
+
+	mu       sync.Mutex
+	hostname string
+	resolv   string
+}
+
+// Start sets the names that hold before the first lease. A resolver of the host's would not be reachable.
+func (n *names) Start() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	name := n.fixed
+	if old, err := os.ReadFile("/etc/hostname"); name == "" && err == nil {
+		name = strings.TrimSpace(string(old))
+	}
+	if name == "" {
+		name = "localhost"
+	}
+	return errors.Join(n.setHostname(name), n.setResolv(client.Lease{}))
+}
+
+// Lease takes the names over that a lease brings.
+func (n *names) Lease(l client.Lease) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err := n.setResolv(l)
+	if n.fixed == "" && validHostname(l.HostName) {
+		err = errors.Join(err, n.setHostname(l.HostName))
+	}
+	return err
+}
+
+func (n *names) Hostname() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.hostname
+}
+
+// setHostname sets the kernel's and the files' name. /etc/hosts loses only the line of the former name.
+func (n *names) setHostname(name string) error {
+	if name == n.hostname {
+		return nil
+	}
+	if err := unix.Sethostname([]byte(name)); err != nil {
+		return fmt.Errorf("host name %q: %w", name, err)
+	}
+	n.hostname = name
+	if err := replaceFile("/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
+		return err
+	}
+	return editFile("/etc/hosts", 0o644, func(text string) string { return hostsWith(text, name) })
+}
+
+// setFreshHosts replaces the host's /etc/hosts on a new disk.
+func setFreshHosts() error {
+	return replaceFile("/etc/hosts", []byte("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"), 0o644)
+}
+
+// hostsWith gives 127.0.1.1 to name, as Debian does, so that a program that looks its own name up finds it
+// without asking the network.
+func hostsWith(text, name string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "127.0.1.1 ") {
+			b.WriteString(line)
+		}
+	}
+	if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
+		b.WriteByte('\n')
+	}
+	if name != "localhost" {
+		b.WriteString("127.0.1.1 " + name + "\n")
+	}
+	return b.String()
+}
+
+// setResolv writes resolv.conf(5), but only when it would say something new, so that what the user changed
+// lasts until the lease does.
+func (n *names) setResolv(l client.Lease) error {
+	text := resolvConf(l.DNS, l.Domain)
+	if text == n.resolv {
+		return nil
+	}
+	if err := replaceFile("/etc/resolv.conf", []byte(text), 0o644); err != nil {
+		return err
+	}
+	n.resolv = text
+	return nil
+}
+
+// resolvConf takes the first three servers, more are ignored by the C library. A domain of several names
+// is a search list (DH-01).
+func resolvConf(servers []netip.Addr, domain string) string {
+	var b strings.Builder
+	b.WriteString("# Written from the DHCP lease.\n")
+	if f := strings.Fields(domain); len(f) > 0 {
+		b.WriteString("search " + strings.Join(f, " ") + "\n")
+	}
+	for _, s := range servers[:min(3, len(servers))] {
+		b.WriteString("nameserver " + s.String() + "\n")
+	}
+	return b.String()
+}
+
+// validHostname keeps a strange DHCP answer out of files and shells (RFC 1123 section 2.1).
+func validHostname(name string) bool {
+	if name == "" || len(name) > 63 || name[0] == '-' {
+		return false
+	}
+	for _, r := range name {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' {
+			return false
+		}
+	}
+	return true
+}

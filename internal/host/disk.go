@@ -1,0 +1,104 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/internal/guest/disk"
+)
+
+// deletedSuffix marks a disk whose deletion has begun, so that a half-deleted one is never booted from.
+const deletedSuffix = ".deleted"
+
+// makeDisk makes the disk unless there is one. Where the file system of the state directory cannot hold an
+// overlay's upper layer, the disk is a tmpfs, and note tells the user so.
+func (h *Host) makeDisk(id string) (note string, err error) {
+	dir := h.diskDir(id)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("disk: %w", err)
+	}
+	mounted, err := isMountPoint(dir)
+	if err != nil {
+		return "", fmt.Errorf("disk: %w", err)
+	}
+	if mounted {
+		return memoryNote(dir), nil
+	}
+	if disk.Prepared(dir) {
+		return "", nil
+	}
+	cause := disk.Probe(dir)
+	if cause == nil {
+		return "", nil
+	}
+	if errors.Is(cause, unix.ENOSPC) || errors.Is(cause, unix.EDQUOT) || errors.Is(cause, unix.EROFS) {
+		return "", fmt.Errorf("disk %s: %w", dir, cause) // memory would only hide it
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "upper")); err != nil {
+		return "", fmt.Errorf("disk: %w", err)
+	}
+	if err := unix.Mount("vpcemu", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700,size=50%"); err != nil {
+		return "", fmt.Errorf("disk: neither on %s (%w) nor in memory: mount tmpfs: %w", dir, cause, err)
+	}
+	if err := disk.Probe(dir); err != nil {
+		return "", fmt.Errorf("disk: no overlay file system over the host's root can be made, neither on %s (%w) nor in memory: %w; "+
+			"in a container, start it with --privileged", dir, cause, err)
+	}
+	h.cfg.Log.Warn("disk kept in memory", "instance", id, "cause", cause)
+	return memoryNote(dir), nil
+}
+
+func memoryNote(dir string) string {
+	var fs unix.Statfs_t
+	size := ""
+	if unix.Statfs(dir, &fs) == nil {
+		size = fmt.Sprintf(", up to %d MiB", fs.Blocks*uint64(fs.Bsize)>>20)
+	}
+	return fmt.Sprintf("the disk is kept in memory%s, because the file system of %s cannot carry an overlay; it is lost when the machine shuts down", size, filepath.Dir(dir))
+}
+
+// removeDisk deletes the disk. A deletion that was cut short is taken up again.
+func (h *Host) removeDisk(id string) error {
+	dir := h.diskDir(id)
+	if err := errors.Join(unmountBelow(dir), unmountBelow(dir+deletedSuffix)); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir + deletedSuffix); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, dir+deletedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(dir + deletedSuffix)
+}
+
+// unmountBelow takes off every mount at or below dir, the innermost first.
+func unmountBelow(dir string) error {
+	mounts, err := disk.Mounts()
+	if err != nil {
+		return err
+	}
+	slices.Reverse(mounts)
+	var errs []error
+	for _, m := range mounts {
+		if m.Point == dir || strings.HasPrefix(m.Point, dir+"/") {
+			errs = append(errs, unmountAll(m.Point))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isMountPoint(path string) (bool, error) {
+	mounts, err := disk.Mounts()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(mounts, func(m disk.Mount) bool { return m.Point == path }), nil
+}
