@@ -21,7 +21,7 @@ func TestSystemctl_ExitCodesAndWords(t *testing.T) {
 		{"status web", 3, "Active: inactive (dead)", ""},
 		{"is-active web", 3, "inactive\n", ""},
 		{"start web", 0, "", ""},
-		{"status web.service --no-pager", 0, "● web.service - The web daemon\n     Loaded: loaded (/lib/systemd/system/web.service; disabled)\n     Active: active (running) since ", ""},
+		{"status web.service --no-pager", 0, "● web.service - The web daemon\n     Loaded: loaded (/lib/systemd/system/web.service; disabled; preset: enabled)\n     Active: active (running) since ", ""},
 		{"status -n 1 web", 0, "Main PID: ", ""},
 		{"is-active web", 0, "active\n", ""},
 		{"is-active --quiet web", 0, "", ""},

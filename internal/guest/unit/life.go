@@ -392,6 +392,10 @@ func (l *life) adopt(pid int) {
 		l.c.note(l.d.name, "%s: %v", l.d.name, err)
 		return
 	}
+	// It may have overwritten its environment with its title, and started a session of its own.
+	l.mu.Lock()
+	l.roots = append(l.roots, pid)
+	l.mu.Unlock()
 	l.setMain(process{pid, exited})
 }
 

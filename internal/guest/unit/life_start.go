@@ -81,13 +81,17 @@ func (l *life) startForking(ctx context.Context) error {
 func (l *life) awaitPIDFile(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	seen := time.Now()
 	for {
 		if pid, ok := l.readPIDFile(); ok {
 			l.adopt(pid)
 			return nil
 		}
-		// With none of the unit's processes left nobody will write it any more.
-		if len(l.members()) == 0 {
+		// With none of the unit's processes left nobody will write it any more. One that has hidden its
+		// environment already is not seen, hence the delay.
+		if len(l.members()) > 0 {
+			seen = time.Now()
+		} else if time.Since(seen) > time.Second {
 			return &failure{"protocol", fmt.Sprintf("Can't open PID file %s after start: no process is left to write it", l.d.pidFile)}
 		}
 		select {

@@ -387,3 +387,25 @@ func TestReload(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestMembers_OfADaemonThatHidItsEnvironment: nginx and sshd overwrite theirs with a title, in a session of
+// their own; they are found all the same, being the main process.
+func TestMembers_OfADaemonThatHidItsEnvironment(t *testing.T) {
+	l := newLab(t)
+	l.unit("h", "Type=forking", "PIDFile=/run/h.pid", "ExecStart=/bin/sh -c 'setsid env -i /bin/sh -c \"echo \\$\\$ > $ROOT/run/h.pid; sleep 1000 & wait\" & exit 0'")
+	l.mustStart("h")
+	st := l.want("h", "active", "running")
+	d, err := l.c.load("h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "main process and its child", func() bool { return len(l.service(d).processes()) == 2 })
+	pids := []int{}
+	for _, p := range l.service(d).processes() {
+		pids = append(pids, p.pid)
+	}
+	l.mustStop("h")
+	if !slices.Contains(pids, st.MainPID) || alive(pids[0]) || alive(pids[1]) {
+		t.Errorf("processes %v of main process %d outlived the unit", pids, st.MainPID)
+	}
+}

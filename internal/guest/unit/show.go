@@ -98,7 +98,7 @@ func (c *call) statusOf(name string) int {
 	if d.masked {
 		fmt.Fprintf(&c.out, "     Loaded: masked (Reason: Unit %s is masked.)\n", d.name)
 	} else {
-		fmt.Fprintf(&c.out, "     Loaded: loaded (%s; %s)\n", d.path, c.m.fileState(d))
+		fmt.Fprintf(&c.out, "     Loaded: loaded (%s; %s; preset: enabled)\n", d.path, c.m.fileState(d))
 	}
 	for i, dropIn := range d.dropIns {
 		fmt.Fprintf(&c.out, "%12s %s\n", []string{"Drop-In:", ""}[min(i, 1)], dropIn)

@@ -51,7 +51,7 @@ func Trampoline(args []string) error {
 		syscall.Umask(t.Umask)
 	}
 	for _, l := range t.Rlimits {
-		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: l.Cur, Max: l.Max}); err != nil {
+		if err := l.set(); err != nil {
 			return fmt.Errorf("%s: limit %d to %d: %w", t.Path, l.Resource, l.Cur, err)
 		}
 	}
@@ -61,6 +61,20 @@ func Trampoline(args []string) error {
 		}
 	}
 	return fmt.Errorf("%s: %w", t.Path, syscall.Exec(t.Path, t.Argv, os.Environ()))
+}
+
+// set sets the limit, or, where the machine allows no more, what comes closest: a database with fewer files
+// than its unit wishes for is better than none (systemd does the same).
+func (l Rlimit) set() error {
+	err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: l.Cur, Max: l.Max})
+	if err != syscall.EPERM {
+		return err
+	}
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(l.Resource, &now); err != nil {
+		return err
+	}
+	return syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: min(l.Cur, now.Max), Max: min(l.Max, now.Max)})
 }
 
 func (t *trampoline) become() error {
