@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"encoding/json"
 	"net/netip"
 	"strings"
 	"testing"
@@ -107,4 +108,22 @@ func spoilAddress(tx *Tx, id NetworkInterfaceID, a string) {
 func otherInterface(tx *Tx, not NetworkInterfaceID) NetworkInterfaceID {
 	s := tx.NetworkInterfaces.Get(not).SubnetID
 	return firstKey(&tx.NetworkInterfaces, func(n *NetworkInterface) bool { return n.ID != not && n.SubnetID == s })
+}
+
+// The store keeps models as JSON.
+func TestModel_SurvivesJSON(t *testing.T) {
+	tx := furnished(t)
+	must(tx.Run("CreateRouteTable", &CreateRouteTableInput{VpcId: firstKey(&tx.Vpcs, nil), ClientToken: "a"}))
+	b, err := json.Marshal(&tx.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Model
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if dump(t, &back) != dump(t, &tx.Model) {
+		t.Error("the model came back different")
+	}
+	wantConsistent(t, &back)
 }

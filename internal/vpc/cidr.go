@@ -5,6 +5,7 @@ import (
 	"slices"
 )
 
+// AssociateVpcCidrBlockInput and the other inputs and outputs below have the members of the EC2 API.
 type AssociateVpcCidrBlockInput struct {
 	VpcId     VpcID
 	CidrBlock string

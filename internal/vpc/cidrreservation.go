@@ -1,5 +1,6 @@
 package vpc
 
+// CreateSubnetCidrReservationInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateSubnetCidrReservationInput struct {
 	SubnetId          SubnetID
 	Cidr              string

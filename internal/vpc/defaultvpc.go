@@ -25,6 +25,7 @@ func (m *Model) DefaultSubnet(zone string) *Subnet {
 	return first
 }
 
+// CreateDefaultVpcInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateDefaultVpcInput struct {
 	DryRun bool
 }

@@ -20,6 +20,7 @@ type NewDhcpConfiguration struct {
 	Values []string
 }
 
+// CreateDhcpOptionsInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateDhcpOptionsInput struct {
 	DhcpConfigurations []NewDhcpConfiguration
 	TagSpecifications  []TagSpecification

@@ -1,5 +1,6 @@
 package vpc
 
+// CreateInternetGatewayInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateInternetGatewayInput struct {
 	TagSpecifications []TagSpecification
 	DryRun            bool

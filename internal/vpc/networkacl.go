@@ -14,6 +14,7 @@ const (
 	lastRuleNumber = 32767 // the "*" deny, IPv4
 )
 
+// CreateNetworkAclInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateNetworkAclInput struct {
 	VpcId             VpcID
 	TagSpecifications []TagSpecification

@@ -27,7 +27,8 @@ type Call struct {
 	Now time.Time
 	// NewID draws an ID with the given prefix ("vpc-"). The topology front end
 	// derives IDs from the lab, type, name and incarnation, so that the same
-	// file gives the same IDs; other front ends pass RandomID.
+	// file gives the same IDs; other front ends pass RandomID. It must never
+	// repeat itself: CreateVpc alone asks for two IDs of rules ("sgr-").
 	NewID func(prefix string) string
 	// NewKey makes a private key of the type (rsa, ed25519) for CreateKeyPair;
 	// front ends pass RandomKey. Nil: the call makes no keys.

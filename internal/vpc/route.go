@@ -61,6 +61,7 @@ func (m *Model) RouteState(r Route) string {
 	return RouteBlackhole
 }
 
+// CreateRouteInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateRouteInput struct {
 	RouteTableId         RouteTableID
 	DestinationCidrBlock string

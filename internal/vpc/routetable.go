@@ -11,6 +11,7 @@ const (
 	originRoute = "CreateRoute"
 )
 
+// CreateRouteTableInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateRouteTableInput struct {
 	VpcId             VpcID
 	TagSpecifications []TagSpecification

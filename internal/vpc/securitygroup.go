@@ -8,6 +8,7 @@ import (
 // defaultGroup is the reserved name of each VPC's own group.
 const defaultGroup = "default"
 
+// CreateSecurityGroupInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateSecurityGroupInput struct {
 	GroupName         string
 	Description       string

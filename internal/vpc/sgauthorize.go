@@ -47,6 +47,7 @@ func (tx *Tx) groupRequest(q groupRuleRequest) (*SecurityGroup, []SecurityGroupR
 	return g, rules, err
 }
 
+// AuthorizeSecurityGroupIngressInput and the other inputs and outputs below have the members of the EC2 API.
 type AuthorizeSecurityGroupIngressInput struct {
 	GroupId                    SecurityGroupID
 	GroupName                  string

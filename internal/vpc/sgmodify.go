@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// ModifySecurityGroupRulesInput and the other inputs and outputs below have the members of the EC2 API.
 type ModifySecurityGroupRulesInput struct {
 	GroupId            SecurityGroupID
 	SecurityGroupRules []SecurityGroupRuleUpdate

@@ -6,6 +6,7 @@ import (
 	"slices"
 )
 
+// CreateSubnetInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateSubnetInput struct {
 	VpcId              VpcID
 	CidrBlock          string

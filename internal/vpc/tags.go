@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// CreateTagsInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateTagsInput struct {
 	Resources []ResourceID
 	Tags      []Tag

@@ -5,6 +5,7 @@ import (
 	"slices"
 )
 
+// CreateVpcInput and the other inputs and outputs below have the members of the EC2 API.
 type CreateVpcInput struct {
 	CidrBlock         string
 	InstanceTenancy   string
