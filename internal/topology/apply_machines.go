@@ -320,7 +320,7 @@ func (c *converger) guard(is *vpc.NetworkInterface, groups List[string], check V
 		c.did("security_groups")
 	}
 	if is.SourceDestCheck != check.V {
-		call[vpc.ModifyNetworkInterfaceAttributeOutput](c, &vpc.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: is.ID, SourceDestCheck: flag(check.V)})
+		call[vpc.ModifyNetworkInterfaceAttributeOutput](c, &vpc.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: is.ID, SourceDestCheck: boolean(check.V)})
 		c.did("source_dest_check")
 	}
 }
@@ -345,7 +345,7 @@ func (c *converger) instanceAttributes(o *Instance) {
 		c.did("associate_public_ip_address")
 	}
 	if is.DisableApiTermination != o.DisableApiTermination.V {
-		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiTermination: flag(o.DisableApiTermination.V)})
+		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiTermination: boolean(o.DisableApiTermination.V)})
 		c.did("disable_api_termination")
 	}
 	if b := o.InstanceInitiatedShutdownBehavior.V; is.InstanceInitiatedShutdownBehavior != b {

@@ -52,7 +52,7 @@ func (c *converger) retag(id string, is map[string]string) {
 	c.did("tags")
 }
 
-func flag(b bool) vpc.AttributeBooleanValue { return vpc.AttributeBooleanValue{Value: &b} }
+func boolean(b bool) vpc.AttributeBooleanValue { return vpc.AttributeBooleanValue{Value: &b} }
 
 // defaultVpc makes the region's default VPC where the file wants it.
 func (c *converger) defaultVpc() {
@@ -186,7 +186,7 @@ func (c *converger) secondaryBlocks(o *Vpc, is *vpc.Vpc) {
 func (c *converger) dnsAttributes(o *Vpc, is *vpc.Vpc) {
 	support := func() {
 		if is.EnableDnsSupport != o.EnableDnsSupport.V {
-			call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsSupport: flag(o.EnableDnsSupport.V)})
+			call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsSupport: boolean(o.EnableDnsSupport.V)})
 			c.did("enable_dns_support")
 		}
 	}
@@ -194,7 +194,7 @@ func (c *converger) dnsAttributes(o *Vpc, is *vpc.Vpc) {
 		support()
 	}
 	if is.EnableDnsHostnames != o.EnableDnsHostnames.V {
-		call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsHostnames: flag(o.EnableDnsHostnames.V)})
+		call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsHostnames: boolean(o.EnableDnsHostnames.V)})
 		c.did("enable_dns_hostnames")
 	}
 	if !o.EnableDnsSupport.V {
@@ -230,7 +230,7 @@ func (c *converger) subnet(o *Subnet) {
 	}
 	c.retag(text, is.Tags)
 	if is.MapPublicIpOnLaunch != o.MapPublicIpOnLaunch.V {
-		call[vpc.ModifySubnetAttributeOutput](c, &vpc.ModifySubnetAttributeInput{SubnetId: is.ID, MapPublicIpOnLaunch: flag(o.MapPublicIpOnLaunch.V)})
+		call[vpc.ModifySubnetAttributeOutput](c, &vpc.ModifySubnetAttributeInput{SubnetId: is.ID, MapPublicIpOnLaunch: boolean(o.MapPublicIpOnLaunch.V)})
 		c.did("map_public_ip_on_launch")
 	}
 	c.done()

@@ -236,7 +236,7 @@ func (c *converger) entries(id vpc.NetworkAclID, want List[AclRule], egress bool
 
 // entry is the rule as the model keeps it.
 func (r *AclRule) entry(egress bool) vpc.NetworkAclEntry {
-	t, _ := r.traffic()
+	t, _ := r.keys().resolve()
 	e := vpc.NetworkAclEntry{RuleNumber: r.RuleNo.V, Egress: egress, Protocol: t.protocol.number(), RuleAction: r.Action.V, CidrBlock: r.CidrBlock.V}
 	switch t.protocol {
 	case "tcp", "udp":

@@ -47,7 +47,10 @@ func check(p *problems, f *File) {
 
 func (c *checker) settings() {
 	m, err := vpc.New("check", "123456789012", c.f.Region.V, nil, vpc.Call{NewID: vpc.RandomID}, false)
-	if c.zones = m.Zones; err != nil && c.f.Region.Set {
+	if c.f.Region.Set || c.f.Region.Line == 0 { // else it was refused, and no zone can be checked
+		c.zones = m.Zones
+	}
+	if err != nil && c.f.Region.Set {
 		c.add(c.f.Region.Line, "", "region: AWS has no region %q%s", c.f.Region.V, suggest(c.f.Region.V, vpc.RegionNames()))
 	}
 	pools := c.f.Internet.V.PublicPools.V
@@ -115,7 +118,7 @@ func (c *checker) referencesOf(h *Head, v reflect.Value, path string) {
 
 func (c *checker) reference(h *Head, k *keySpec, v Value[string], path string) {
 	switch {
-	case !v.Set && k.fallback == "" || !v.Set && v.Line != 0:
+	case !v.Set && k.fallback == "" || refused(v):
 		return
 	case !v.Set && !c.f.DefaultVpc.V:
 		c.add(h.Line, h.String(), "%s is missing, and there is no default VPC (default_vpc is false)", path)
@@ -133,7 +136,7 @@ func (c *checker) reference(h *Head, k *keySpec, v Value[string], path string) {
 			known = append(known, word)
 		}
 	}
-	if slices.Contains(known, v.V) {
+	if slices.Contains(known, v.V) || len(c.zones) == 0 && slices.Contains(k.words, "default-ZONE") && strings.HasPrefix(v.V, DefaultName+"-") {
 		if strings.HasPrefix(v.V, DefaultName) && !slices.Contains(k.ref, "security_groups") && !c.f.DefaultVpc.V {
 			c.add(v.Line, h.String(), "%s: there is no default VPC (default_vpc is false)", path)
 		}

@@ -8,11 +8,11 @@ import (
 // publicAddresses checks the addresses that Elastic IPs and Internet hosts ask for.
 func (c *checker) publicAddresses() {
 	taken := map[netip.Addr]string{}
-	take := func(h *Head, a Value[netip.Addr]) {
+	take := func(h *Head, a Value[netip.Addr], pool bool) {
 		if !a.Set {
 			return
 		}
-		if !slices.ContainsFunc(c.f.pools(), func(p netip.Prefix) bool { return p.Contains(a.V) && usable(p, a.V) }) {
+		if pool && !slices.ContainsFunc(c.f.pools(), func(p netip.Prefix) bool { return p.Contains(a.V) && usable(p, a.V) }) {
 			c.add(a.Line, h.String(), "address: %s is no usable address of internet.public_pools", a.V)
 		}
 		if other := taken[a.V]; other != "" {
@@ -21,10 +21,10 @@ func (c *checker) publicAddresses() {
 		taken[a.V] = h.String()
 	}
 	for _, e := range c.f.ElasticIps.List {
-		take(&e.Head, e.Address)
+		take(&e.Head, e.Address, true)
 	}
 	for _, h := range c.f.InternetHosts.List {
-		take(&h.Head, h.Address)
+		take(&h.Head, h.Address, false)
 	}
 }
 
@@ -102,7 +102,7 @@ func (c *checker) natGateways() {
 	for _, n := range c.f.NatGateways.List {
 		public := n.ConnectivityType.V == "public"
 		switch {
-		case public && !n.ElasticIp.Set && n.ElasticIp.Line == 0:
+		case public && !n.ElasticIp.Set && !refused(n.ElasticIp):
 			c.add(n.Line, n.String(), "elastic_ip is missing: a public NAT gateway has one")
 		case !public && n.ElasticIp.Set:
 			c.add(n.ElasticIp.Line, n.String(), "elastic_ip: a private NAT gateway has none")
@@ -172,12 +172,12 @@ func (c *checker) instances() {
 		if i.AvailabilityZone.Set {
 			c.zone(i.AvailabilityZone, &i.Head)
 		}
-		if !i.Subnet.Set && i.Subnet.Line == 0 && !c.f.DefaultVpc.V {
+		if !i.Subnet.Set && !refused(i.Subnet) && !c.f.DefaultVpc.V {
 			c.add(i.Line, i.String(), "subnet is missing, and there is no default VPC (default_vpc is false)")
 			continue
 		}
 		at, ok := c.spotOf(i.Subnet.V, i.AvailabilityZone.V)
-		if !ok || i.Subnet.Line != 0 && !i.Subnet.Set {
+		if !ok || refused(i.Subnet) {
 			continue
 		}
 		c.take(&i.Head, "private_ip", at, i.Subnet.V, i.PrivateIp)

@@ -3,9 +3,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"regexp"
-	"slices"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -60,7 +58,7 @@ func (c *checker) routes(h *Head, routes List[Route], vpc, key string) {
 		}
 		targets := 0
 		for _, t := range []Value[string]{r.V.Gateway, r.V.NatGateway, r.V.NetworkInterface, r.V.Instance} {
-			if t.Set || t.Line != 0 {
+			if t.Set || refused(t) {
 				targets++
 			}
 		}
@@ -148,10 +146,10 @@ func (c *checker) groupRules(h *Head, rules List[GroupRule], vpc, key string) {
 	seen := map[same]bool{}
 	for i, r := range rules.V {
 		at := fmt.Sprintf("%s[%d]", key, i)
-		if _, why := r.V.traffic(); why != "" && !halfRead(r.V.Protocol, r.V.Port, r.V.Ports) {
+		if why := r.V.keys().wrong(); why != "" {
 			c.add(r.Line, h.String(), "%s: %s", at, why)
 		}
-		if !r.V.CidrBlocks.Set && r.V.CidrBlocks.Line == 0 && !r.V.SecurityGroups.Set && !r.V.Self.V || len(r.V.CidrBlocks.V)+len(r.V.SecurityGroups.V) == 0 && !r.V.Self.V && r.V.CidrBlocks.Set {
+		if len(r.V.CidrBlocks.V)+len(r.V.SecurityGroups.V) == 0 && !r.V.Self.V && !refused(r.V.CidrBlocks) && !refused(r.V.SecurityGroups) {
 			c.add(r.Line, h.String(), "%s: names no other side; give cidr_blocks, security_groups or self: true", at)
 		}
 		if !groupText.MatchString(r.V.Description.V) {
@@ -173,12 +171,6 @@ func (c *checker) groupRules(h *Head, rules List[GroupRule], vpc, key string) {
 			seen[id] = true
 		}
 	}
-}
-
-// halfRead tells whether a value that decides what a rule is about was refused;
-// the mistake has been told.
-func halfRead(p Value[Protocol], ports ...Value[Ports]) bool {
-	return !p.Set && p.Line != 0 || slices.ContainsFunc(ports, func(v Value[Ports]) bool { return !v.Set && v.Line != 0 })
 }
 
 func (c *checker) networkAcls() {
@@ -210,7 +202,7 @@ func (c *checker) aclRules(h *Head, rules List[AclRule], key string) {
 			}
 			lines[no.V] = no.Line
 		}
-		if _, why := r.V.traffic(); why != "" && !halfRead(r.V.Protocol, r.V.Port, r.V.Ports) {
+		if why := r.V.keys().wrong(); why != "" {
 			c.add(r.Line, h.String(), "%s: %s", at, why)
 		}
 	}
@@ -247,13 +239,6 @@ func (c *checker) keyPairs() {
 		}
 		if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.PublicKey.V)); err != nil {
 			c.add(k.PublicKey.Line, k.String(), "public_key: is no key in the form of authorized_keys (ssh-ed25519 AAAA…)")
-		}
-	}
-	for _, i := range c.f.Instances.List {
-		for _, d := range i.Devices.V {
-			if info, err := os.Stat(d.V); err == nil && info.Mode()&os.ModeCharDevice == 0 {
-				c.add(d.Line, i.String(), "devices: %s is no character device", d.V)
-			}
 		}
 	}
 }

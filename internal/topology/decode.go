@@ -48,13 +48,11 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 		d.key(key, p, v.FieldByIndex(key.field), join(path, p.key))
 	}
 	for _, key := range keys {
-		if _, given := seen[key]; given {
-			continue
-		}
-		if key.required {
+		if _, given := seen[key]; !given && key.required {
 			d.fail(n.line, path, "%s is missing", key.names[0])
 		}
-		if key.fallback != "" {
+		// Also in the place of a value that was refused, lest one mistake show as many.
+		if field := v.FieldByIndex(key.field); key.fallback != "" && !field.Field(1).Bool() {
 			d.scalar(key, &node{tag: "!!str", text: key.fallback}, v.FieldByIndex(key.field).Field(0), path)
 		}
 	}
@@ -271,9 +269,9 @@ func (d *decoder) numbers(n *node, v reflect.Value, path string) bool {
 // Names of instances and Internet hosts are host names (RFC 1123); others are
 // words that no ID can be mistaken for.
 var (
-	hostName   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	objectName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,62}$`)
-	looksLikeD = regexp.MustCompile(`^[a-z]+-[0-9a-f]{8,17}$`)
+	hostName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	objectName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,62}$`)
+	looksLikeID = regexp.MustCompile(`^[a-z]+-[0-9a-f]{8,17}$`)
 )
 
 func (o *Objects[T]) decode(d *decoder, kind string, n *node) {
@@ -312,7 +310,7 @@ func badName(kind, name string) string {
 		return "is no valid host name: a to z, 0 to 9 and hyphens inside, at most 63 characters"
 	case !host && !objectName.MatchString(name):
 		return "is no valid name: a letter, then letters, digits, _, - and ., at most 63 characters"
-	case looksLikeD.MatchString(name):
+	case looksLikeID.MatchString(name):
 		return "looks like an ID; objects need names of their own"
 	case name == DefaultName || strings.HasPrefix(name, "default-") && kind == "subnets":
 		return "is a name that stands for what AWS makes by itself"

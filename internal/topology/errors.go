@@ -76,7 +76,10 @@ func (p *problems) err() error {
 
 // suggest returns a "did you mean" for a word that is not among those known, or "".
 func suggest(word string, known []string) string {
-	best, distance := "", 1+len(word)/3
+	best, distance := "", max(1, len(word)/3)
+	if len(word) < 2 {
+		return ""
+	}
 	for _, k := range slices.Sorted(slices.Values(known)) {
 		if d := editDistance(strings.ToLower(word), k, distance); d <= distance && k != "" {
 			if d < distance || best == "" {

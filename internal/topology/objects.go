@@ -292,8 +292,8 @@ type Instance struct {
 // InternetHost is an entry of internet_hosts; the name is also its host name.
 type InternetHost struct {
 	Head
-	// Its public address, one of internet.public_pools.
-	Address Value[netip.Addr] `key:"address|public_ip" unset:"the next free one" change:"replace"`
+	// Its public address, one of internet.public_pools or any other.
+	Address Value[netip.Addr] `key:"address|public_ip" unset:"the next free one of the last pool" change:"replace"`
 	// Key pairs that may log in; of pairs that vpcemu made it also has the private half in ~/.ssh.
 	KeyNames List[string] `key:"key_names" ref:"key_pairs" unset:"none" change:"replace"`
 	// A script that is run at the first boot, at most 16 KiB.

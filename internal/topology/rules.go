@@ -20,13 +20,26 @@ type trafficKeys struct {
 	group              bool // a group's rule: ICMP type and code may be in from and to, as in the API
 }
 
-func (r *GroupRule) traffic() (traffic, string) {
-	return trafficKeys{r.Protocol, r.Port, r.Ports, r.FromPort, r.ToPort, r.IcmpType, r.IcmpCode, true}.resolve()
+func (r *GroupRule) keys() trafficKeys {
+	return trafficKeys{r.Protocol, r.Port, r.Ports, r.FromPort, r.ToPort, r.IcmpType, r.IcmpCode, true}
 }
 
-func (r *AclRule) traffic() (traffic, string) {
-	return trafficKeys{r.Protocol, r.Port, r.Ports, r.FromPort, r.ToPort, r.IcmpType, r.IcmpCode, false}.resolve()
+func (r *AclRule) keys() trafficKeys {
+	return trafficKeys{r.Protocol, r.Port, r.Ports, r.FromPort, r.ToPort, r.IcmpType, r.IcmpCode, false}
 }
+
+// wrong tells why the keys mean nothing, unless one of them was refused by itself:
+// that mistake has been told.
+func (k trafficKeys) wrong() string {
+	refused := refused(k.protocol) || refused(k.port) || refused(k.ports) || refused(k.from) || refused(k.to) || refused(k.icmpType) || refused(k.icmpCode)
+	if _, why := k.resolve(); !refused {
+		return why
+	}
+	return ""
+}
+
+// refused tells whether the file gives a value that cannot be read.
+func refused[T any](v Value[T]) bool { return v.Line != 0 && !v.Set }
 
 // resolve returns what the keys mean, or why they mean nothing.
 func (k trafficKeys) resolve() (traffic, string) {
@@ -139,7 +152,7 @@ const selfGroup = "self"
 
 // entries are the single rules that r stands for, in the order of the file.
 func (r *GroupRule) entries() []groupEntry {
-	t, why := r.traffic()
+	t, why := r.keys().resolve()
 	if why != "" {
 		return nil
 	}
