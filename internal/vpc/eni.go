@@ -172,7 +172,7 @@ func linkType(s string) (string, error) {
 // for the error.
 func (m *Model) interfaceGroups(vpc VpcID, ids []SecurityGroupID, other string) ([]SecurityGroupID, error) {
 	if len(ids) == 0 {
-		if g := m.groupNamed(vpc, "default"); g != nil {
+		if g := m.DefaultSecurityGroup(vpc); g != nil {
 			return []SecurityGroupID{g.ID}, nil
 		}
 		return nil, errorf("InvalidGroup.NotFound", "The security group 'default' does not exist in VPC '%s'", vpc)
@@ -194,16 +194,6 @@ func (m *Model) interfaceGroups(vpc VpcID, ids []SecurityGroupID, other string) 
 		return nil, errorf("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface (%d) has been reached.", n)
 	}
 	return groups, nil
-}
-
-// groupNamed is the VPC's group of that name, nil if it has none.
-func (m *Model) groupNamed(vpc VpcID, name string) *SecurityGroup {
-	for _, g := range m.SecurityGroups.m {
-		if g.VpcID == vpc && g.GroupName == name {
-			return g
-		}
-	}
-	return nil
 }
 
 // check refuses timeouts outside AWS's ranges (CT-02, API ConnectionTrackingSpecificationRequest).

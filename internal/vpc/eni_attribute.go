@@ -52,7 +52,7 @@ func (tx *Tx) ModifyNetworkInterfaceAttribute(in *ModifyNetworkInterfaceAttribut
 	if err != nil {
 		return nil, err
 	}
-	if err := oneOf(in.Description != nil, in.SourceDestCheck.Value != nil, in.Groups != nil, in.Attachment != nil,
+	if err := oneGiven(in.Description != nil, in.SourceDestCheck.Value != nil, in.Groups != nil, in.Attachment != nil,
 		in.ConnectionTrackingSpecification != nil, in.AssociatePublicIpAddress != nil); err != nil {
 		return nil, err
 	}
@@ -90,8 +90,8 @@ func (tx *Tx) ModifyNetworkInterfaceAttribute(in *ModifyNetworkInterfaceAttribut
 	return &ModifyNetworkInterfaceAttributeOutput{}, nil
 }
 
-// oneOf checks that exactly one of the attributes is to be changed.
-func oneOf(given ...bool) error {
+// oneGiven checks that exactly one of the attributes is to be changed.
+func oneGiven(given ...bool) error {
 	marks := make([]*bool, len(given))
 	for i := range given {
 		if given[i] {

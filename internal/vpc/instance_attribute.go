@@ -114,7 +114,7 @@ func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*Modify
 	if err != nil {
 		return nil, err
 	}
-	if err := oneOf(r.SourceDestCheck.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
+	if err := oneGiven(r.SourceDestCheck.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
 		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,533 @@
+package vpc
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestIN01_StatesAndCodes(t *testing.T) {
+	s := newSite(t)
+	i := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public})).Instances[0]
+	if i.State != (InstanceState{0, "pending"}) || i.StateReason.Code != "pending" {
+		t.Errorf("launched %+v", i)
+	}
+	ids := []InstanceID{i.InstanceId}
+	wantState := func(want InstanceState) {
+		t.Helper()
+		if got := s.info(ids[0]).State; got != want {
+			t.Errorf("state %v, want %v", got, want)
+		}
+	}
+	s.InstanceRunning(ids[0])
+	wantState(InstanceState{16, "running"})
+	if c := must(s.StopInstances(&StopInstancesInput{InstanceIds: ids})).StoppingInstances; c[0].PreviousState.Code != 16 || c[0].CurrentState.Code != 64 {
+		t.Errorf("stopping %+v", c)
+	}
+	wantState(InstanceState{64, "stopping"})
+	s.InstanceStopped(ids[0], "")
+	wantState(InstanceState{80, "stopped"})
+	if r := s.info(ids[0]); r.StateReason.Code != "Client.UserInitiatedShutdown" || !strings.HasPrefix(r.StateTransitionReason, "User initiated (2026-04-01") {
+		t.Errorf("reason %+v, %q", r.StateReason, r.StateTransitionReason)
+	}
+	if c := must(s.StartInstances(&StartInstancesInput{InstanceIds: ids})).StartingInstances; c[0].CurrentState.Code != 0 || c[0].PreviousState.Code != 80 {
+		t.Errorf("starting %+v", c)
+	}
+	s.InstanceRunning(ids[0])
+	if s.info(ids[0]).StateReason != nil {
+		t.Error("a running instance has a reason")
+	}
+	if c := must(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: ids})).TerminatingInstances; c[0].CurrentState.Code != 32 {
+		t.Errorf("terminating %+v", c)
+	}
+	s.InstanceTerminated(ids[0])
+	wantState(InstanceState{48, "terminated"})
+}
+
+func TestIN01_TransitionsThatAreRefused(t *testing.T) {
+	type op func(*site, InstanceID) string
+	start := func(s *site, id InstanceID) string {
+		return code(s.StartInstances(&StartInstancesInput{InstanceIds: []InstanceID{id}}))
+	}
+	stop := func(s *site, id InstanceID) string {
+		return code(s.StopInstances(&StopInstancesInput{InstanceIds: []InstanceID{id}}))
+	}
+	reboot := func(s *site, id InstanceID) string {
+		return code(s.RebootInstances(&RebootInstancesInput{InstanceIds: []InstanceID{id}}))
+	}
+	terminate := func(s *site, id InstanceID) string {
+		return code(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{id}}))
+	}
+	const bad = "IncorrectInstanceState"
+	for state, want := range map[string][4]string{ // start, stop, reboot, terminate
+		StatePending:      {"", bad, bad, ""},
+		StateRunning:      {"", "", "", ""},
+		StateStopping:     {bad, "", bad, ""},
+		StateStopped:      {"", "", bad, ""},
+		StateShuttingDown: {bad, bad, bad, ""},
+		StateTerminated:   {bad, bad, bad, ""},
+	} {
+		for k, do := range []op{start, stop, reboot, terminate} {
+			s := newSite(t)
+			id := s.inPublic()
+			switch state {
+			case StatePending:
+				id = must(s.RunInstances(&RunInstancesInput{SubnetId: s.public})).Instances[0].InstanceId
+			case StateStopping:
+				stop(s, id)
+			case StateStopped:
+				s.stop(id)
+			case StateShuttingDown:
+				terminate(s, id)
+			case StateTerminated:
+				s.terminate(id)
+			}
+			if got := do(s, id); got != want[k] {
+				t.Errorf("%s, operation %d: %q, want %q", state, k, got, want[k])
+			}
+		}
+	}
+}
+
+func TestIN01_RebootKeepsEverything(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	before, nic := s.info(id), s.eth0(id)
+	must(s.RebootInstances(&RebootInstancesInput{InstanceIds: []InstanceID{id}}))
+	if s.Instances.Get(id).BootID != 2 || s.eth0(id) != nic || s.info(id).PublicIpAddress != before.PublicIpAddress || s.info(id).State.Name != "running" {
+		t.Errorf("after: %+v", s.info(id))
+	}
+	s.InstanceRebooted(id) // the guest did it
+	if s.Instances.Get(id).BootID != 3 || s.info(id).State.Name != "running" {
+		t.Error("a reboot from inside is no new boot")
+	}
+}
+
+func TestIN02_B09_StopAndStartKeepPrivateAddressMacAndInterfaces(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	s.attached(s.eni(s.private), id, 1)
+	before := s.InstanceInterfaces(id)
+	s.stop(id)
+	s.start(id)
+	for k, n := range s.InstanceInterfaces(id) {
+		if n.Primary() != before[k].Primary() || n.MacAddress != before[k].MacAddress || n.ID != before[k].ID || n.Handle != before[k].Handle || n.Attachment.ID != before[k].Attachment.ID {
+			t.Errorf("before %+v, after %+v", before[k], n)
+		}
+	}
+	if s.Instances.Get(id).BootID != 2 {
+		t.Error("the start is no new boot")
+	}
+}
+
+func TestB10_AddressChosenByHandStays(t *testing.T) {
+	s := newSite(t)
+	id := s.launched(RunInstancesInput{SubnetId: s.private, PrivateIpAddress: "10.0.1.200"})
+	s.stop(id)
+	s.start(id)
+	if got := s.info(id); got.PrivateIpAddress != "10.0.1.200" || got.PrivateDnsName != "ip-10-0-1-200.ap-northeast-1.compute.internal" {
+		t.Errorf("got %s, %s", got.PrivateIpAddress, got.PrivateDnsName)
+	}
+	wantCode(t, code(s.RunInstances(&RunInstancesInput{SubnetId: s.private, PrivateIpAddress: "10.0.1.200"})), "InvalidIPAddress.InUse")
+}
+
+func TestIN03_TerminationTakesWhatTheAttachmentsSay(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	kept := s.eni(s.public)
+	s.attached(kept, id, 1)
+	own := s.eth0(id).ID
+	e := s.eip()
+	must(s.AssociateAddress(&AssociateAddressInput{AllocationId: e, NetworkInterfaceId: own}))
+	s.terminate(id)
+	if s.NetworkInterfaces.Get(own) != nil {
+		t.Error("the primary interface is still there")
+	}
+	if n := s.NetworkInterfaces.Get(kept); n == nil || n.Status != "available" || n.Attachment != nil {
+		t.Errorf("the attached one is %+v", n)
+	}
+	if a := s.Addresses.Get(e); a == nil || a.AssociationID != "" {
+		t.Errorf("the Elastic IP is %+v", a)
+	}
+	if i := s.info(id); i.State.Name != "terminated" || i.PrivateIpAddress != "" || len(i.NetworkInterfaces) != 0 || i.SubnetId != "" {
+		t.Errorf("listed as %+v", i)
+	}
+	s.PurgeDeleted(testNow.Add(59 * time.Minute))
+	if s.Instances.Get(id) == nil {
+		t.Error("it vanished too early")
+	}
+	s.PurgeDeleted(testNow.Add(time.Hour))
+	wantCode(t, code(s.DescribeInstances(&DescribeInstancesInput{InstanceIds: []InstanceID{id}})), "InvalidInstanceID.NotFound")
+}
+
+func TestIN03_PowerOffInsideStopsOrTerminates(t *testing.T) {
+	for behavior, want := range map[string]string{"": StateStopped, "stop": StateStopped, "terminate": StateTerminated} {
+		s := newSite(t)
+		id := s.launched(RunInstancesInput{SubnetId: s.public, InstanceInitiatedShutdownBehavior: behavior, DisableApiTermination: new(true)})
+		s.InstanceStopped(id, ReasonInstanceInitiated)
+		if got := s.info(id); got.State.Name != want || got.StateReason.Code != "Client.InstanceInitiatedShutdown" {
+			t.Errorf("%q: %s, %v", behavior, got.State.Name, got.StateReason)
+		}
+		if len(s.InstanceInterfaces(id)) > 0 == (want == StateTerminated) {
+			t.Errorf("%q: interfaces %v", behavior, s.InstanceInterfaces(id))
+		}
+	}
+	s := newSite(t)
+	id := s.launched(RunInstancesInput{SubnetId: s.public, InstanceInitiatedShutdownBehavior: "terminate"})
+	s.InstanceStopped(id, ReasonInternalError) // it was killed, and did not shut down
+	if got := s.info(id); got.State.Name != StateStopped || got.StateReason.Code != "Server.InternalError" || got.PublicIpAddress != "" {
+		t.Errorf("killed: %+v", got)
+	}
+}
+
+func TestSettle_HooksAreIdempotentAndIgnoreWhatDoesNotFit(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	same := func(name string, hook func()) {
+		t.Helper()
+		before := dump(t, &s.Model)
+		if hook(); dump(t, &s.Model) != before {
+			t.Errorf("%s changed the model", name)
+		}
+	}
+	same("running again", func() { s.InstanceRunning(id) })
+	same("terminated while running", func() { s.InstanceTerminated(id) })
+	same("unknown", func() {
+		s.InstanceRunning("i-x")
+		s.InstanceStopped("i-x", "")
+		s.InstanceTerminated("i-x")
+		s.InstanceRebooted("i-x")
+		s.InternetHostRunning("host-x")
+		s.InternetHostStopped("host-x", "")
+		s.InternetHostTerminated("host-x")
+		s.InternetHostRebooted("host-x")
+		s.PurgeDeleted(testNow)
+	})
+	s.stop(id)
+	same("stopped again", func() { s.InstanceStopped(id, ReasonInternalError) })
+	same("reboot while stopped", func() { s.InstanceRebooted(id) })
+	must(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{id}}))
+	s.InstanceStopped(id, "") // its end is seen as a stop
+	same("terminated again", func() { s.InstanceTerminated(id); s.InstanceRunning(id); s.InstanceStopped(id, "") })
+	if s.info(id).State.Name != StateTerminated {
+		t.Errorf("state %s", s.info(id).State.Name)
+	}
+	if !s.NextPurge().Equal(testNow.Add(time.Hour)) {
+		t.Errorf("next purge %s", s.NextPurge())
+	}
+}
+
+func TestIN04_AttributesThatNeedAStop(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	modify := func(in ModifyInstanceAttributeInput) string {
+		in.InstanceId = id
+		return code(s.ModifyInstanceAttribute(&in))
+	}
+	size := ModifyInstanceAttributeInput{InstanceType: &AttributeValue{"m5.large"}}
+	data := ModifyInstanceAttributeInput{UserData: &BlobAttributeValue{[]byte("#!/bin/sh\n")}}
+	wantCode(t, modify(size), "IncorrectInstanceState")
+	wantCode(t, modify(data), "IncorrectInstanceState")
+	s.attached(s.eni(s.private), id, 1)
+	s.attached(s.eni(s.private), id, 2)
+	s.stop(id)
+	wantCode(t, modify(ModifyInstanceAttributeInput{InstanceType: &AttributeValue{"x9.huge"}}), "InvalidParameterValue")
+	wantCode(t, modify(ModifyInstanceAttributeInput{InstanceType: &AttributeValue{"t3.micro"}}), "AttachmentLimitExceeded")
+	wantCode(t, modify(size), "")
+	wantCode(t, modify(data), "")
+	if i := s.Instances.Get(id); i.InstanceType != "m5.large" || i.UserData != "#!/bin/sh\n" {
+		t.Errorf("got %+v", i)
+	}
+	out := must(s.DescribeInstanceAttribute(&DescribeInstanceAttributeInput{InstanceId: id, Attribute: "userData"}))
+	if out.UserData.Value != base64.StdEncoding.EncodeToString([]byte("#!/bin/sh\n")) || out.InstanceType != nil {
+		t.Errorf("got %+v", out)
+	}
+}
+
+func TestIN04_Protection(t *testing.T) {
+	s := newSite(t)
+	id := s.launched(RunInstancesInput{SubnetId: s.public, DisableApiTermination: new(true), DisableApiStop: new(true)})
+	ids := []InstanceID{id}
+	wantCode(t, code(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: ids})), "OperationNotPermitted")
+	wantCode(t, code(s.StopInstances(&StopInstancesInput{InstanceIds: ids})), "OperationNotPermitted")
+	other := s.inPublic()
+	wantCode(t, code(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{other, id}})), "OperationNotPermitted")
+	if s.info(other).State.Name != StateRunning {
+		t.Error("one of two was terminated")
+	}
+	must(s.ModifyInstanceAttribute(&ModifyInstanceAttributeInput{InstanceId: id, DisableApiTermination: AttributeBooleanValue{new(false)}}))
+	must(s.ModifyInstanceAttribute(&ModifyInstanceAttributeInput{InstanceId: id, Attribute: "disableApiStop", Value: "false"}))
+	wantCode(t, code(s.StopInstances(&StopInstancesInput{InstanceIds: ids})), "")
+	wantCode(t, code(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: ids})), "")
+}
+
+func TestModifyInstanceAttribute_OneByOne(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	modify := func(in ModifyInstanceAttributeInput) string {
+		in.InstanceId = id
+		return code(s.ModifyInstanceAttribute(&in))
+	}
+	g := newGroup(s.Tx, s.vpc, "web")
+	wantCode(t, modify(ModifyInstanceAttributeInput{}), "MissingParameter")
+	wantCode(t, modify(ModifyInstanceAttributeInput{Attribute: "kernel", Value: "x"}), "InvalidParameterValue")
+	wantCode(t, modify(ModifyInstanceAttributeInput{Attribute: "sourceDestCheck", Value: "perhaps"}), "InvalidParameterValue")
+	wantCode(t, modify(ModifyInstanceAttributeInput{SourceDestCheck: AttributeBooleanValue{new(false)}}), "")
+	wantCode(t, modify(ModifyInstanceAttributeInput{Groups: []SecurityGroupID{g}}), "")
+	wantCode(t, modify(ModifyInstanceAttributeInput{InstanceInitiatedShutdownBehavior: &AttributeValue{"terminate"}}), "")
+	wantCode(t, modify(ModifyInstanceAttributeInput{InstanceInitiatedShutdownBehavior: &AttributeValue{"nap"}}), "InvalidParameterValue")
+	if i := s.info(id); *i.SourceDestCheck || i.SecurityGroups[0].GroupId != g {
+		t.Errorf("got %+v", i)
+	}
+	s.attached(s.eni(s.private), id, 1)
+	wantCode(t, modify(ModifyInstanceAttributeInput{SourceDestCheck: AttributeBooleanValue{new(true)}}), "InvalidInstanceID")
+}
+
+func TestIN05_DedicatedVpcMakesDedicatedInstances(t *testing.T) {
+	s := newSite(t)
+	v := must(s.CreateVpc(&CreateVpcInput{CidrBlock: "10.8.0.0/16", InstanceTenancy: "dedicated"})).Vpc.VpcId
+	dedicated := newSubnet(s.Tx, v, "10.8.0.0/24")
+	for _, c := range []struct {
+		subnet                SubnetID
+		tenancy, want, result string
+	}{
+		{s.public, "", "default", ""},
+		{s.public, "dedicated", "dedicated", ""},
+		{s.public, "host", "", "UnsupportedTenancy"},
+		{s.public, "shared", "", "InvalidParameterValue"},
+		{dedicated, "default", "dedicated", ""},
+	} {
+		out, err := s.RunInstances(&RunInstancesInput{SubnetId: c.subnet, Placement: &Placement{Tenancy: c.tenancy}})
+		wantCode(t, code(out, err), c.result)
+		if err == nil && out.Instances[0].Placement.Tenancy != c.want {
+			t.Errorf("%+v: %s", c, out.Instances[0].Placement.Tenancy)
+		}
+	}
+}
+
+func TestRunInstances_InTheDefaultVpc(t *testing.T) {
+	s := &site{Tx: fullLab(t)}
+	web := newGroup(s.Tx, s.DefaultVpc().ID, "web")
+	i := s.info(s.launched(RunInstancesInput{SecurityGroups: []string{"web"}, Placement: &Placement{AvailabilityZone: "ap-northeast-1c"}}))
+	if i.Placement.AvailabilityZone != "ap-northeast-1c" || i.VpcId != s.DefaultVpc().ID || i.SecurityGroups[0].GroupId != web {
+		t.Errorf("got %+v", i)
+	}
+	if i.PublicIpAddress != "203.0.113.1" || i.PublicDnsName != "ec2-203-0-113-1.ap-northeast-1.compute.amazonaws.com" {
+		t.Errorf("public address %s, name %q", i.PublicIpAddress, i.PublicDnsName)
+	}
+	wantConsistent(t, &s.Model)
+	wantCode(t, code(emptyLab(t).RunInstances(&RunInstancesInput{})), "VPCIdNotSpecified")
+}
+
+func TestDNS05_PrivateNames(t *testing.T) {
+	s := newSite(t)
+	if got := s.info(s.inPublic()).PrivateDnsName; got != "ip-10-0-0-4.ap-northeast-1.compute.internal" {
+		t.Error(got)
+	}
+	sub := *s.Subnets.Get(s.public)
+	sub.PrivateDnsHostnameType = "resource-name"
+	s.Subnets.Put(s.public, &sub)
+	id := s.inPublic()
+	if i := s.info(id); i.PrivateDnsName != string(id)+".ap-northeast-1.compute.internal" || i.PrivateDnsNameOptions.HostnameType != "resource-name" {
+		t.Errorf("%q %+v", i.PrivateDnsName, i.PrivateDnsNameOptions)
+	}
+	s.Region = "us-east-1"
+	if got := s.PrivateDnsName(s.eth0(id).Primary()); got != "ip-10-0-0-5.ec2.internal" {
+		t.Error(got)
+	}
+	s.Region = "ap-northeast-1"
+}
+
+func TestRunInstances_Refuses(t *testing.T) {
+	nic := func(n InstanceNetworkInterfaceSpecification) []InstanceNetworkInterfaceSpecification {
+		return []InstanceNetworkInterfaceSpecification{n}
+	}
+	for name, c := range map[string]struct {
+		in   func(*site) RunInstancesInput
+		code string
+	}{
+		"image":         {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "debian"} }, "InvalidAMIID.Malformed"},
+		"unknown image": {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "ami-00000000000000bad"} }, "InvalidAMIID.NotFound"},
+		"type":          {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceType: "t3.giant"} }, "InvalidParameterValue"},
+		"key":           {func(s *site) RunInstancesInput { return RunInstancesInput{KeyName: "none"} }, "InvalidKeyPair.NotFound"},
+		"subnet":        {func(s *site) RunInstancesInput { return RunInstancesInput{SubnetId: "subnet-00000000000000bad"} }, "InvalidSubnetID.NotFound"},
+		"user data":     {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: "#!/bin/sh"} }, "InvalidUserData.Malformed"},
+		"binary data":   {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: "//8="} }, "InvalidParameterValue"},
+		"long data":     {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: strings.Repeat("QUFB", 5462)} }, "InvalidParameterValue"},
+		"behavior":      {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceInitiatedShutdownBehavior: "nap"} }, "InvalidParameterValue"},
+		"no instances":  {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(0)} }, "InvalidParameterValue"},
+		"min above max": {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(2), MaxCount: new(1)} }, "InvalidParameterCombination"},
+		"device":        {func(s *site) RunInstancesInput { return RunInstancesInput{Devices: []string{"/dev/../etc"}} }, "InvalidParameterValue"},
+		"zone": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{Placement: &Placement{AvailabilityZone: "ap-northeast-1c"}}
+		}, "InvalidParameterValue"},
+		"group names": {func(s *site) RunInstancesInput { return RunInstancesInput{SecurityGroups: []string{"default"}} }, "InvalidParameterCombination"},
+		"tag type":    {func(s *site) RunInstancesInput { return RunInstancesInput{TagSpecifications: NamedTag("vpc", "x")} }, "InvalidParameterValue"},
+		"several, one IP": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{MinCount: new(2), PrivateIpAddress: "10.0.0.9"}
+		}, "InvalidParameterCombination"},
+		"nic and subnet": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{SubnetId: s.public, NetworkInterfaces: nic(InstanceNetworkInterfaceSpecification{SubnetId: s.public})}
+		}, "InvalidParameterCombination"},
+		"no device 0": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{NetworkInterfaces: nic(InstanceNetworkInterfaceSpecification{SubnetId: s.public, DeviceIndex: new(1)})}
+		}, "InvalidParameterValue"},
+		"device twice": {func(s *site) RunInstancesInput {
+			n := InstanceNetworkInterfaceSpecification{SubnetId: s.public, DeviceIndex: new(0)}
+			return RunInstancesInput{NetworkInterfaces: []InstanceNetworkInterfaceSpecification{n, n}}
+		}, "InvalidParameterValue"},
+		"nic in use": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{NetworkInterfaces: nic(InstanceNetworkInterfaceSpecification{NetworkInterfaceId: s.eth0(s.inPublic()).ID})}
+		}, "InvalidNetworkInterface.InUse"},
+		"nic and address": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{NetworkInterfaces: nic(InstanceNetworkInterfaceSpecification{NetworkInterfaceId: s.eni(s.public), PrivateIpAddress: "10.0.0.9"})}
+		}, "InvalidParameterCombination"},
+		"second in another zone": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{NetworkInterfaces: []InstanceNetworkInterfaceSpecification{{SubnetId: s.public, DeviceIndex: new(0)}, {SubnetId: s.other, DeviceIndex: new(1)}}}
+		}, "InvalidParameterCombination"},
+		"public of two": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{NetworkInterfaces: []InstanceNetworkInterfaceSpecification{
+				{SubnetId: s.public, DeviceIndex: new(0), AssociatePublicIpAddress: new(true)}, {SubnetId: s.private, DeviceIndex: new(1)}}}
+		}, "InvalidParameterCombination"},
+		"public of an old one": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{NetworkInterfaces: nic(InstanceNetworkInterfaceSpecification{NetworkInterfaceId: s.eni(s.public), AssociatePublicIpAddress: new(true)})}
+		}, "InvalidParameterCombination"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			in := c.in(s)
+			if in.SubnetId == "" && len(in.NetworkInterfaces) == 0 {
+				in.SubnetId = s.public
+			}
+			before := dump(t, &s.Model)
+			wantCode(t, code(s.RunInstances(&in)), c.code)
+			if dump(t, &s.Model) != before {
+				t.Error("the model has changed")
+			}
+		})
+	}
+}
+
+func TestRunInstances_BetweenMinAndMax(t *testing.T) {
+	s := newSite(t)
+	small := newSubnet(s.Tx, s.vpc, "10.0.9.0/28") // 11 addresses
+	out := must(s.RunInstances(&RunInstancesInput{SubnetId: small, MinCount: new(5), MaxCount: new(20)}))
+	if len(out.Instances) != 11 || out.Instances[10].AmiLaunchIndex != 10 {
+		t.Errorf("%d instances", len(out.Instances))
+	}
+	other := newSubnet(s.Tx, s.vpc, "10.0.9.16/28")
+	before := dump(t, &s.Model)
+	wantCode(t, code(s.RunInstances(&RunInstancesInput{SubnetId: other, MinCount: new(12), MaxCount: new(20)})), "InsufficientFreeAddressesInSubnet")
+	if dump(t, &s.Model) != before {
+		t.Error("some were launched")
+	}
+	r := must(s.DescribeInstances(&DescribeInstancesInput{})).Reservations
+	if len(r) != 1 || len(r[0].Instances) != 11 || r[0].ReservationId != out.ReservationId || r[0].OwnerId != s.Account {
+		t.Errorf("described %d reservations", len(r))
+	}
+}
+
+func TestRunInstances_InterfacesAndAttributes(t *testing.T) {
+	s := newSite(t)
+	must(s.CreateKeyPair(&CreateKeyPairInput{KeyName: "k", KeyType: "ed25519"}))
+	made := s.eni(s.private)
+	in := RunInstancesInput{
+		ImageId: ImageID, InstanceType: "t3.medium", KeyName: "k", UserData: base64.StdEncoding.EncodeToString([]byte("echo hello")), Devices: []string{"/dev/net/tun"},
+		NetworkInterfaces: []InstanceNetworkInterfaceSpecification{
+			{DeviceIndex: new(1), NetworkInterfaceId: made},
+			{DeviceIndex: new(0), SubnetId: s.public, PrivateIpAddresses: []PrivateIpAddressSpecification{{nil, "10.0.0.21"}, {new(true), "10.0.0.20"}}, LinkType: "tap", Description: "front"},
+		},
+		TagSpecifications: append(NamedTag("instance", "web"), NamedTag("network-interface", "web-nic")...),
+	}
+	id := s.launched(in)
+	i, nics := s.Instances.Get(id), s.InstanceInterfaces(id)
+	if i.UserData != "echo hello" || i.Name() != "web" || i.PublicKey != s.KeyPairs.Get("k").PublicKey || i.SubnetID != s.public || !slices.Equal(i.Devices, in.Devices) {
+		t.Errorf("instance %+v", i)
+	}
+	if n := nics[0]; n.Primary().String() != "10.0.0.20" || len(n.PrivateIps) != 2 || n.LinkType != "tap" || n.Name() != "web-nic" || n.Description != "front" || n.PublicIp.IsValid() {
+		t.Errorf("eth0 %+v", n)
+	}
+	if n := nics[1]; n.ID != made || n.Attachment.DeleteOnTermination {
+		t.Errorf("eth1 %+v", n)
+	}
+	must(s.DeleteKeyPair(&DeleteKeyPairInput{KeyName: "k"}))
+	if s.Instances.Get(id).PublicKey == "" {
+		t.Error("deleting the key pair took the key from the instance")
+	}
+}
+
+func TestDescribeInstances_Filters(t *testing.T) {
+	s := newSite(t)
+	must(s.CreateKeyPair(&CreateKeyPairInput{KeyName: "k", KeyType: "ed25519"}))
+	id := s.launched(RunInstancesInput{SubnetId: s.public, KeyName: "k", TagSpecifications: NamedTag("instance", "web")})
+	s.stop(s.launched(RunInstancesInput{SubnetId: s.private, InstanceType: "m5.large"}))
+	i := s.info(id)
+	for name, value := range map[string]string{
+		"instance-state-name": "running", "instance-state-code": "16", "tag:Name": "w*", "key-name": "k", "ip-address": i.PublicIpAddress,
+		"private-ip-address": i.PrivateIpAddress, "subnet-id": string(s.public), "instance-type": "t3.*", "network-interface.addresses.association.public-ip": i.PublicIpAddress,
+		"network-interface.subnet-id": string(s.public), "network-interface.attachment.device-index": "0", "private-dns-name": i.PrivateDnsName, "instance-id": string(id),
+	} {
+		out := must(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter(name, value)})).Reservations
+		if name == "network-interface.attachment.device-index" {
+			if len(out) != 2 {
+				t.Errorf("%s found %d", name, len(out))
+			}
+			continue
+		}
+		if len(out) != 1 || out[0].Instances[0].InstanceId != id {
+			t.Errorf("%s=%s found %v", name, value, out)
+		}
+	}
+	for _, absent := range []string{"spot-instance-request-id", "iam-instance-profile.arn"} {
+		if out := must(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter(absent, "*")})).Reservations; len(out) != 0 {
+			t.Errorf("%s found %v", absent, out)
+		}
+	}
+	wantCode(t, code(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter("colour", "red")})), "InvalidParameterValue")
+	wantCode(t, code(s.DescribeInstances(&DescribeInstancesInput{InstanceIds: []InstanceID{"i-00000000000000bad"}})), "InvalidInstanceID.NotFound")
+	wantCode(t, code(s.DescribeInstances(&DescribeInstancesInput{InstanceIds: []InstanceID{"web1"}})), "InvalidInstanceID.Malformed")
+}
+
+func TestDescribeInstanceStatus(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	s.stop(s.inPublic())
+	out := must(s.DescribeInstanceStatus(&DescribeInstanceStatusInput{})).InstanceStatuses
+	if len(out) != 1 || out[0].InstanceId != id || out[0].InstanceStatus.Status != "ok" || out[0].SystemStatus.Details[0].Status != "passed" {
+		t.Errorf("got %+v", out)
+	}
+	if out = must(s.DescribeInstanceStatus(&DescribeInstanceStatusInput{IncludeAllInstances: true})).InstanceStatuses; len(out) != 2 {
+		t.Errorf("all: %+v", out)
+	}
+	if out = must(s.DescribeInstanceStatus(&DescribeInstanceStatusInput{Filters: namedFilter("instance-status.status", "not-applicable"), IncludeAllInstances: true})).InstanceStatuses; len(out) != 1 {
+		t.Errorf("stopped: %+v", out)
+	}
+}
+
+func TestEN05_CatalogueTellsTheLimits(t *testing.T) {
+	tx := emptyLab(t)
+	out := must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"t3.micro", "m5.large"}})).InstanceTypes
+	if len(out) != 2 || out[0].NetworkInfo.MaximumNetworkInterfaces != 3 || out[0].NetworkInfo.Ipv4AddressesPerInterface != 10 || out[1].NetworkInfo.Ipv4AddressesPerInterface != 2 {
+		t.Errorf("got %+v", out)
+	}
+	wantCode(t, code(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"x"}})), "InvalidInstanceType")
+	if out = must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{Filters: namedFilter("free-tier-eligible", "true")})).InstanceTypes; len(out) != 2 {
+		t.Errorf("free: %+v", out)
+	}
+	if o := must(tx.DescribeInstanceTypeOfferings(&DescribeInstanceTypeOfferingsInput{LocationType: "availability-zone", Filters: namedFilter("instance-type", "t3.nano")})).InstanceTypeOfferings; len(o) != 3 {
+		t.Errorf("offerings %+v", o)
+	}
+}
+
+func TestDescribeImages_TheLabsOwn(t *testing.T) {
+	tx := emptyLab(t)
+	if out := must(tx.DescribeImages(&DescribeImagesInput{Owners: []string{"amazon"}, Filters: namedFilter("architecture", "x86_64")})).Images; len(out) != 1 || out[0].ImageId != ImageID {
+		t.Errorf("got %+v", out)
+	}
+	if out := must(tx.DescribeImages(&DescribeImagesInput{Owners: []string{"self"}})).Images; len(out) != 0 {
+		t.Errorf("got %+v", out)
+	}
+	wantCode(t, code(tx.DescribeImages(&DescribeImagesInput{ImageIds: []string{"ami-00000000000000bad"}})), "InvalidAMIID.NotFound")
+}
