@@ -393,6 +393,12 @@ func TestReload(t *testing.T) {
 func TestMembers_OfADaemonThatHidItsEnvironment(t *testing.T) {
 	l := newLab(t)
 	l.unit("h", "Type=forking", "PIDFile=/run/h.pid", "ExecStart=/bin/sh -c 'setsid env -i /bin/sh -c \"echo \\$\\$ > $ROOT/run/h.pid; sleep 1000 & wait\" & exit 0'")
+	t.Cleanup(func() { // should the manager not find it
+		b, err := os.ReadFile(l.c.path("/run/h.pid"))
+		if pid, _ := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && pid > 1 {
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
+		}
+	})
 	l.mustStart("h")
 	st := l.want("h", "active", "running")
 	d, err := l.c.load("h")
