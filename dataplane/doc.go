@@ -53,8 +53,16 @@
 //   - IG-04: public addresses of the Internet's hosts are not checked at their source.
 //   - MT-03: packets above 1500 bytes from the Internet are answered from the public
 //     address they were sent to, as its gateway has no address of its own.
+//   - CT-03: a UDP packet, or TCP other than a first SYN, that no entry covers and whose
+//     reverse a rule admits as untracked counts as a reply of an untracked flow. A UDP
+//     client whose own port is open to everybody is therefore untracked, too.
 //   - TCP without SYN that no state knows is admitted by a rule (mid-stream pick-up) but
 //     not by a NAT gateway, which resets it (NA-07).
+//   - RT-14: what the redirected subnet sends straight to the Internet gateway is dropped
+//     there, as the analyzer says, even though AWS's gateway might let it through.
+//   - MT-01: a packet larger than the receiving ENI's MTU is treated as by a router, with
+//     the answer from the sender's own. IPv6 gets no such answer yet: subnets have no IPv6
+//     router address.
 //   - DNS-02 counts whole seconds from the first packet on.
 //
 // # Concurrency

@@ -23,7 +23,7 @@ type Lab struct {
 	VPCs   []*VPC
 	Groups []*Group
 	Hosts  []*Host
-	// Unroutable are public addresses that lead to a gateway which has no private
+	// Stale are public addresses that lead to the gateway of a VPC which has no private
 	// address for them.
 	Stale map[string]*VPC
 	// Config may be changed before the first Apply.

@@ -7,7 +7,7 @@ import (
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
-// tuple parses "10.0.0.1:40000" or "10.0.0.1".
+// endpoint parses "10.0.0.1:40000", "[2001:db8::1]:40000" or "10.0.0.1".
 func endpoint(s string) (packet.Addr, uint16) {
 	if strings.Count(s, ":") == 1 || strings.HasPrefix(s, "[") {
 		ap := netip.MustParseAddrPort(s)
