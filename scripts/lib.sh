@@ -100,5 +100,5 @@ local_repository() {
 }
 
 # Debian packages that the demo and the tests use inside instances.
-lab_packages=(openssh-server openssh-client curl iproute2 iputils-ping python3-minimal ca-certificates)
-test_packages=(udhcpc isc-dhcp-client dhcpcd-base netcat-openbsd tcpdump traceroute dnsutils socat)
+lab_packages=(openssh-server openssh-client curl iproute2 iputils-ping netcat-openbsd python3-minimal)
+test_packages=(udhcpc isc-dhcp-client dhcpcd-base tcpdump traceroute dnsutils socat)

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/daemon"
+)
+
+// startLimit is how long a daemon may take until it answers: it adopts or
+// restarts what the lab had.
+const startLimit = 60 * time.Second
+
+// readyFD is the descriptor on which a daemon started in the background reports:
+// "ready", or what went wrong.
+const readyFD = 3
+
+// newDaemon is the daemon itself. Other commands start it in the background;
+// `vpcemu daemon` alone keeps it in the foreground, with its log on the terminal.
+func newDaemon() *cobra.Command {
+	background := false
+	cmd := &cobra.Command{
+		Use:   "daemon",
+		Short: "Run a lab's daemon in the foreground (other commands start it by themselves)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			name, err := theLab()
+			if err != nil {
+				return err
+			}
+			cfg := labDirs(name)
+			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+			ready := io.Discard
+			if background {
+				ready = os.NewFile(readyFD, "ready")
+			}
+			return runDaemon(cmd.Context(), cfg, ready)
+		},
+	}
+	cmd.Flags().BoolVar(&background, "background", false, "report readiness on descriptor 3")
+	_ = cmd.Flags().MarkHidden("background")
+	return cmd
+}
+
+func runDaemon(ctx context.Context, cfg daemon.Config, ready io.Writer) error {
+	d, err := daemon.Open(ctx, cfg)
+	if err != nil {
+		fmt.Fprintln(ready, err)
+		return err
+	}
+	defer d.Close()
+	return d.Serve(ctx, func() {
+		fmt.Fprintln(ready, "ready")
+		if c, ok := ready.(io.Closer); ok {
+			c.Close()
+		}
+	})
+}
+
+// connect returns a client of the lab's daemon, starting one where none runs.
+func connect(ctx context.Context, cfg daemon.Config) (*control.Client, error) {
+	c := control.NewClient(cfg.RunDir)
+	if _, err := c.Lab(ctx); !errors.Is(err, control.ErrNoDaemon) {
+		return c, err
+	}
+	if err := startDaemon(ctx, cfg); err != nil {
+		return nil, err
+	}
+	_, err := c.Lab(ctx)
+	return c, err
+}
+
+// startDaemon runs this program as the lab's daemon, detached from the terminal,
+// and waits until it is ready or says why it cannot be.
+func startDaemon(ctx context.Context, cfg daemon.Config) error {
+	if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
+		return fmt.Errorf("lab %s: %w", cfg.Lab, rootHint(err))
+	}
+	log, err := os.OpenFile(filepath.Join(cfg.StateDir, "daemon.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("lab %s: %w", cfg.Lab, rootHint(err))
+	}
+	defer log.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	defer r.Close()
+	cmd := exec.Command(self, "daemon", "--background", "--lab", cfg.Lab)
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{w}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	defer cmd.Process.Release()
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := io.ReadAll(bufio.NewReader(r)) // ends with "ready" or with the daemon
+		answer <- strings.TrimSpace(string(line))
+	}()
+	select {
+	case said := <-answer:
+		switch said {
+		case "ready":
+			return nil
+		case "":
+			return fmt.Errorf("the daemon of lab %s ended at once: see %s", cfg.Lab, log.Name())
+		}
+		return errors.New(said)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(startLimit):
+		return fmt.Errorf("the daemon of lab %s is not ready after %s: see %s", cfg.Lab, startLimit, log.Name())
+	}
+}
+
+func rootHint(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: run the command as root (sudo vpcemu …)", err)
+	}
+	return err
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vpcemu/vpcemu/internal/control"
+)
+
+func newLs() *cobra.Command {
+	var out string
+	all := false
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Short:   "List a lab's instances, or all labs",
+		Example: "  sudo vpcemu ls\n  sudo vpcemu ls --all",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all {
+				return listLabs(cmd, out)
+			}
+			c, _, err := client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			lab, err := c.Lab(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				return printAs(cmd.OutOrStdout(), out, lab)
+			}
+			return printLab(cmd.OutOrStdout(), lab)
+		},
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "list all labs of this machine")
+	outputFlag(cmd, &out)
+	return cmd
+}
+
+// listLabs asks the daemons that run; a lab whose daemon does not is only named.
+func listLabs(cmd *cobra.Command, out string) error {
+	rows := [][]string{{"LAB", "REGION", "DAEMON", "INSTANCES"}}
+	var list []control.Lab
+	for _, name := range labs() {
+		lab, err := control.NewClient(labDirs(name).RunDir).Lab(cmd.Context())
+		if err != nil {
+			lab = &control.Lab{Name: name}
+			rows = append(rows, []string{name, "", "not running", ""})
+		} else {
+			rows = append(rows, []string{name, lab.Region, "process " + strconv.Itoa(lab.Daemon), strconv.Itoa(len(lab.Instances))})
+		}
+		list = append(list, *lab)
+	}
+	if out != "" {
+		return printAs(cmd.OutOrStdout(), out, list)
+	}
+	return table(cmd.OutOrStdout(), rows)
+}
+
+func newDrops() *cobra.Command {
+	var out string
+	follow := false
+	cmd := &cobra.Command{
+		Use:   "drops",
+		Short: "Show the packets that were dropped last, each with the reason and what decided",
+		Long: `Drops shows the packets that the network dropped last. The reason is AWS Reachability
+Analyzer's code where it has one, with the rule, route or object that decided.`,
+		Example: "  sudo vpcemu drops\n  sudo vpcemu drops -f",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, _, err := client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for after := uint64(0); ; {
+				drops, err := c.Drops(cmd.Context(), after)
+				if err != nil {
+					return err
+				}
+				if out != "" {
+					if err := printAs(cmd.OutOrStdout(), out, drops); err != nil {
+						return err
+					}
+				}
+				for _, d := range drops {
+					if out == "" {
+						fmt.Fprintln(cmd.OutOrStdout(), d)
+					}
+					after = d.Sequence
+				}
+				if !follow {
+					return nil
+				}
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-time.After(200 * time.Millisecond):
+				}
+			}
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as packets are dropped")
+	outputFlag(cmd, &out)
+	return cmd
+}
+
+func newCounters() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "counters",
+		Short: "Count packets by verdict since the daemon started",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, _, err := client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			m, err := c.Counters(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				return printAs(cmd.OutOrStdout(), out, m)
+			}
+			rows := [][]string{{"VERDICT", "PACKETS"}}
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				rows = append(rows, []string{k, strconv.FormatUint(m[k], 10)})
+			}
+			return table(cmd.OutOrStdout(), rows)
+		},
+	}
+	outputFlag(cmd, &out)
+	return cmd
+}

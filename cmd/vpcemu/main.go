@@ -1,0 +1,81 @@
+// Command vpcemu runs an Amazon VPC on one Linux machine, with real packets.
+// One file a subcommand; they parse flags, call the lab's daemon and print.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vpcemu/vpcemu/internal/topology"
+)
+
+// exitStatus makes the process end with a status without a message: that of a
+// program run in an instance.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := newRoot().ExecuteContext(ctx)
+	stop()
+	os.Exit(report(err))
+}
+
+// report prints an error and gives the exit status: 2 for input that is wrong, 1
+// for what failed.
+func report(err error) int {
+	if err == nil {
+		return 0
+	}
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	var invalid topology.Errors
+	if errors.As(err, &invalid) {
+		fmt.Fprintln(os.Stderr, err) // already file:line: object: reason, a line each
+		return 2
+	}
+	fmt.Fprintln(os.Stderr, "vpcemu:", strings.TrimPrefix(err.Error(), "vpcemu: "))
+	return 1
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vpcemu",
+		Short: "An Amazon VPC on one Linux machine, with real packets",
+		Long: `vpcemu brings up a VPC on this machine: network namespaces are the instances, and
+the network between them does to their packets what AWS's would do: routing, Internet
+gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
+		Example: `  sudo vpcemu up book                 bring up the worked example
+  sudo vpcemu exec web -- ip address  run a program in an instance
+  sudo vpcemu ssh --via web db        log in through a bastion
+  sudo vpcemu drops                   what was dropped, and why
+  sudo vpcemu down                    remove it all`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().StringVar(&labFlag, "lab", os.Getenv("VPCEMU_LAB"), "name of the lab; without it, the only lab there is")
+	_ = root.RegisterFlagCompletionFunc("lab", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return labs(), cobra.ShellCompDirectiveNoFileComp
+	})
+	root.AddCommand(
+		newUp(), newPlan(), newDown(), newValidate(), newTopologies(),
+		newLs(), newDescribe(), newDrops(), newCounters(),
+		newExec(), newShell(), newSSH(),
+		newPower("stop", "Stop instances; they keep disk, private addresses and Elastic IPs", stopActions),
+		newPower("start", "Start stopped instances", startActions),
+		newPower("reboot", "Reboot instances; they keep every address", rebootActions),
+		newPower("terminate", "Terminate instances and destroy their disks", terminateActions),
+		newEC2(), newDaemon(),
+	)
+	return root
+}

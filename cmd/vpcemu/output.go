@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/vpcemu/vpcemu/internal/control"
+)
+
+// outputFlag adds -o: json or yaml instead of a table.
+func outputFlag(cmd *cobra.Command, out *string) {
+	cmd.Flags().StringVarP(out, "output", "o", "", "json or yaml instead of text")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// printAs prints v as JSON or YAML. Both have the same keys.
+func printAs(w io.Writer, format string, v any) error {
+	b, err := json.MarshalIndent(v, "", "    ")
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "json":
+		_, err = fmt.Fprintln(w, string(b))
+		return err
+	case "yaml":
+		var plain any
+		if err := json.Unmarshal(b, &plain); err != nil {
+			return err
+		}
+		return yaml.NewEncoder(w).Encode(plain)
+	}
+	return fmt.Errorf("--output %s: use json or yaml, or leave it out for text", format)
+}
+
+// table prints rows in columns; the first row is the heading.
+func table(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		for i, cell := range r {
+			if cell == "" {
+				r[i] = "-"
+			}
+		}
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(r, "\t"), "\t"))
+	}
+	return t.Flush()
+}
+
+func printLab(w io.Writer, lab *control.Lab) error {
+	rows := [][]string{{"NAME", "KIND", "STATE", "PRIVATE", "PUBLIC", "SUBNET", "ZONE", "ID"}}
+	for _, i := range lab.Instances {
+		row := []string{i.Name, i.Kind, i.State, "", "", i.Subnet, i.Zone, i.ID}
+		if i.PrivateIp.IsValid() {
+			row[3] = i.PrivateIp.String()
+		}
+		if i.PublicIp.IsValid() {
+			row[4] = i.PublicIp.String()
+		}
+		rows = append(rows, row)
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	for _, i := range lab.Instances {
+		if i.State == "stopped" && strings.HasPrefix(i.Reason, "Server.") {
+			fmt.Fprintf(w, "%s was stopped: %s\n", i.Name, i.Reason)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/daemon"
+	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/topologies"
+)
+
+func newUp() *cobra.Command {
+	req := control.UpRequest{}
+	var out string
+	cmd := &cobra.Command{
+		Use:   "up FILE",
+		Short: "Bring a lab to what a topology file says",
+		Long: `Up brings a lab to what a topology file says and returns when every instance runs and
+holds its DHCP lease. FILE is a path, or the name of a topology that comes with vpcemu
+(see "vpcemu topologies"). Run again, it changes only what differs, and puts back what
+was changed by other means; it touches only objects that a file made, unless --prune.`,
+		Example: `  sudo vpcemu up book
+  sudo vpcemu up ./lab.yaml
+  sudo vpcemu up ./lab.yaml --lab second   # the same file again, side by side`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeTopologies,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runUp(cmd.Context(), cmd.OutOrStdout(), args[0], req, out)
+		},
+	}
+	upFlags(cmd, &req, &out)
+	return cmd
+}
+
+func newPlan() *cobra.Command {
+	req := control.UpRequest{Plan: true}
+	var out string
+	cmd := &cobra.Command{
+		Use:               "plan FILE",
+		Short:             "Tell what `up` would change, without doing it",
+		Example:           "  sudo vpcemu plan ./lab.yaml",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeTopologies,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runUp(cmd.Context(), cmd.OutOrStdout(), args[0], req, out)
+		},
+	}
+	upFlags(cmd, &req, &out)
+	return cmd
+}
+
+func upFlags(cmd *cobra.Command, req *control.UpRequest, out *string) {
+	cmd.Flags().BoolVar(&req.Prune, "prune", false, "also remove objects that no topology file made")
+	cmd.Flags().BoolVar(&req.Replace, "replace", false, "allow changes that destroy the disk of an instance")
+	outputFlag(cmd, out)
+}
+
+// runUp reads the file here, so that its errors come without a daemon, and sends
+// it to the lab's daemon.
+func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest, out string) error {
+	f, err := readTopology(name, &req)
+	if err != nil {
+		return err
+	}
+	lab := labFlag
+	if lab == "" {
+		lab = f.Name.V
+	}
+	cfg := labDirs(lab)
+	if req.Plan {
+		if plan, err := planNew(cfg, f, req); plan != nil || err != nil {
+			return printUp(w, plan, req, out, err)
+		}
+	}
+	c, err := connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	result, err := c.Up(ctx, req, progress(out))
+	return printUp(w, result, req, out, err)
+}
+
+// planNew answers a plan for a lab that does not exist, which needs no daemon and
+// no root. The result is nil for a lab that does.
+func planNew(cfg daemon.Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
+	if _, err := os.Stat(cfg.StateDir); !errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return daemon.PlanNew(f, cfg.Lab, req)
+}
+
+// readTopology finds a file on disk, or among those that come with vpcemu.
+func readTopology(name string, req *control.UpRequest) (*topology.File, error) {
+	if !strings.ContainsAny(name, "./") {
+		if text, err := topologies.Open(name); err == nil {
+			req.File, req.Text = name+".yaml", string(text)
+			return topology.Parse(req.File, text)
+		}
+	}
+	text, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such file, and no topology of that name comes with vpcemu (there are: %s)", name, strings.Join(topologies.Names(), ", "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if req.File, err = filepath.Abs(name); err != nil {
+		return nil, err
+	}
+	req.Text = string(text)
+	return topology.Parse(name, text)
+}
+
+// progress prints a line a step where a person looks on.
+func progress(out string) func(string) {
+	if out != "" || !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil
+	}
+	return func(line string) { fmt.Fprintln(os.Stderr, line) }
+}
+
+func printUp(w io.Writer, r *control.UpResult, req control.UpRequest, out string, err error) error {
+	if err != nil {
+		return err
+	}
+	if out != "" {
+		return printAs(w, out, r)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintln(os.Stderr, "note:", n)
+	}
+	if req.Plan {
+		for _, c := range r.Changes {
+			fmt.Fprintln(w, c)
+		}
+		if len(r.Changes) == 0 {
+			fmt.Fprintln(w, "nothing to change")
+		}
+		return nil
+	}
+	return printLab(w, r.Lab)
+}
+
+func newDown() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Remove a lab with everything of it: instances, disks, devices, daemon",
+		Example: `  sudo vpcemu down
+  sudo vpcemu down --lab second`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			name, err := theLab()
+			if err != nil {
+				if labFlag == "" && len(labs()) == 0 {
+					return nil // nothing there is nothing to do
+				}
+				return err
+			}
+			cfg := labDirs(name)
+			err = control.NewClient(cfg.RunDir).Down(cmd.Context(), progress(""))
+			if errors.Is(err, control.ErrNoDaemon) {
+				return daemon.Remove(cmd.Context(), cfg)
+			}
+			return err
+		},
+	}
+}
+
+func newValidate() *cobra.Command {
+	return &cobra.Command{
+		Use:               "validate FILE...",
+		Short:             "Check topology files; needs no root",
+		Example:           "  vpcemu validate lab.yaml",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeTopologies,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var all topology.Errors
+			for _, name := range args {
+				_, err := readTopology(name, &control.UpRequest{})
+				var list topology.Errors
+				if errors.As(err, &list) {
+					all = append(all, list...)
+				} else if err != nil {
+					return err
+				}
+			}
+			if len(all) > 0 {
+				return all
+			}
+			return nil
+		},
+	}
+}
+
+func newTopologies() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "topologies [NAME]",
+		Short: "List the topologies that come with vpcemu, or print one",
+		Example: `  vpcemu topologies
+  vpcemu topologies book > lab.yaml`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeTopologies,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				text, err := topologies.Open(args[0])
+				if err != nil {
+					return err
+				}
+				_, err = cmd.OutOrStdout().Write(text)
+				return err
+			}
+			for _, name := range topologies.Names() {
+				f, err := readTopology(name, &control.UpRequest{})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%-18s %s\n", name, f.Description.V)
+			}
+			return nil
+		},
+	}
+	return cmd
+}
+
+func completeTopologies(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return topologies.Names(), cobra.ShellCompDirectiveDefault
+}

@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/compile"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// request is one change waiting to be applied.
+type request struct {
+	change func(*vpc.Tx) error
+	err    error
+	done   chan struct{}
+}
+
+var errStopping = errors.New("the lab's daemon is stopping")
+
+// Apply runs change on a working copy of the model and, where it succeeds, makes
+// the result durable and visible to the next packet before it returns. A change
+// that fails, does not compile or cannot be committed has changed nothing.
+// What the host must do about it follows; wait for it with settle.
+func (d *Daemon) Apply(ctx context.Context, change func(*vpc.Tx) error) error {
+	r := &request{change: change, done: make(chan struct{})}
+	select {
+	case d.requests <- r:
+	case <-d.quit:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-r.done: // also when ctx ends: whether it was applied must be known
+		return r.err
+	case <-d.quit:
+		return errStopping
+	}
+}
+
+// commitLoop applies requests; those that wait together share one commit.
+func (d *Daemon) commitLoop() {
+	for {
+		select {
+		case <-d.quit:
+			return
+		case first := <-d.requests:
+			batch := []*request{first}
+			for len(d.requests) > 0 {
+				batch = append(batch, <-d.requests)
+			}
+			d.commit(batch)
+		}
+	}
+}
+
+// commit tries the batch as one, and one by one where that fails, so that a
+// request pays only for its own faults.
+func (d *Daemon) commit(batch []*request) {
+	if err := d.applyAll(batch); err != nil && len(batch) > 1 {
+		for _, r := range batch {
+			r.err = nil
+			if err := d.applyAll([]*request{r}); err != nil {
+				r.err = err
+			}
+		}
+	} else if err != nil {
+		batch[0].err = err
+	}
+	for _, r := range batch {
+		close(r.done)
+	}
+	d.reconcile()
+}
+
+// applyAll runs the changes one after another, each all or nothing, then
+// compiles, commits and publishes what they made of the model.
+func (d *Daemon) applyAll(batch []*request) error {
+	old := d.model.Load()
+	tx := vpc.Begin(old, d.call())
+	for _, r := range batch {
+		before := tx.Model.Clone()
+		if r.err = r.change(tx); r.err != nil {
+			tx.Model = before
+		}
+	}
+	m := &tx.Model
+	result, err := d.compile(m)
+	if err != nil {
+		return err
+	}
+	if err := d.store.Commit(old, m); err != nil {
+		return err
+	}
+	d.show(m, result)
+	return nil
+}
+
+// publish shows m to the packets without a change to it, at start.
+func (d *Daemon) publish(m *vpc.Model) error {
+	result, err := d.compile(m)
+	if err != nil {
+		return err
+	}
+	d.show(m, result)
+	return nil
+}
+
+func (d *Daemon) compile(m *vpc.Model) (*dataplane.Snapshot, error) {
+	if err := d.names.prepare(m); err != nil {
+		return nil, err
+	}
+	d.generation++
+	s, err := compile.Snapshot(m, d, d.generation)
+	if err != nil {
+		return nil, fmt.Errorf("compile: %w", err)
+	}
+	return s, nil
+}
+
+// show makes m what everyone sees. Swap returns when no packet is under way in
+// the old snapshot any more, so that the answer to an operation means that the
+// next packet meets it.
+func (d *Daemon) show(m *vpc.Model, s *dataplane.Snapshot) {
+	d.model.Store(m)
+	d.engine.Swap(s)
+	d.names.publish(m)
+}

@@ -1,0 +1,284 @@
+// Package daemon wires a lab together: the model on disk, the engine that moves
+// its packets, and the sandboxes on the host. Apply is the only way to change
+// anything: an operation runs on a working copy, the copy is compiled, committed
+// to disk (the point of no return) and published; then the reconciler brings the
+// host to what the model says. A daemon that is killed at any moment leaves a
+// model and a host that the next one makes agree.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/conntrack"
+	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/slab"
+	"github.com/vpcemu/vpcemu/internal/store"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+	"github.com/vpcemu/vpcemu/nat"
+)
+
+// Capacity of the tables, in records. Memory is used only where records are.
+const (
+	conntrackCapacity = 1 << 20
+	natCapacity       = 1 << 19
+)
+
+// shutdownGrace is how long answers under way may take when the daemon ends: a
+// `down` is one, and removes many instances before it answers.
+const shutdownGrace = time.Minute
+
+// Config says which lab and where it lives.
+type Config struct {
+	Lab       string
+	StateDir  string // survives a reboot: state.db, disks, keys
+	RunDir    string // does not: sockets, flow tables, logs of the boot
+	GuestPath string // the guest program; "" looks beside this one
+	Log       *slog.Logger
+}
+
+// Daemon is one lab's running network. Make it with Open.
+type Daemon struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	lock    *os.File
+	store   *store.Store
+	host    *host.Host
+	engine  *dataplane.Engine
+	flows   *conntrack.Table
+	nats    *nat.Table
+
+	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
+	requests chan *request
+	quit     chan struct{} // closed to end the daemon
+	quitOnce sync.Once
+	workers  sync.WaitGroup
+
+	generation uint64 // of the latest snapshot; the committer's own
+	names      names  // services namespaces and their resolvers; the committer's own
+	leases     leaseBook
+	wish       atomic.Pointer[wishList]
+
+	// host side, see reconcile.go
+	mu      sync.Mutex // guards what follows
+	actual  map[string]*sandbox
+	ports   map[uint32]*filePort // of every sandbox in actual, by NIC handle
+	busy    map[string]bool
+	failed  map[string]failure
+	changed chan struct{} // closed and replaced whenever the host side changed
+}
+
+// ErrRunning: the lab has a daemon already.
+var ErrRunning = errors.New("a daemon is already running")
+
+// Open takes the lab's lock, loads its model, and brings the host to it: adopts
+// the instances that still run, restarts those that should and do not, removes
+// what belongs to nothing. A model that was never saved is empty.
+func Open(ctx context.Context, cfg Config) (d *Daemon, err error) {
+	d = &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(),
+		requests: make(chan *request, 64), quit: make(chan struct{}),
+		actual: map[string]*sandbox{}, ports: map[uint32]*filePort{}, busy: map[string]bool{}, failed: map[string]failure{},
+		changed: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			d.release()
+		}
+	}()
+	if err := host.Check(); err != nil {
+		return nil, err
+	}
+	if d.lock, err = takeLock(cfg); err != nil {
+		return nil, err
+	}
+	if err := finishRemoval(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if d.host, err = openHost(cfg); err != nil {
+		return nil, err
+	}
+	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
+		return nil, err
+	}
+	if err := d.openTables(); err != nil {
+		return nil, err
+	}
+	d.engine = dataplane.NewEngine(dataplane.Config{
+		Conntrack: d.flows, NAT: d.nats, Now: slab.Boottime, RelatedICMP: true,
+		OnLease: d.leases.note, OnPortDown: d.portDown,
+	})
+	if err := d.load(ctx); err != nil {
+		return nil, err
+	}
+	d.workers.Go(d.commitLoop)
+	d.workers.Go(d.keepLeases)
+	d.workers.Go(d.houseKeeping)
+	d.reconcile()
+	return d, nil
+}
+
+// Serve answers the control socket until ctx ends or the lab is removed, and
+// calls ready once it does. Instances go on running when it returns after ctx ended.
+func (d *Daemon) Serve(ctx context.Context, ready func()) error {
+	path := control.Socket(d.cfg.RunDir)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return fmt.Errorf("control socket: %w", err)
+	}
+	srv := &http.Server{Handler: control.Handler(d), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	ready()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+	case <-d.quit:
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if e := srv.Shutdown(grace); e != nil {
+		srv.Close()
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Close ends the daemon and leaves instances, state and flow tables as they are.
+func (d *Daemon) Close() {
+	d.stop()
+	d.workers.Wait()
+	d.release()
+}
+
+func (d *Daemon) stop() { d.quitOnce.Do(func() { close(d.quit) }) }
+
+func (d *Daemon) release() {
+	d.releaseTables()
+	if d.lock != nil {
+		d.lock.Close()
+	}
+}
+
+// releaseTables closes everything but the lock. It may be called again.
+func (d *Daemon) releaseTables() {
+	if d.engine != nil {
+		d.engine.Close()
+	}
+	d.names.close()
+	if d.flows != nil {
+		d.warn("connection table", d.flows.Close())
+	}
+	if d.nats != nil {
+		d.warn("NAT table", d.nats.Close())
+	}
+	if d.store != nil {
+		d.warn("state", d.store.Close())
+	}
+	d.flows, d.nats, d.store = nil, nil, nil
+}
+
+func (d *Daemon) warn(what string, err error) {
+	if err != nil {
+		d.log.Warn(what, "error", err)
+	}
+}
+
+// takeLock makes a second daemon on the same lab fail at once. The lock's file is
+// beside the run directory, which a removal takes away while it holds the lock.
+func takeLock(cfg Config) (*os.File, error) {
+	if err := os.MkdirAll(cfg.RunDir, 0o755); err != nil {
+		return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
+	}
+	for {
+		f, err := os.OpenFile(lockPath(cfg), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lab %s: %w: use it, or end it with `vpcemu down --lab %s`", cfg.Lab, ErrRunning, cfg.Lab)
+		}
+		// A removal may have unlinked the file between our open and our lock.
+		ours, err1 := f.Stat()
+		there, err2 := os.Stat(lockPath(cfg))
+		if err1 == nil && err2 == nil && os.SameFile(ours, there) {
+			return f, nil
+		}
+		f.Close()
+	}
+}
+
+func lockPath(cfg Config) string { return cfg.RunDir + ".lock" }
+
+func openHost(cfg Config) (*host.Host, error) {
+	return host.Open(host.Config{Lab: cfg.Lab, StateDir: cfg.StateDir, RunDir: cfg.RunDir, GuestPath: cfg.GuestPath, Log: cfg.Log})
+}
+
+// openTables maps the flow tables. One that an older layout or another boot wrote
+// is set aside: its flows are lost, which the log says, and the lab works.
+func (d *Daemon) openTables() (err error) {
+	d.flows, err = openTable(d, "conntrack", func(path string) (*conntrack.Table, error) { return conntrack.Open(path, conntrackCapacity) })
+	if err != nil {
+		return fmt.Errorf("connection table: %w", err)
+	}
+	d.nats, err = openTable(d, "nat", func(path string) (*nat.Table, error) { return nat.OpenTable(path, natCapacity) })
+	if err != nil {
+		return fmt.Errorf("NAT table: %w", err)
+	}
+	return nil
+}
+
+func openTable[T any](d *Daemon, name string, open func(path string) (*T, error)) (*T, error) {
+	path := filepath.Join(d.cfg.RunDir, name)
+	t, err := open(path)
+	if errors.Is(err, slab.ErrSetAside) {
+		d.log.Warn("flow table starts empty", "error", err)
+		t, err = open(path)
+	}
+	return t, err
+}
+
+// load reads the model and adopts what runs.
+func (d *Daemon) load(ctx context.Context) error {
+	m, _, err := d.store.Load()
+	if err != nil {
+		return err
+	}
+	for _, problem := range m.Check() {
+		d.log.Error("the saved model is inconsistent", "problem", problem)
+	}
+	if err := d.leases.load(d.store); err != nil {
+		return fmt.Errorf("leases: %w", err)
+	}
+	d.model.Store(m)
+	if err := d.adoptAll(ctx, m); err != nil {
+		return err
+	}
+	return d.publish(m)
+}
+
+// Model is the committed model. It must not be changed.
+func (d *Daemon) Model() *vpc.Model { return d.model.Load() }

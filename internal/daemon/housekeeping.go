@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// purgeEvery is how often it is looked whether time has something to do:
+// terminated and deleted objects stay visible for about an hour (IN-03, NA-16),
+// addresses of NAT gateways drain (NA-17).
+const purgeEvery = 5 * time.Second
+
+// houseKeeping forgets what has been deleted long enough.
+func (d *Daemon) houseKeeping() {
+	tick := time.NewTicker(purgeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		}
+		if err := d.purge(); err != nil && !errors.Is(err, errStopping) {
+			d.log.Error("purge", "error", err)
+		}
+	}
+}
+
+func (d *Daemon) purge() error {
+	now := time.Now().UTC()
+	if next := d.Model().NextPurge(); next.IsZero() || now.Before(next) {
+		return nil
+	}
+	err := d.Apply(context.Background(), func(tx *vpc.Tx) error { tx.PurgeDeleted(now); return nil })
+	if err != nil {
+		return err
+	}
+	alive := map[uint32]bool{}
+	for _, e := range d.Model().NetworkInterfaces.All() {
+		alive[e.Handle] = true
+	}
+	return d.store.DropLeases(func(eni uint32) bool { return !alive[eni] })
+}
+
+func (d *Daemon) call() vpc.Call { return vpc.Call{Now: time.Now().UTC(), NewID: vpc.RandomID} }
+
+// portDown is told by the engine of a port that cannot be read any more. Its
+// sandbox has ended or is about to; watch sees to it.
+func (d *Daemon) portDown(p dataplane.Port, err error) {
+	d.log.Info("port down", "port", p.String(), "error", err)
+}

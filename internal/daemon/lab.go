@@ -1,0 +1,172 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/guest/wire"
+	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/internal/slab"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// Lab implements control.Applier.
+func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
+	m := d.Model()
+	lab := &control.Lab{Name: d.cfg.Lab, Region: m.Region, Daemon: os.Getpid(), Started: d.started}
+	for _, i := range m.Instances.All() {
+		lab.Instances = append(lab.Instances, d.instance(m, i))
+	}
+	for _, h := range m.InternetHosts.All() {
+		lab.Instances = append(lab.Instances, control.Instance{Name: h.HostName, ID: string(h.ID), Kind: "internet host",
+			State: h.State, Reason: h.StateNote, PublicIp: h.PublicIp, Netns: d.cfg.Lab + "." + h.HostName})
+	}
+	for i := range lab.Instances {
+		lab.Notes = append(lab.Notes, d.look(ctx, &lab.Instances[i])...)
+	}
+	slices.SortStableFunc(lab.Instances, func(a, b control.Instance) int {
+		if a.Kind != b.Kind {
+			return strings.Compare(a.Kind, b.Kind)
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return lab, nil
+}
+
+func (d *Daemon) instance(m *vpc.Model, i *vpc.Instance) control.Instance {
+	name := nameOr(i.Name(), string(i.ID))
+	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason, Netns: d.cfg.Lab + "." + name}
+	if s := m.Subnets.Get(i.SubnetID); s != nil {
+		out.Subnet, out.Zone = nameOr(s.Name(), string(s.ID)), s.AvailabilityZone
+	}
+	if v := m.Vpcs.Get(i.VpcID); v != nil {
+		out.Vpc = nameOr(v.Name(), string(v.ID))
+	}
+	for _, e := range m.NetworkInterfaces.All() {
+		if e.Attachment == nil || e.Attachment.InstanceID != i.ID {
+			continue
+		}
+		if l, ok := d.leases.get(e.Handle); ok {
+			out.Leases = append(out.Leases, control.Lease{NetworkInterface: string(e.ID), Address: l.Addr, State: l.State, Expires: l.Expires})
+		}
+		if e.Attachment.DeviceIndex == 0 {
+			out.PrivateIp, out.PublicIp = e.PrivateIps[0].PrivateIp, publicIp(m, e)
+		}
+	}
+	return out
+}
+
+func publicIp(m *vpc.Model, e *vpc.NetworkInterface) netip.Addr {
+	if a := m.Addresses.Get(e.PrivateIps[0].AllocationID); a != nil {
+		return a.PublicIp
+	}
+	return e.PublicIp
+}
+
+// look adds what only the running sandbox knows, and returns what its user
+// should be told.
+func (d *Daemon) look(ctx context.Context, i *control.Instance) (notes []string) {
+	d.mu.Lock()
+	s, failed := d.actual[i.ID], d.failed[i.ID]
+	d.mu.Unlock()
+	if s == nil {
+		if failed.err != nil {
+			notes = append(notes, fmt.Sprintf("%s: %v", i.Name, failed.err))
+		}
+		return notes
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	st, err := s.Status(ctx)
+	if err != nil {
+		return []string{fmt.Sprintf("%s: no answer from its init: %v", i.Name, err)}
+	}
+	i.Ready, i.UserData = st.State == wire.StateReady, st.UserData.State
+	for _, n := range st.Notes {
+		notes = append(notes, i.Name+": "+n)
+	}
+	if st.UserData.State == wire.UserDataFailed {
+		notes = append(notes, fmt.Sprintf("%s: user data failed: %s: see /var/log/cloud-init-output.log in it", i.Name, st.UserData.Problem))
+	}
+	for _, u := range st.Units {
+		notes = append(notes, fmt.Sprintf("%s: service %s", i.Name, u))
+	}
+	return notes
+}
+
+// Counters implements control.Applier.
+func (d *Daemon) Counters(context.Context) (map[string]uint64, error) {
+	out := map[string]uint64{}
+	for reason, n := range d.engine.Counters() {
+		out[reason.Name()] = n
+	}
+	return out, nil
+}
+
+// Drops implements control.Applier. A drop's sequence number is the boot clock's
+// reading at its end, in nanoseconds.
+func (d *Daemon) Drops(_ context.Context, after uint64) ([]control.Drop, error) {
+	now, boot := time.Now(), slab.Boottime()
+	var out []control.Drop
+	for _, e := range d.engine.Drops() {
+		if uint64(e.At) <= after {
+			continue
+		}
+		drop := control.Drop{Sequence: uint64(e.At), Time: now.Add(time.Duration(e.At - boot)), Packet: describe(e),
+			Where: e.Ingress.String(), Reason: e.Reason.Name(), Text: e.Reason.Text(), Count: 1, Decided: decided(e)}
+		if n := len(out); n > 0 && same(out[n-1], drop) {
+			out[n-1].Sequence, out[n-1].Count = drop.Sequence, out[n-1].Count+1
+			continue
+		}
+		out = append(out, drop)
+	}
+	return out, nil
+}
+
+func same(a, b control.Drop) bool {
+	return a.Packet == b.Packet && a.Where == b.Where && a.Reason == b.Reason && a.Decided == b.Decided
+}
+
+// describe is the packet as its sender sent it, and as it was when it was dropped
+// where a translation lies between.
+func describe(e dataplane.Event) string {
+	s := e.Sent.String()
+	if e.Sent.Proto == packet.ProtoTCP {
+		s += " " + flags(e.Flags)
+	}
+	if e.Tuple != e.Sent {
+		s += " (by then " + e.Tuple.String() + ")"
+	}
+	return s
+}
+
+func flags(f uint8) string {
+	var names []string
+	for _, x := range []struct {
+		bit  uint8
+		name string
+	}{{packet.FlagSYN, "SYN"}, {packet.FlagFIN, "FIN"}, {packet.FlagRST, "RST"}, {packet.FlagPSH, "PSH"}, {packet.FlagACK, "ACK"}} {
+		if f&x.bit != 0 {
+			names = append(names, x.name)
+		}
+	}
+	return strings.Join(names, "+")
+}
+
+func decided(e dataplane.Event) string {
+	s := e.By.String()
+	if rule := e.Rule.String(); rule != "" {
+		if s != "" {
+			s += ", "
+		}
+		s += rule
+	}
+	return s
+}

@@ -1,0 +1,152 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/dns"
+	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// linkLocalResolver is the resolver's second address, the same in every VPC (DNS-01).
+var linkLocalResolver = netip.MustParseAddr("169.254.169.253")
+
+// names keeps a services namespace with a resolver for every VPC that has a
+// network interface and DNS support.
+type names struct {
+	mu   sync.Mutex
+	vpcs map[vpc.VpcID]*services
+}
+
+type services struct {
+	ns     *host.Services
+	server *dns.Server
+	port   *filePort
+	addr   netip.Addr // the resolver's address in the VPC
+}
+
+// prepare makes the namespaces that m wants and that are missing.
+func (n *names) prepare(m *vpc.Model) error {
+	for id, addr := range wanted(m) {
+		n.mu.Lock()
+		s := n.vpcs[id]
+		n.mu.Unlock()
+		if s != nil && s.addr == addr {
+			continue
+		}
+		s, err := openServices(id, addr)
+		if err != nil {
+			return fmt.Errorf("resolver of %s: %w", id, err)
+		}
+		n.mu.Lock()
+		if n.vpcs == nil {
+			n.vpcs = map[vpc.VpcID]*services{}
+		}
+		n.vpcs[id] = s
+		n.mu.Unlock()
+	}
+	return nil
+}
+
+// publish gives the resolvers m's names and closes those of VPCs that are gone;
+// the snapshot in force does not name their ports any more.
+func (n *names) publish(m *vpc.Model) {
+	want := wanted(m)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, s := range n.vpcs {
+		if _, ok := want[id]; ok {
+			s.server.SetZone(zone(m, id))
+			continue
+		}
+		s.close()
+		delete(n.vpcs, id)
+	}
+}
+
+func (n *names) port(id vpc.VpcID) dataplane.Port {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s := n.vpcs[id]; s != nil {
+		return s.port
+	}
+	return nil
+}
+
+func (n *names) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, s := range n.vpcs {
+		s.close()
+		delete(n.vpcs, id)
+	}
+}
+
+// wanted lists the VPCs whose resolver should answer, with its address there:
+// the base of the primary range plus two (DNS-01, DNS-04).
+func wanted(m *vpc.Model) map[vpc.VpcID]netip.Addr {
+	want := map[vpc.VpcID]netip.Addr{}
+	for _, e := range m.NetworkInterfaces.All() {
+		v := m.Vpcs.Get(e.VpcID)
+		if v != nil && v.EnableDnsSupport {
+			want[v.ID] = v.CidrBlock.Masked().Addr().Next().Next()
+		}
+	}
+	return want
+}
+
+func openServices(id vpc.VpcID, addr netip.Addr) (*services, error) {
+	addrs := []netip.Addr{addr, linkLocalResolver}
+	ns, err := host.NewServices(addrs, vpcMTU)
+	if err != nil {
+		return nil, err
+	}
+	var packets []net.PacketConn
+	var streams []net.Listener
+	for _, a := range addrs {
+		at := netip.AddrPortFrom(a, 53)
+		p, err := ns.ListenPacket(at)
+		if err != nil {
+			ns.Close()
+			return nil, err
+		}
+		packets = append(packets, p)
+		l, err := ns.Listen(at)
+		if err != nil {
+			ns.Close()
+			return nil, err
+		}
+		streams = append(streams, l)
+	}
+	return &services{ns: ns, addr: addr, server: dns.Serve(dns.NewZone(), packets, streams),
+		port: &filePort{File: ns.Queue, name: "services of " + string(id)}}, nil
+}
+
+func (s *services) close() {
+	// Both may have been closed already, by the engine with the port.
+	_ = s.server.Close()
+	_ = s.ns.Close()
+}
+
+// zone lists the private names of a VPC's network interfaces (DNS-05). With
+// enableDnsHostnames off, names that Amazon provides do not resolve (DNS-07).
+func zone(m *vpc.Model, id vpc.VpcID) *dns.Zone {
+	z := dns.NewZone()
+	v := m.Vpcs.Get(id)
+	if v == nil || !v.EnableDnsSupport || !v.EnableDnsHostnames {
+		return z
+	}
+	for _, e := range m.NetworkInterfaces.All() {
+		if e.VpcID != id {
+			continue
+		}
+		for _, p := range e.PrivateIps {
+			z.Add(dns.PrivateName(p.PrivateIp, m.Region), p.PrivateIp)
+		}
+	}
+	return z
+}

@@ -1,0 +1,137 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// Run implements control.Applier: one EC2-named operation. Objects may be named
+// by their lab names.
+func (d *Daemon) Run(ctx context.Context, action string, input json.RawMessage, wait bool) (json.RawMessage, error) {
+	a, ok := vpc.LookupAction(action)
+	if !ok {
+		return nil, &vpc.Error{Code: "InvalidAction", Message: fmt.Sprintf("The action %s is not valid for this web service.", action)}
+	}
+	in := reflect.New(a.Input).Interface()
+	if len(input) > 0 {
+		dec := json.NewDecoder(bytes.NewReader(input))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(in); err != nil {
+			return nil, &vpc.Error{Code: "UnknownParameter", Message: fmt.Sprintf("%s: %v", action, err)}
+		}
+	}
+	if reads(action) {
+		return d.read(action, in)
+	}
+	var out any
+	err := d.Apply(ctx, func(tx *vpc.Tx) (err error) {
+		if err := vpc.ResolveNames(&tx.Model, in); err != nil {
+			return err
+		}
+		if out, err = tx.Run(action, in); err != nil {
+			return err
+		}
+		return d.keepKeyMaterial(out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if wait {
+		if err := d.settle(ctx); err != nil {
+			return nil, err
+		}
+		if err := d.ready(ctx, func(string) {}); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(out)
+}
+
+// reads tells whether an action only reads, so that it needs no commit.
+func reads(action string) bool {
+	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get")
+}
+
+func (d *Daemon) read(action string, in any) (json.RawMessage, error) {
+	m := d.Model()
+	if err := vpc.ResolveNames(m, in); err != nil {
+		return nil, err
+	}
+	out, err := vpc.Begin(m, d.call()).Run(action, in)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// keepKeyMaterial saves the private half of a key pair just made, so that
+// `vpcemu ssh` and Internet hosts can use it.
+func (d *Daemon) keepKeyMaterial(out any) error {
+	k, ok := out.(*vpc.CreateKeyPairOutput)
+	if !ok {
+		return nil
+	}
+	return d.saveKeys(topology.KeyMaterial{k.KeyName: []byte(k.KeyMaterial)})
+}
+
+// isHost tells an Internet host's ID from an instance's.
+func isHost(id string) bool { return strings.HasPrefix(id, "host-") }
+
+func markRunning(tx *vpc.Tx, id string) {
+	if isHost(id) {
+		tx.InternetHostRunning(vpc.InternetHostID(id))
+	} else {
+		tx.InstanceRunning(vpc.InstanceID(id))
+	}
+}
+
+func markStopped(tx *vpc.Tx, id, reason string) {
+	if isHost(id) {
+		tx.InternetHostStopped(vpc.InternetHostID(id), reason)
+	} else {
+		tx.InstanceStopped(vpc.InstanceID(id), reason)
+	}
+}
+
+func markTerminated(tx *vpc.Tx, id string) {
+	if isHost(id) {
+		tx.InternetHostTerminated(vpc.InternetHostID(id))
+	} else {
+		tx.InstanceTerminated(vpc.InstanceID(id))
+	}
+}
+
+// markEnded records the end of a sandbox that nobody asked for.
+func markEnded(tx *vpc.Tx, id string, exit host.Exit) error {
+	const initiated = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
+	switch {
+	case exit.Cause == host.ExitReboot && isHost(id):
+		tx.InternetHostRebooted(vpc.InternetHostID(id))
+	case exit.Cause == host.ExitReboot:
+		tx.InstanceRebooted(vpc.InstanceID(id))
+	case exit.Cause != host.ExitPoweroff:
+		markStopped(tx, id, "Server.InternalError: "+cause(exit))
+	default:
+		if i := tx.Instances.Get(vpc.InstanceID(id)); i != nil && i.InstanceInitiatedShutdownBehavior == "terminate" {
+			_, err := tx.TerminateInstances(&vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{i.ID}})
+			return err
+		}
+		markStopped(tx, id, initiated)
+	}
+	return nil
+}
+
+func cause(e host.Exit) string {
+	if e.Detail == "" {
+		return e.Cause
+	}
+	return e.Cause + ": " + e.Detail
+}

@@ -1,0 +1,206 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// upTimeout bounds how long `up` waits for instances to run and hold a lease.
+const upTimeout = 5 * time.Minute
+
+// Up implements control.Applier.
+func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(string)) (*control.UpResult, error) {
+	file, err := topology.Parse(req.File, []byte(req.Text))
+	if err != nil {
+		return nil, err
+	}
+	opt := topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: d.cfg.Lab}
+	if req.Plan {
+		_, changes, _, err := file.Converge(d.Model(), time.Now().UTC(), opt)
+		return &control.UpResult{Changes: wireChanges(changes)}, err
+	}
+	var changes []topology.Change
+	err = d.Apply(ctx, func(tx *vpc.Tx) error {
+		m, list, keys, err := file.Converge(&tx.Model, tx.Call.Now, opt)
+		if err != nil {
+			return err
+		}
+		if err := d.mayStart(&m); err != nil {
+			return err
+		}
+		if err := d.saveKeys(keys); err != nil {
+			return err
+		}
+		tx.Model, changes = m, list
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		progress(wireChange(c).String())
+	}
+	ctx, cancel := context.WithTimeout(ctx, upTimeout)
+	defer cancel()
+	if err := d.settle(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.ready(ctx, progress); err != nil {
+		return nil, err
+	}
+	lab, err := d.Lab(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &control.UpResult{Changes: wireChanges(changes), Notes: lab.Notes, Lab: lab}, nil
+}
+
+// PlanNew tells what `up` would do for a lab that does not exist yet.
+func PlanNew(f *topology.File, lab string, req control.UpRequest) (*control.UpResult, error) {
+	_, changes, _, err := f.Converge(nil, time.Now().UTC(), topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: lab})
+	return &control.UpResult{Changes: wireChanges(changes)}, err
+}
+
+// mayStart asks the host whether what m adds can be made there, before anything
+// is committed: a name of `ip netns` that someone else holds, a public pool that
+// the host itself routes.
+func (d *Daemon) mayStart(m *vpc.Model) error {
+	var errs []error
+	have := d.wishes(d.Model())
+	for id, w := range d.newWishes(m) {
+		if have[id] == nil {
+			errs = append(errs, d.host.NameFree(w.name, id))
+		}
+	}
+	for _, pool := range m.PublicPools {
+		errs = append(errs, host.PoolFree(pool))
+	}
+	return errors.Join(errs...)
+}
+
+// newWishes works out the wishes of a model that is not committed, without
+// putting them in the place of the committed one's.
+func (d *Daemon) newWishes(m *vpc.Model) map[string]*wish {
+	committed := d.wish.Load()
+	defer d.wish.Store(committed)
+	return d.wishes(m)
+}
+
+// ready waits until every running sandbox holds its addresses.
+func (d *Daemon) ready(ctx context.Context, progress func(string)) error {
+	d.mu.Lock()
+	var list []*sandbox
+	for _, s := range d.actual {
+		list = append(list, s)
+	}
+	d.mu.Unlock()
+	names := d.wishes(d.Model())
+	var wg sync.WaitGroup
+	errs := make([]error, len(list))
+	for i, s := range list {
+		wg.Go(func() {
+			name := s.id
+			if w := names[s.id]; w != nil {
+				name = w.name
+			}
+			if err := s.WaitReady(ctx); err != nil {
+				errs[i] = fmt.Errorf("instance %s: not ready: %w; see %s", name, err, d.host.ConsoleLog(s.id))
+				return
+			}
+			progress("ready   " + name)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func wireChange(c topology.Change) control.Change {
+	return control.Change{Verb: string(c.Verb), Kind: c.Kind, Name: c.Name, Detail: c.Detail}
+}
+
+func wireChanges(list []topology.Change) []control.Change {
+	out := make([]control.Change, 0, len(list))
+	for _, c := range list {
+		out = append(out, wireChange(c))
+	}
+	return out
+}
+
+// saveKeys writes the private halves of generated key pairs where the user finds
+// them: StateDir/keys/NAME.pem. They are written before the commit; a file whose
+// key pair was never committed is overwritten by the next try.
+func (d *Daemon) saveKeys(keys topology.KeyMaterial) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	dir := filepath.Join(d.cfg.StateDir, "keys")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	for name, pem := range keys {
+		path, err := d.keyPath(name)
+		if err != nil {
+			return err
+		}
+		if err := writeSynced(path, string(pem)); err != nil {
+			return fmt.Errorf("key pair %s: %w", name, err)
+		}
+		// ssh refuses a key that others may read, so it has to be the user's own.
+		if uid, gid, ok := sudoUser(); ok {
+			if err := os.Chown(path, uid, gid); err != nil {
+				return fmt.Errorf("key pair %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) keyPath(name string) (string, error) {
+	if name == "" || strings.ContainsAny(name, "/\x00") || name[0] == '.' {
+		return "", fmt.Errorf("key pair %q: the name cannot be a file's name", name)
+	}
+	return filepath.Join(d.cfg.StateDir, "keys", name+".pem"), nil
+}
+
+func (d *Daemon) privateKey(name string) (string, error) {
+	path, err := d.keyPath(name)
+	if err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(path)
+	return string(b), err
+}
+
+// writeSynced replaces a file in one step, so that a crash leaves the old or the
+// new one.
+func writeSynced(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Sync(), f.Chmod(0o600), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func sudoUser() (uid, gid int, ok bool) {
+	uid, err1 := strconv.Atoi(os.Getenv("SUDO_UID"))
+	gid, err2 := strconv.Atoi(os.Getenv("SUDO_GID"))
+	return uid, gid, err1 == nil && err2 == nil
+}

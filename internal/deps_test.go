@@ -1,0 +1,117 @@
+// Package internal_test holds what concerns all packages together.
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/vpcemu/vpcemu/"
+
+// layers orders the packages: a package imports only from layers below its own
+// (docs/architecture.md). Those of one layer do not import one another, but for
+// the pairs in friends.
+var layers = [][]string{
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab"},
+	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli"},
+	{"dataplane", "internal/guest"},
+	{"internal/compile", "internal/host", "cmd/vpcemu/guest"},
+	{"internal/daemon"},
+	{"cmd/vpcemu"},
+}
+
+// friends are imports within a layer that are as intended.
+var friends = map[string][]string{
+	"internal/conntrack": {"internal/conntrack/tcpstate"},
+	"nat":                {"internal/conntrack/tcpstate"},
+}
+
+// only says which packages may import a module of the outside.
+var only = map[string][]string{
+	"github.com/songgao/water":             {"internal/host", "internal/guest"},
+	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest"},
+	"github.com/google/gopacket":           {}, // tests alone
+	"github.com/spf13/cobra":               {"cmd/vpcemu"},
+	"go.etcd.io/bbolt":                     {"internal/store"},
+	"github.com/miekg/dns":                 {"internal/dns"},
+	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
+	"github.com/gaissmai/bart":             {"dataplane"},
+	module + "internal/vpc":                {"internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "dataplane/porttest"},
+	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu"},
+	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func packages(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func layerOf(path string) int {
+	for i, l := range layers {
+		if slices.Contains(l, path) {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range packages(t, module+"...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		layer := layerOf(name)
+		for _, imp := range p.Imports {
+			for of, allowed := range only {
+				if (imp == of || strings.HasPrefix(imp, of+"/")) && !slices.Contains(allowed, name) && name != strings.TrimPrefix(of, module) {
+					t.Errorf("%s imports %s, which only %v may", name, imp, allowed)
+				}
+			}
+			dep, own := strings.CutPrefix(imp, module)
+			if !own || layer < 0 {
+				continue
+			}
+			if below := layerOf(dep); below >= layer && !slices.Contains(friends[name], dep) {
+				t.Errorf("%s (layer %d) imports %s (layer %d)", name, layer, dep, below)
+			}
+		}
+	}
+}
+
+// Every exec of the guest program pays for what is linked into it.
+func TestGuestIsLean(t *testing.T) {
+	for _, p := range packages(t, module+"cmd/vpcemu/guest") {
+		for _, dep := range p.Deps {
+			for _, heavy := range []string{"github.com/google/gopacket", module + "dataplane", "net/http", "encoding/xml", "github.com/spf13/cobra"} {
+				if dep == heavy || strings.HasPrefix(dep, heavy+"/") {
+					t.Errorf("the guest program links %s", dep)
+				}
+			}
+		}
+	}
+}
