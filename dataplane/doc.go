@@ -59,7 +59,7 @@
 //   - TCP without SYN that no state knows is admitted by a rule (mid-stream pick-up) but
 //     not by a NAT gateway, which resets it (NA-07).
 //   - RT-14: what the redirected subnet sends straight to the Internet gateway is dropped
-//     there, as the analyzer says, even though AWS's gateway might let it through.
+//     there: AWS documents the path as unusable, not where it ends.
 //   - MT-01: a packet larger than the receiving ENI's MTU is treated as by a router, with
 //     the answer from the sender's own. IPv6 gets no such answer yet: subnets have no IPv6
 //     router address.

@@ -155,3 +155,28 @@ func TestNATConnectionReopensAfterClosing(t *testing.T) {
 	b.server.Send(RST(serverIP+":80", natEIP+":"+portOf(r))).Want(At("db"), Flags(packet.FlagRST|packet.FlagACK))
 	b.db.Send(SYN(dbIP+":1000", serverIP+":80")).Want(At("server"), Flags(packet.FlagSYN))
 }
+
+// Another worker opens the same flow between this one's proposal and its commit: the
+// packet walks again, as its sender sent it, and takes the mapping that is there.
+func TestOvertakenMappingIsWalkedAgain(t *testing.T) {
+	b := newBook(t).applied()
+	syn := SYN(dbIP+":1000", serverIP+":80")
+	var first uint16
+	again := b.Engine.Overtaken(b.db.Port, syn, func() {
+		first = b.db.Send(syn).Want(At("server")).Header().SrcPort
+	})
+	if !again {
+		t.Fatal("nobody noticed")
+	}
+	got := b.server.Port.Received()
+	if len(got) != 1 {
+		t.Fatalf("%d packets", len(got))
+	}
+	h := Parse(got[0])
+	if h.SrcPort != first || h.TTL != 62 || packet.VerifyChecksums(got[0]) != nil {
+		t.Errorf("%s ttl %d, the flow has port %d", h.Tuple, h.TTL, first)
+	}
+	if n := b.Config.NAT.Len(); n != 1 {
+		t.Errorf("%d mappings", n)
+	}
+}
