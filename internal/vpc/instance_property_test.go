@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
@@ -15,41 +16,60 @@ import (
 type world struct {
 	*site
 	t   *rapid.T
+	rng *rand.Rand // drawn from anew at each step, so that a sequence shrinks by steps
 	now time.Time
+	// done counts the successes of each action.
+	done map[string]int
 }
 
 // pickID draws one of the table's keys, or one that nothing has.
 func pickID[K ~string, V any](w *world, table *Table[K, V]) K {
-	keys := []K{K(kindOf[K]().prefix + "00000000000000bad")}
+	var keys []K
 	for k := range table.All() {
-		keys = append(keys, k)
+		keys = append(keys, k, k, k)
 	}
-	return rapid.SampledFrom(keys).Draw(w.t, "id")
+	keys = append(keys, K(kindOf[K]().prefix+"00000000000000bad"))
+	return sample(w.rng, keys)
 }
 
 func (w *world) subnet() SubnetID {
-	return rapid.SampledFrom([]SubnetID{w.public, w.private, w.other}).Draw(w.t, "subnet")
+	return sample(w.rng, []SubnetID{w.public, w.public, w.private, w.other})
 }
 
 // address is a private one, rarely free of any subnet, or none.
 func (w *world) address() string {
-	n := rapid.IntRange(-3, 20).Draw(w.t, "address")
+	n := w.between(-9, 9)
 	if n < 0 {
 		return ""
 	}
-	return fmt.Sprintf("10.0.%d.%d", rapid.IntRange(0, 2).Draw(w.t, "third"), n)
+	return fmt.Sprintf("10.0.%d.%d", sample(w.rng, []int{0, 0, 1, 2}), n)
+}
+
+// held is an address that some interface has, or address.
+func (w *world) held() string {
+	list := []string{w.address()}
+	for _, n := range w.NetworkInterfaces.All() {
+		for _, p := range n.PrivateIps {
+			list = append(list, p.PrivateIp.String())
+		}
+	}
+	return sample(w.rng, list)
 }
 
 // flag is nil, false or true.
 func (w *world) flag() *bool {
-	return rapid.SampledFrom([]*bool{nil, new(false), new(true)}).Draw(w.t, "flag")
+	return sample(w.rng, []*bool{nil, new(false), new(true)})
 }
 
-func (w *world) number(lo, hi int) *int { return new(rapid.IntRange(lo, hi).Draw(w.t, "number")) }
+func (w *world) between(lo, hi int) int { return lo + w.rng.IntN(hi-lo+1) }
+
+func (w *world) maybe() bool { return w.rng.IntN(2) == 0 }
+
+func (w *world) number(lo, hi int) *int { return new(w.between(lo, hi)) }
 
 func (w *world) ids() []InstanceID {
 	ids := []InstanceID{pickID(w, &w.Instances)}
-	if rapid.Bool().Draw(w.t, "two") {
+	if w.maybe() {
 		ids = append(ids, pickID(w, &w.Instances))
 	}
 	return ids
@@ -64,32 +84,42 @@ func (w *world) run(name string, in any) {
 		}
 		return
 	}
+	w.done[name]++
 }
 
 func (w *world) attachment() AttachmentID {
-	if n := w.NetworkInterfaces.Get(pickID(w, &w.NetworkInterfaces)); n != nil && n.Attachment != nil {
-		return n.Attachment.ID
+	ids := []AttachmentID{"eni-attach-00000000000000bad"}
+	for _, n := range w.NetworkInterfaces.All() {
+		if n.Attachment != nil {
+			ids = append(ids, n.Attachment.ID)
+		}
 	}
-	return "eni-attach-00000000000000bad"
+	return sample(w.rng, ids)
 }
 
 func (w *world) association() AddressAssocID {
-	if a := w.Addresses.Get(pickID(w, &w.Addresses)); a != nil && a.AssociationID != "" {
-		return a.AssociationID
+	ids := []AddressAssocID{"eipassoc-00000000000000bad"}
+	for _, a := range w.Addresses.All() {
+		if a.AssociationID != "" {
+			ids = append(ids, a.AssociationID)
+		}
 	}
-	return "eipassoc-00000000000000bad"
+	return sample(w.rng, ids)
 }
 
 func (w *world) nicSpecs() []InstanceNetworkInterfaceSpecification {
 	var specs []InstanceNetworkInterfaceSpecification
-	for k := range rapid.IntRange(1, 3).Draw(w.t, "interfaces") {
-		n := InstanceNetworkInterfaceSpecification{DeviceIndex: new(k), AssociatePublicIpAddress: w.flag(), DeleteOnTermination: w.flag()}
-		if rapid.Bool().Draw(w.t, "existing") {
+	for k := range sample(w.rng, []int{1, 1, 2, 3}) {
+		n := InstanceNetworkInterfaceSpecification{DeviceIndex: new(k), DeleteOnTermination: w.flag()}
+		if w.maybe() {
 			n.NetworkInterfaceId = pickID(w, &w.NetworkInterfaces)
 		} else {
 			n.SubnetId, n.PrivateIpAddress = w.subnet(), w.address()
 		}
 		specs = append(specs, n)
+	}
+	if len(specs) == 1 {
+		specs[0].AssociatePublicIpAddress = w.flag()
 	}
 	return specs
 }
@@ -98,8 +128,8 @@ func (w *world) nicSpecs() []InstanceNetworkInterfaceSpecification {
 func (w *world) actions() map[string]func() {
 	return map[string]func(){
 		"RunInstances": func() {
-			in := &RunInstancesInput{InstanceType: rapid.SampledFrom([]string{"t3.micro", "t3.large"}).Draw(w.t, "type"), MinCount: w.number(1, 2), MaxCount: w.number(1, 3)}
-			if rapid.Bool().Draw(w.t, "interfaces") {
+			in := &RunInstancesInput{InstanceType: sample(w.rng, []string{"t3.micro", "t3.large"}), MinCount: new(1), MaxCount: sample(w.rng, []*int{nil, nil, new(2)})}
+			if w.maybe() {
 				in.NetworkInterfaces = w.nicSpecs()
 			} else {
 				in.SubnetId, in.PrivateIpAddress = w.subnet(), w.address()
@@ -117,15 +147,15 @@ func (w *world) actions() map[string]func() {
 			w.run("DeleteNetworkInterface", &DeleteNetworkInterfaceInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces)})
 		},
 		"AttachNetworkInterface": func() {
-			w.run("AttachNetworkInterface", &AttachNetworkInterfaceInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), InstanceId: pickID(w, &w.Instances), DeviceIndex: w.number(0, 3)})
+			w.run("AttachNetworkInterface", &AttachNetworkInterfaceInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), InstanceId: pickID(w, &w.Instances), DeviceIndex: sample(w.rng, []*int{new(0), new(1), new(1), new(2)})})
 		},
 		"DetachNetworkInterface": func() { w.run("DetachNetworkInterface", &DetachNetworkInterfaceInput{AttachmentId: w.attachment()}) },
 		"ModifyNetworkInterfaceAttribute": func() {
 			w.run("ModifyNetworkInterfaceAttribute", &ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), AssociatePublicIpAddress: w.flag()})
 		},
 		"AssignPrivateIpAddresses": func() {
-			in := &AssignPrivateIpAddressesInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), AllowReassignment: rapid.Bool().Draw(w.t, "move")}
-			if a := w.address(); a != "" {
+			in := &AssignPrivateIpAddressesInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), AllowReassignment: w.maybe()}
+			if a := w.held(); a != "" {
 				in.PrivateIpAddresses = []string{a}
 			} else {
 				in.SecondaryPrivateIpAddressCount = w.number(0, 2)
@@ -133,13 +163,13 @@ func (w *world) actions() map[string]func() {
 			w.run("AssignPrivateIpAddresses", in)
 		},
 		"UnassignPrivateIpAddresses": func() {
-			w.run("UnassignPrivateIpAddresses", &UnassignPrivateIpAddressesInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), PrivateIpAddresses: []string{w.address()}})
+			w.run("UnassignPrivateIpAddresses", &UnassignPrivateIpAddressesInput{NetworkInterfaceId: pickID(w, &w.NetworkInterfaces), PrivateIpAddresses: []string{w.held()}})
 		},
 		"AllocateAddress": func() { w.run("AllocateAddress", &AllocateAddressInput{}) },
 		"ReleaseAddress":  func() { w.run("ReleaseAddress", &ReleaseAddressInput{AllocationId: pickID(w, &w.Addresses)}) },
 		"AssociateAddress": func() {
-			in := &AssociateAddressInput{AllocationId: pickID(w, &w.Addresses), PrivateIpAddress: w.address(), AllowReassociation: w.flag()}
-			if rapid.Bool().Draw(w.t, "instance") {
+			in := &AssociateAddressInput{AllocationId: pickID(w, &w.Addresses), PrivateIpAddress: sample(w.rng, []string{"", "", w.held()}), AllowReassociation: w.flag()}
+			if w.maybe() {
 				in.InstanceId = pickID(w, &w.Instances)
 			} else {
 				in.NetworkInterfaceId = pickID(w, &w.NetworkInterfaces)
@@ -148,7 +178,7 @@ func (w *world) actions() map[string]func() {
 		},
 		"DisassociateAddress": func() { w.run("DisassociateAddress", &DisassociateAddressInput{AssociationId: w.association()}) },
 		"CreateNatGateway": func() {
-			in := &CreateNatGatewayInput{SubnetId: w.subnet(), ConnectivityType: rapid.SampledFrom([]string{"public", "private"}).Draw(w.t, "connectivity"), PrivateIpAddress: w.address()}
+			in := &CreateNatGatewayInput{SubnetId: w.subnet(), ConnectivityType: sample(w.rng, []string{"public", "private"}), PrivateIpAddress: w.address()}
 			if in.ConnectivityType == "public" {
 				in.AllocationId = pickID(w, &w.Addresses)
 			}
@@ -165,7 +195,7 @@ func (w *world) actions() map[string]func() {
 			w.run("AssignPrivateNatGatewayAddress", &AssignPrivateNatGatewayAddressInput{NatGatewayId: pickID(w, &w.NatGateways), PrivateIpAddressCount: w.number(0, 4)})
 		},
 		"UnassignPrivateNatGatewayAddress": func() {
-			w.run("UnassignPrivateNatGatewayAddress", &UnassignPrivateNatGatewayAddressInput{NatGatewayId: pickID(w, &w.NatGateways), PrivateIpAddresses: []string{w.address()}})
+			w.run("UnassignPrivateNatGatewayAddress", &UnassignPrivateNatGatewayAddressInput{NatGatewayId: pickID(w, &w.NatGateways), PrivateIpAddresses: []string{w.held()}})
 		},
 		"CreateInternetHost": func() { w.run("CreateInternetHost", &CreateInternetHostInput{}) },
 		"DeleteInternetHost": func() {
@@ -186,12 +216,12 @@ func (w *world) actions() map[string]func() {
 // settle lets the host report something about every instance and Internet host.
 func (w *world) settle() {
 	hooks := []func(InstanceID){
-		w.InstanceRunning, w.InstanceTerminated, w.InstanceRebooted,
+		w.InstanceRunning, w.InstanceRunning, w.InstanceTerminated, w.InstanceRebooted,
 		func(id InstanceID) { w.InstanceStopped(id, ReasonInternalError) },
 		func(id InstanceID) { w.InstanceStopped(id, ReasonInstanceInitiated) },
 	}
 	for id := range w.Instances.All() {
-		hooks[rapid.IntRange(0, len(hooks)-1).Draw(w.t, "hook")](id)
+		sample(w.rng, hooks)(id)
 	}
 	for id := range w.InternetHosts.All() {
 		w.InternetHostRunning(id)
@@ -251,22 +281,36 @@ func (w *world) check() {
 
 func TestProperty_RandomOperationsKeepTheModelConsistent(t *testing.T) {
 	base := newSite(t)
+	for range 2 { // so that there is something to pick from the start
+		base.inPublic()
+		base.inPrivate()
+		base.eni(base.public)
+	}
+	base.eip()
+	base.publicNat(t)
+	base.privateNat(t)
+	done := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		s := *base
 		s.Tx = Begin(&base.Model, countingFrom(1<<20))
-		w := &world{site: &s, t: rt, now: testNow}
-		w.PublicPools = []netip.Prefix{cidr("203.0.113.0/29"), cidr("198.51.100.0/30")} // scarce
+		w := &world{site: &s, t: rt, now: testNow, done: done}
+		w.PublicPools = []netip.Prefix{cidr("203.0.113.0/28"), cidr("198.51.100.0/29")} // scarce
 		actions := w.actions()
 		names := make([]string, 0, len(actions))
 		for name := range actions {
 			names = append(names, name)
 		}
+		names = append(names, "settle", "settle", "RunInstances", "RunInstances", "AttachNetworkInterface", "AssociateAddress")
 		slices.Sort(names)
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
-			actions[rapid.SampledFrom(names).Draw(rt, "action")]()
+		for k, seed := range rapid.SliceOfN(rapid.Uint64(), 30, 60).Draw(rt, "steps") {
+			w.rng = rand.New(rand.NewPCG(seed, uint64(k)))
+			actions[sample(w.rng, names)]()
 			w.check()
 		}
 	})
+	if !t.Failed() {
+		t.Logf("succeeded: %v", done)
+	}
 }
 
 // countingFrom is countingCall with other IDs than the base model's.
