@@ -1,0 +1,315 @@
+package topology
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// full has an object of every kind; tests change one thing of it.
+const full = `version: 1
+name: full
+region: ap-northeast-1
+dhcp_options:
+  set: {domain_name: example.com, domain_name_servers: [10.0.0.2]}
+key_pairs:
+  me: {}
+vpcs:
+  main:
+    cidr_block: 10.0.0.0/16
+    secondary_cidr_blocks: [10.1.0.0/16]
+    dhcp_options: set
+    main_route_table: {routes: [{cidr_block: 0.0.0.0/0, gateway: igw}]}
+    default_security_group: {ingress: []}
+    default_network_acl: {egress: [{rule_no: 7, action: allow, cidr_block: 10.0.0.0/8}]}
+  other: {cidr_block: 10.9.0.0/16}
+subnets:
+  public: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true}
+  private: {vpc: main, cidr_block: 10.0.1.0/24}
+  second: {vpc: main, cidr_block: 10.1.1.0/24}
+internet_gateways:
+  igw: {vpc: main}
+elastic_ips:
+  nat: {}
+  eni: {network_interface: eni, associate_with_private_ip: 10.0.1.21}
+  web: {address: 203.0.113.80, instance: web}
+nat_gateways:
+  nat: {subnet: public, elastic_ip: nat}
+route_tables:
+  private:
+    vpc: main
+    subnets: [private]
+    routes:
+      - {cidr_block: 0.0.0.0/0, nat_gateway: nat}
+      - {cidr_block: 192.0.2.0/24, network_interface: eni}
+  spare: {vpc: main}
+security_groups:
+  web:
+    vpc: main
+    description: web
+    ingress:
+      - {port: ssh, cidr_blocks: [0.0.0.0/0], description: everyone}
+      - {protocol: icmp, icmp_type: 8, self: true}
+  db:
+    vpc: main
+    ingress: [{port: mysql, security_groups: [web]}]
+    egress: []
+network_acls:
+  acl:
+    vpc: main
+    subnets: [private]
+    ingress: [{rule_no: 100, action: allow, cidr_block: 0.0.0.0/0}]
+    egress: [{rule_no: 100, action: allow, port: 22, cidr_block: 0.0.0.0/0}]
+network_interfaces:
+  eni:
+    subnet: private
+    private_ips: [10.0.1.20, 10.0.1.21]
+    security_groups: [db]
+    attachment: {instance: db}
+instances:
+  web:
+    subnet: public
+    private_ip: 10.0.0.10
+    security_groups: [web]
+    key_name: me
+    user_data: "#!/bin/sh"
+  db:
+    subnet: private
+    private_ip: 10.0.1.10
+    secondary_private_ips: [10.0.1.11]
+    security_groups: [db]
+internet_hosts:
+  laptop: {key_names: [me]}
+`
+
+func parseText(t *testing.T, text string) *File {
+	t.Helper()
+	f, err := Parse("full.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// settle lets the host do its part: what is pending runs, what is stopping stops.
+func settle(m vpc.Model) vpc.Model {
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	for id := range m.Instances.All() {
+		tx.InstanceRunning(id)
+		if tx.Instances.Get(id).State == vpc.StateStopping {
+			tx.InstanceStopped(id, "")
+		}
+	}
+	for id := range m.InternetHosts.All() {
+		tx.InternetHostRunning(id)
+		if tx.InternetHosts.Get(id).State == vpc.StateStopping {
+			tx.InternetHostStopped(id, "")
+		}
+	}
+	return tx.Model
+}
+
+func mustConverge(t *testing.T, f *File, m *vpc.Model, opt Options) (vpc.Model, []string) {
+	t.Helper()
+	out, changes, _, err := f.Converge(m, now, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range out.Check() {
+		t.Error(err)
+	}
+	var list []string
+	for _, c := range changes {
+		list = append(list, c.String())
+	}
+	if _, again, _, err := f.Converge(&out, now, opt); err != nil || len(again) > 0 {
+		t.Errorf("a second time: %v, %v", again, err)
+	}
+	return settle(out), list
+}
+
+func edited(t *testing.T, pairs ...string) string {
+	t.Helper()
+	text := full
+	for i := 0; i < len(pairs); i += 2 {
+		if strings.Count(text, pairs[i]) != 1 {
+			t.Fatalf("%q is not there once", pairs[i])
+		}
+		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+	}
+	return text
+}
+
+func TestChanges(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		edit []string
+		opt  Options
+		want []string
+	}{
+		{name: "nothing"},
+		{name: "tags", edit: []string{"other: {cidr_block: 10.9.0.0/16}", "other: {cidr_block: 10.9.0.0/16, tags: {a: b}}"}, want: []string{"update vpc other: tags"}},
+		{name: "secondary range", edit: []string{"[10.1.0.0/16]", "[10.1.0.0/16, 10.2.0.0/16]"}, want: []string{"update vpc main: secondary_cidr_blocks: with 10.2.0.0/16"}},
+		{name: "dns", edit: []string{"{cidr_block: 10.9.0.0/16}", "{cidr_block: 10.9.0.0/16, enable_dns_support: false}"}, want: []string{"update vpc other: enable_dns_support"}},
+		{name: "dns names", edit: []string{"{cidr_block: 10.9.0.0/16}", "{cidr_block: 10.9.0.0/16, enable_dns_hostnames: true}"}, want: []string{"update vpc other: enable_dns_hostnames"}},
+		{name: "no option set", edit: []string{"dhcp_options: set", "dhcp_options: none"}, want: []string{"update vpc main: dhcp_options"}},
+		{name: "option set", edit: []string{"example.com", "example.org"}, want: []string{"replace dhcp options set: domain_name", "update vpc main: dhcp_options"}},
+		{name: "main route table's routes", edit: []string{"main_route_table: {routes: [{cidr_block: 0.0.0.0/0, gateway: igw}]}", "main_route_table: {routes: [{cidr_block: 0.0.0.0/0, nat_gateway: nat}]}"},
+			want: []string{"update vpc main: route 0.0.0.0/0"}},
+		{name: "default group", edit: []string{"default_security_group: {ingress: []}", "tags: {}"}, want: []string{"update vpc main: ingress: with all group default"}},
+		{name: "default acl", edit: []string{"rule_no: 7", "rule_no: 8"}, want: []string{"update vpc main: egress: without rule 7; egress: rule 8"}},
+		{name: "public by default", edit: []string{"cidr_block: 10.1.1.0/24}", "cidr_block: 10.1.1.0/24, map_public_ip_on_launch: true}"}, want: []string{"update subnet second: map_public_ip_on_launch"}},
+		{name: "subnet moves", edit: []string{"cidr_block: 10.1.1.0/24", "cidr_block: 10.1.2.0/24"}, want: []string{"replace subnet second: cidr_block"}},
+		{name: "vpc moves", edit: []string{"10.9.0.0/16", "10.8.0.0/16"}, want: []string{"replace vpc other: cidr_block"}},
+		{name: "association", edit: []string{"spare: {vpc: main}", "spare: {vpc: main, subnets: [second]}"}, want: []string{"update route table spare: for subnet second"}},
+		{name: "other table", edit: []string{"    subnets: [private]\n    routes", "    routes", "spare: {vpc: main}", "spare: {vpc: main, subnets: [private]}"},
+			want: []string{"update route table spare: for subnet private"}},
+		{name: "no table", edit: []string{"    subnets: [private]\n    routes", "    routes"}, want: []string{"update subnet private: main route table"}},
+		{name: "main table", edit: []string{"spare: {vpc: main}", "spare: {vpc: main, main: true}"}, want: []string{"update route table spare: main route table"}},
+		{name: "edge table", edit: []string{"spare: {vpc: main}", "spare: {vpc: main, gateway: igw, routes: [{cidr_block: 10.0.0.0/24, network_interface: eni}]}"},
+			want: []string{"update route table spare: route 10.0.0.0/24; gateway igw"}},
+		{name: "route", edit: []string{"192.0.2.0/24", "198.18.0.0/15"}, want: []string{"update route table private: without route 192.0.2.0/24; route 198.18.0.0/15"}},
+		{name: "table goes", edit: []string{"  spare: {vpc: main}\n", ""}, want: []string{"delete route table spare"}},
+		{name: "group rule", edit: []string{"port: ssh", "port: http"}, want: []string{"update security group web: ingress: without tcp 22 0.0.0.0/0; ingress: with tcp 80 0.0.0.0/0"}},
+		{name: "description of a rule", edit: []string{"everyone", "all the world"}, want: []string{"update security group web: ingress: description of tcp 22 0.0.0.0/0"}},
+		{name: "egress", edit: []string{"    egress: []\n", ""}, want: []string{"update security group db: egress: with all 0.0.0.0/0"}},
+		{name: "description of a group", edit: []string{"description: web", "description: net"}, want: []string{"replace security group web: description",
+			"update security group db: ingress: with tcp 3306 group web", "update instance web: security_groups"}},
+		{name: "acl rule", edit: []string{"port: 22,", "port: 23,"}, want: []string{"update network acl acl: egress: rule 100"}},
+		{name: "acl association", edit: []string{"    subnets: [private]\n    ingress", "    ingress"}, want: []string{"update subnet private: network acl of subnet private"}},
+		{name: "groups", edit: []string{"security_groups: [web]\n    key", "security_groups: [web, default]\n    key"}, want: []string{"update instance web: security_groups"}},
+		{name: "check", edit: []string{"    key_name: me", "    source_dest_check: false\n    key_name: me"}, want: []string{"update instance web: source_dest_check"}},
+		{name: "secondary address", edit: []string{"[10.0.1.11]", "[10.0.1.12]"},
+			want: []string{"update instance db: secondary_private_ips: without [10.0.1.11]", "update instance db: secondary_private_ips: with [10.0.1.12]"}},
+		{name: "addresses change places", edit: []string{"[10.0.1.11]", "[10.0.1.21]", "10.0.1.20, 10.0.1.21", "10.0.1.20, 10.0.1.11", "associate_with_private_ip: 10.0.1.21", "associate_with_private_ip: 10.0.1.20"},
+			want: []string{"update network interface eni: private_ips: without [10.0.1.21]", "update instance db: secondary_private_ips: without [10.0.1.11]",
+				"update network interface eni: private_ips: with [10.0.1.11]", "update instance db: secondary_private_ips: with [10.0.1.21]", "update elastic ip eni: associated with eni"}},
+		{name: "no public address", edit: []string{"    key_name: me", "    associate_public_ip_address: false\n    key_name: me"}, want: []string{"update instance web: associate_public_ip_address"}},
+		{name: "type", edit: []string{"    key_name: me", "    instance_type: m5.large\n    key_name: me"}, want: []string{"update instance web: instance_type m5.large; stopped and started for that"}},
+		{name: "user data", edit: []string{"#!/bin/sh", "#!/bin/bash"}, want: []string{"update instance web: user_data; stopped and started for that"}},
+		{name: "protection", edit: []string{"    key_name: me", "    disable_api_termination: true\n    instance_initiated_shutdown_behavior: terminate\n    key_name: me"},
+			want: []string{"update instance web: disable_api_termination; instance_initiated_shutdown_behavior"}},
+		{name: "stopped", edit: []string{"    key_name: me", "    state: stopped\n    key_name: me"}, want: []string{"stop instance web"}},
+		{name: "host stopped", edit: []string{"{key_names: [me]}", "{key_names: [me], state: stopped}"}, want: []string{"stop internet host laptop"}},
+		{name: "elastic ip moves", edit: []string{"203.0.113.80, instance: web", "203.0.113.80, instance: db"}, opt: Options{},
+			want: []string{"update elastic ip web: associated with db"}},
+		{name: "elastic ip free", edit: []string{"203.0.113.80, instance: web", "203.0.113.80"}, want: []string{"update elastic ip web: disassociated"}},
+		{name: "elastic ip gone", edit: []string{"  web: {address: 203.0.113.80, instance: web}\n", ""}, want: []string{"delete elastic ip web"}},
+		{name: "elastic ip changes", edit: []string{"203.0.113.80", "203.0.113.81"}, want: []string{"replace elastic ip web: address"}},
+		{name: "elastic ips change places", edit: []string{"  nat: {}\n", "  nat: {instance: web}\n", "203.0.113.80, instance: web", "203.0.113.80", "elastic_ip: nat", "elastic_ip: web"},
+			want: []string{"update elastic ip web: disassociated", "replace nat gateway nat: elastic_ip", "update elastic ip nat: associated with web", "update route table private: route 0.0.0.0/0"}},
+		{name: "nat moves", edit: []string{"nat: {subnet: public", "nat: {subnet: second"}, want: []string{"replace nat gateway nat: subnet", "update route table private: route 0.0.0.0/0"}},
+		{name: "detached", edit: []string{"    attachment: {instance: db}\n", ""}, want: []string{"update network interface eni: detached"}},
+		{name: "other slot", edit: []string{"attachment: {instance: db}", "attachment: {instance: db, device_index: 2}"}, want: []string{"update network interface eni: attached to db"}},
+		{name: "interface", edit: []string{"    attachment", "    description: the second\n    source_dest_check: false\n    attachment"}, want: []string{"update network interface eni: description; source_dest_check"}},
+		{name: "interface anew", edit: []string{"10.0.1.20, 10.0.1.21", "10.0.1.30, 10.0.1.21"}, want: []string{"replace network interface eni: private_ips",
+			"update elastic ip eni: associated with eni", "update route table private: route 192.0.2.0/24"}},
+		{name: "instance anew", edit: []string{"private_ip: 10.0.1.10", "private_ip: 10.0.1.50"}, opt: Options{Replace: true}, want: []string{"replace instance db: private_ip",
+			"update network interface eni: attached to db", "update elastic ip eni: associated with eni"}},
+		{name: "instance goes", edit: []string{"    attachment: {instance: db}\n", "", "  db:\n    subnet: private\n    private_ip: 10.0.1.10\n    secondary_private_ips: [10.0.1.11]\n    security_groups: [db]\n", ""},
+			want: []string{"delete instance db", "update elastic ip eni: associated with eni"}},
+		{name: "host anew", edit: []string{"{key_names: [me]}", "{}"}, opt: Options{Replace: true}, want: []string{"replace internet host laptop: key_names"}},
+		{name: "key pair anew", edit: []string{"  me: {}", "  me: {public_key: " + strings.TrimSpace(testKey) + "}"}, opt: Options{Replace: true},
+			want: []string{"replace key pair me: public_key", "replace internet host laptop: key pair me", "replace instance web: key pair me", "update elastic ip web: associated with web"}},
+		{name: "no default vpc", edit: []string{"region: ap", "default_vpc: false\nregion: ap"}, want: []string{"delete internet gateway igw-*", "delete subnet subnet-*", "delete subnet subnet-*", "delete subnet subnet-*", "delete vpc vpc-*"}},
+		{name: "pools and quotas", edit: []string{"region: ap", "internet: {public_pools: [203.0.113.0/24, 198.51.100.0/24, 192.0.2.0/25]}\nquotas: {elastic-ips-per-region: 9}\nregion: ap"},
+			want: []string{"update lab full: public pools [203.0.113.0/24 198.51.100.0/24 192.0.2.0/25]; quotas map[elastic-ips-per-region:9]"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, _ := mustConverge(t, parseText(t, full), nil, Options{})
+			f := parseText(t, edited(t, c.edit...))
+			m2, got := mustConverge(t, f, &m, c.opt)
+			for i, s := range got {
+				if k, _, ok := strings.Cut(s, "-0"); ok {
+					got[i] = k + "-*"
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+			// The outcome is that of the new file on a fresh lab, and the way back leads back.
+			sameAsFresh(t, f, m2)
+			if m3, _ := mustConverge(t, parseText(t, full), &m2, Options{Replace: true}); !t.Failed() {
+				sameAsFresh(t, parseText(t, full), m3)
+			}
+		})
+	}
+}
+
+var testKey = func() string {
+	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(make([]byte, 32)).Public())
+	if err != nil {
+		panic(err)
+	}
+	return string(ssh.MarshalAuthorizedKey(key))
+}()
+
+// sameAsFresh compares, in words that leave out IDs and what a fresh lab draws
+// otherwise.
+func sameAsFresh(t *testing.T, f *File, m vpc.Model) {
+	t.Helper()
+	fresh, _ := mustConverge(t, f, nil, Options{})
+	if diff := cmp.Diff(summary(&fresh), summary(&m)); diff != "" {
+		t.Errorf("unlike a fresh lab (-fresh +this):\n%s", diff)
+	}
+}
+
+func TestReplaceNeedsLeave(t *testing.T) {
+	m, _ := mustConverge(t, parseText(t, full), nil, Options{})
+	for edit, want := range map[[2]string]string{
+		{"private_ip: 10.0.1.10", "private_ip: 10.0.1.50"}:                           "full.yaml:67: instance db: private_ip cannot be changed in place; making db anew would destroy its disk: give --replace to do so",
+		{"10.0.0.0/24, map", "10.0.0.0/24, availability_zone: ap-northeast-1c, map"}: "full.yaml:61: instance web: subnet cannot be changed in place; making web anew would destroy its disk: give --replace to do so",
+		{"laptop: {key_names: [me]}", "laptop: {address: 203.0.113.99}"}:             "full.yaml:73: internet host laptop: address cannot be changed in place; making laptop anew would destroy its disk: give --replace to do so",
+	} {
+		_, _, _, err := parseText(t, edited(t, edit[0], edit[1])).Converge(&m, now, Options{})
+		if err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
+// TestWhatAnOperationRefuses names the line and the code.
+func TestWhatAnOperationRefuses(t *testing.T) {
+	m, _ := mustConverge(t, parseText(t, full), nil, Options{})
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	f := parseText(t, full)
+	run(t, tx, &vpc.CreateSubnetInput{VpcId: idOf(&m, "vpcs.other"), CidrBlock: "10.9.1.0/24"})
+	_, _, _, err := parseText(t, strings.Replace(full, "10.9.0.0/16", "10.7.0.0/16", 1)).Converge(&tx.Model, now, Options{})
+	var refused *vpc.Error
+	if !errors.As(err, &refused) || refused.Code != "DependencyViolation" || !strings.HasPrefix(err.Error(), "full.yaml:16: vpc other: cannot be deleted: DependencyViolation: ") {
+		t.Errorf("%v", err)
+	}
+	if _, _, _, err := f.Converge(&tx.Model, now, Options{}); err != nil {
+		t.Errorf("the file itself still converges: %v", err)
+	}
+	_, changes, _, err := parseText(t, strings.Replace(full, "10.9.0.0/16", "10.7.0.0/16", 1)).Converge(&tx.Model, now, Options{Prune: true})
+	if err != nil || len(changes) != 2 {
+		t.Errorf("with Prune: %v, %v", changes, err)
+	}
+}
+
+func idOf(m *vpc.Model, source string) vpc.VpcID {
+	for id, v := range m.Vpcs.All() {
+		if v.Source == source {
+			return id
+		}
+	}
+	return ""
+}
+
+func run(t *testing.T, tx *vpc.Tx, in any) any {
+	t.Helper()
+	name := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", in), "*vpc."), "Input")
+	out, err := tx.Run(name, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
