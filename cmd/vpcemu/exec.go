@@ -40,7 +40,10 @@ terminal, signals and exit status pass through. It needs no daemon.`,
 			if err != nil {
 				return err
 			}
-			o.argv, o.tty = args[1:], onTerminal() && !noTTY
+			o.argv, o.tty = afterDashes(args[1:]), onTerminal() && !noTTY
+			if len(o.argv) == 0 {
+				return errors.New("exec: no program named: vpcemu exec INSTANCE -- COMMAND [ARG...]")
+			}
 			return runIn(cmd.Context(), cfg, i, o)
 		},
 	}
@@ -48,6 +51,15 @@ terminal, signals and exit status pass through. It needs no daemon.`,
 	execFlags(cmd, &o)
 	cmd.Flags().BoolVarP(&noTTY, "no-tty", "T", false, "pass descriptors through even where they are a terminal")
 	return cmd
+}
+
+// afterDashes drops the "--" between the instance and the program, which may be
+// left out.
+func afterDashes(args []string) []string {
+	if len(args) > 0 && args[0] == "--" {
+		return args[1:]
+	}
+	return args
 }
 
 func newShell() *cobra.Command {

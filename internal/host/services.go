@@ -55,6 +55,12 @@ func (s *Services) serve(addrs []netip.Addr, mtu int, ready chan<- error) {
 }
 
 func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
+	// Without it the kernel sends router solicitations into the VPC. A kernel
+	// without IPv6 has no such file, and nothing to switch off.
+	err = os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("disable_ipv6: %w", err)
+	}
 	dev, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{Name: "vpc0"}})
 	if err != nil {
 		return fmt.Errorf("device vpc0: %w", err)
