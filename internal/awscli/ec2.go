@@ -41,6 +41,8 @@ func (p *parser) finish() {
 		if name, ok := p.params["Protocol"].(string); ok {
 			p.params["Protocol"] = protocolNumber(name)
 		}
+	case "AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress":
+		p.allPorts()
 	case "RunInstances":
 		p.foldInterface()
 		for _, member := range []string{"MinCount", "MaxCount"} {
@@ -142,6 +144,22 @@ func foldCidr(p *parser, value any) error {
 	}
 	m["IpRanges"] = []any{map[string]any{"CidrIp": value}}
 	return nil
+}
+
+// allPorts makes --port all of TCP and UDP the range that the AWS CLI's help says
+// it means; -1, which the AWS CLI sends, is only defined for ICMP.
+func (p *parser) allPorts() {
+	if port := p.given["port"]; len(port) == 0 || port[0] != "all" {
+		return
+	}
+	m, err := p.permission()
+	if err != nil {
+		return
+	}
+	switch m["IpProtocol"] {
+	case "tcp", "udp", "6", "17":
+		m["FromPort"], m["ToPort"] = "0", "65535"
+	}
 }
 
 // pair is the group that the simple flags name.

@@ -1,6 +1,7 @@
 package awscli
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -104,10 +105,21 @@ func (f flag) helpLine(required bool) string {
 	if required {
 		about += " required"
 	}
-	if f.about != "" {
-		about += " " + f.about
+	if note := cmp.Or(f.about, notes[f.member]); note != "" {
+		about += " " + note
 	}
 	return fmt.Sprintf("%-44s %s", left, about)
+}
+
+// notes say, for members of the API, what their type does not.
+var notes = map[string]string{
+	"UserData":          "the text itself, or file://FILE",
+	"PublicKeyMaterial": "fileb://FILE, or base64",
+	"Protocol":          "tcp, udp, icmp, all or a protocol number",
+	"RuleAction":        "allow or deny",
+	"LinkType":          "vpcemu's own: tun (default) or tap",
+	"Devices":           "vpcemu's own: device files of this machine that the instance shall have",
+	"DryRun":            "only check whether it would succeed",
 }
 
 // usage is the form of the flag's value.
@@ -216,7 +228,7 @@ var examples = map[string][]string{
 	"CreateRouteTable":             {"--vpc-id book"},
 	"CreateSecurityGroup":          {"--group-name web --description 'web servers' --vpc-id book"},
 	"CreateSubnet":                 {"--vpc-id book --cidr-block 172.30.0.0/24 --availability-zone ap-northeast-1a", "--vpc-id book --cidr-block 172.30.1.0/24 --tag-specifications 'ResourceType=subnet,Tags=[{Key=Name,Value=private}]'"},
-	"CreateTags":                   {"--resources web db --tags Key=Stage,Value=test 'Key=Owner,Value=\"a, b\"'"},
+	"CreateTags":                   {"--resources i-0123456789abcdef0 subnet-0123456789abcdef0 --tags Key=Stage,Value=test 'Key=Owner,Value=\"a, b\"'"},
 	"CreateVpc":                    {"--cidr-block 172.30.0.0/16 --tag-specifications 'ResourceType=vpc,Tags=[{Key=Name,Value=book}]'"},
 	"DescribeInstances":            {"--filters Name=instance-state-name,Values=running Name=tag:Name,Values=web,db"},
 	"DescribeNatGateways":          {"--filter Name=state,Values=available"},

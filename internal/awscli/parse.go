@@ -38,7 +38,7 @@ var globals = []global{
 		o.Output = v
 		return checkFormat(v)
 	}},
-	{"cli-input-json", true, "the parameters as JSON, or file://FILE; flags go before it", func(o *Options, v string) error {
+	{"cli-input-json", true, "the parameters as JSON, or file://FILE; flags override it", func(o *Options, v string) error {
 		o.inputJSON = v
 		return nil
 	}},

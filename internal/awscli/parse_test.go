@@ -244,6 +244,9 @@ func TestLines(t *testing.T) {
 					{Primary: &yes, PrivateIpAddress: "10.0.0.4"}, {Primary: &no, PrivateIpAddress: "10.0.0.5"}}}}},
 		"modify-instance-attribute --instance-id web --source-dest-check false": &vpc.ModifyInstanceAttributeInput{
 			InstanceId: "web", SourceDestCheck: vpc.AttributeBooleanValue{Value: &no}},
+		"authorize-security-group-egress --group-id web --port all --protocol udp --cidr 10.0.0.0/8": &vpc.AuthorizeSecurityGroupEgressInput{
+			GroupId: "web", IpPermissions: []vpc.IpPermission{{IpProtocol: "udp", FromPort: new(0), ToPort: new(65535),
+				IpRanges: []vpc.IpRange{{CidrIp: "10.0.0.0/8"}}}}},
 		"create-vpc --cidr-block 10.0.0.0/16 --dry-run=false":                           &vpc.CreateVpcInput{CidrBlock: "10.0.0.0/16"},
 		"--region eu-west-1 --no-cli-pager create-vpc --cidr-block 10.0.0.0/16":         &vpc.CreateVpcInput{CidrBlock: "10.0.0.0/16"},
 		"import-key-pair --key-name k --public-key-material c3NoLXJzYQ==":               &vpc.ImportKeyPairInput{KeyName: "k", PublicKeyMaterial: []byte("ssh-rsa")},
