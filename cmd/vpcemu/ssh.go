@@ -54,13 +54,17 @@ bastion, as ssh -J does.`,
 	return cmd
 }
 
+// newHosts makes ssh take the key of a host that it meets for the first time: a
+// lab's instances are minutes old.
+const newHosts = "StrictHostKeyChecking=accept-new"
+
 // sshCommand is the command line that a person on the Internet would type.
 func sshCommand(lab *control.Lab, name, via, user string) ([]string, error) {
 	target, err := findInstance(lab, name)
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{"ssh", "-o", "StrictHostKeyChecking=accept-new"}
+	argv := []string{"ssh", "-o", newHosts}
 	addr := target.PublicIp
 	if via != "" {
 		bastion, err := findInstance(lab, via)
@@ -70,7 +74,8 @@ func sshCommand(lab *control.Lab, name, via, user string) ([]string, error) {
 		if !bastion.PublicIp.IsValid() {
 			return nil, fmt.Errorf("%s has no public address, so nothing on the Internet can jump through it", via)
 		}
-		argv = append(argv, "-J", user+"@"+bastion.PublicIp.String())
+		// What -J does, but for -o, which -J does not hand on to the jump host.
+		argv = append(argv, "-o", fmt.Sprintf("ProxyCommand=ssh -o %s -W %%h:%%p %s@%s", newHosts, user, bastion.PublicIp))
 		addr = target.PrivateIp
 	}
 	if addr == (netip.Addr{}) {
