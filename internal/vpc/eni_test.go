@@ -224,6 +224,29 @@ func TestEN02_B12_AttachAndDetach(t *testing.T) {
 	}
 }
 
+func TestEN04_StatusOfInterfaceAndAttachment(t *testing.T) {
+	s := newSite(t)
+	id := s.eni(s.private)
+	status := func() (string, string) {
+		n := must(s.DescribeNetworkInterfaces(&DescribeNetworkInterfacesInput{NetworkInterfaceIds: []NetworkInterfaceID{id}})).NetworkInterfaces[0]
+		if n.Attachment == nil {
+			return n.Status, ""
+		}
+		return n.Status, n.Attachment.Status
+	}
+	want := func(n, a string) {
+		t.Helper()
+		if gotN, gotA := status(); gotN != n || gotA != a {
+			t.Errorf("status %s, attachment %q; want %s, %q", gotN, gotA, n, a)
+		}
+	}
+	want("available", "")
+	a := s.attached(id, s.inPrivate(), 1)
+	want("in-use", "attached")
+	must(s.DetachNetworkInterface(&DetachNetworkInterfaceInput{AttachmentId: a}))
+	want("available", "")
+}
+
 func TestEN02_AttachRefuses(t *testing.T) {
 	s := newSite(t)
 	i, n := s.inPrivate(), s.eni(s.public)

@@ -307,7 +307,7 @@ func TestIN05_DedicatedVpcMakesDedicatedInstances(t *testing.T) {
 	}
 }
 
-func TestRunInstances_InTheDefaultVpc(t *testing.T) {
+func TestDV01_InstanceInTheDefaultVpcHasAPublicAddressAtOnce(t *testing.T) {
 	s := &site{Tx: fullLab(t)}
 	web := newGroup(s.Tx, s.DefaultVpc().ID, "web")
 	i := s.info(s.launched(RunInstancesInput{SecurityGroups: []string{"web"}, Placement: &Placement{AvailabilityZone: "ap-northeast-1c"}}))

@@ -138,6 +138,10 @@ func (tx *Tx) newKeyMeta(name string, specs []TagSpecification) (Meta, error) {
 		return Meta{}, errMissing("keyName")
 	case len(name) > 255:
 		return Meta{}, errValue(name, "keyName", "It may have at most 255 characters.")
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' || r == '/' }):
+		// A line break would put a second key into authorized_keys, and the private
+		// halves of made keys are files named after them.
+		return Meta{}, errValue(name, "keyName", "It has printable ASCII characters without a slash.")
 	case tx.KeyPairs.Get(name) != nil:
 		return Meta{}, errorf("InvalidKeyPair.Duplicate", "The keypair '%s' already exists.", name)
 	}

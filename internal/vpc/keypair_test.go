@@ -104,6 +104,9 @@ func TestKeyPairs_Refuse(t *testing.T) {
 	create := func(in CreateKeyPairInput) string { return code(tx.CreateKeyPair(&in)) }
 	wantCode(t, create(CreateKeyPairInput{}), "MissingParameter")
 	wantCode(t, create(CreateKeyPairInput{KeyName: "k"}), "InvalidKeyPair.Duplicate")
+	for _, name := range []string{"a\nssh-rsa AAAA", "../k", "schlüssel", strings.Repeat("k", 256)} {
+		wantCode(t, create(CreateKeyPairInput{KeyName: name}), "InvalidParameterValue")
+	}
 	wantCode(t, create(CreateKeyPairInput{KeyName: "x", KeyType: "dsa"}), "InvalidParameterValue")
 	wantCode(t, create(CreateKeyPairInput{KeyName: "x", KeyFormat: "ppk"}), "InvalidParameterValue")
 	imported := func(material string) string {
@@ -122,4 +125,25 @@ func TestKeyPairs_Refuse(t *testing.T) {
 	wantCode(t, code(tx.DeleteKeyPair(&DeleteKeyPairInput{})), "MissingParameter")
 	tx.Call.NewKey = nil
 	wantCode(t, create(CreateKeyPairInput{KeyName: "x"}), "UnsupportedOperation")
+}
+
+func FuzzImportKeyPair(f *testing.F) {
+	f.Add([]byte(rsaPublic))
+	f.Add([]byte(edPublic))
+	f.Add([]byte(rsaPublicSecsh))
+	f.Add([]byte("---- BEGIN SSH2 PUBLIC KEY ----\nComment: \\\nAAAA"))
+	f.Fuzz(func(t *testing.T, material []byte) {
+		tx := emptyLab(t)
+		out, err := tx.ImportKeyPair(&ImportKeyPairInput{KeyName: "k", PublicKeyMaterial: material})
+		if err != nil {
+			if c := code(out, err); c != "InvalidKey.Format" && c != "MissingParameter" {
+				t.Fatal(err)
+			}
+			return
+		}
+		k := tx.KeyPairs.Get("k")
+		if again, err := parsePublicKey([]byte(k.PublicKey)); err != nil || out.KeyFingerprint == "" {
+			t.Fatalf("stored %q reads as %v, %v", k.PublicKey, again, err)
+		}
+	})
 }

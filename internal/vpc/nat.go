@@ -43,11 +43,9 @@ const (
 	natDeleted   = "deleted"
 )
 
-// Addresses of a NAT gateway (NA-05).
-const (
-	maxNatAddresses       = 8
-	maxPublicNatAddresses = 2
-)
+// maxNatAddresses is how many addresses a NAT gateway has at most; of a public
+// one QuotaNatElasticIps is the limit in force (NA-05).
+const maxNatAddresses = 8
 
 // CreateNatGateway makes a zonal gateway with an interface of its own, public
 // with Elastic IPs or private without (NA-01). What AWS finds out only while it
@@ -58,7 +56,7 @@ func (tx *Tx) CreateNatGateway(in *CreateNatGatewayInput) (*CreateNatGatewayOutp
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(); err != nil {
+	if err := in.check(tx.natElasticIps()); err != nil {
 		return nil, err
 	}
 	s, err := find(&tx.Subnets, in.SubnetId)
@@ -104,8 +102,12 @@ func (in *CreateNatGatewayInput) allocations() []AllocationID {
 	return append([]AllocationID{in.AllocationId}, in.SecondaryAllocationIds...)
 }
 
-// check refuses what the request alone shows to be wrong.
-func (in *CreateNatGatewayInput) check() error {
+// natElasticIps is how many Elastic IPs a public gateway may have.
+func (m *Model) natElasticIps() int { return min(m.Quota(QuotaNatElasticIps), maxNatAddresses) }
+
+// check refuses what the request alone shows to be wrong; elastic is the limit of
+// Elastic IPs.
+func (in *CreateNatGatewayInput) check(elastic int) error {
 	secondary := len(in.SecondaryPrivateIpAddresses)
 	if in.SecondaryPrivateIpAddressCount != nil {
 		if secondary > 0 {
@@ -136,8 +138,8 @@ func (in *CreateNatGatewayInput) check() error {
 		return errorf("InvalidParameterCombination", "The numbers of secondary allocation IDs and secondary private IP addresses differ.")
 	}
 	ids := in.allocations()
-	if len(ids) > maxPublicNatAddresses {
-		return errorf("AddressLimitExceeded", "A public NAT gateway has at most %d Elastic IP addresses.", maxPublicNatAddresses)
+	if len(ids) > elastic {
+		return errNatElasticIps(elastic)
 	}
 	for i, id := range ids {
 		if err := kindOf[AllocationID]().check(string(id)); err != nil {
@@ -148,6 +150,10 @@ func (in *CreateNatGatewayInput) check() error {
 		}
 	}
 	return nil
+}
+
+func errNatElasticIps(limit int) error {
+	return errorf("AddressLimitExceeded", "A public NAT gateway has at most %d Elastic IP addresses.", limit)
 }
 
 // natGatewaysIn counts the zone's gateways that count against the quota (NA-16).

@@ -80,8 +80,8 @@ func (tx *Tx) AssociateNatGatewayAddress(in *AssociateNatGatewayAddressInput) (*
 		return nil, errMissing("allocationIds")
 	case len(in.PrivateIpAddresses) > 0 && len(in.PrivateIpAddresses) != len(in.AllocationIds):
 		return nil, errorf("InvalidParameterCombination", "The numbers of allocation IDs and private IP addresses differ.")
-	case len(g.Addresses)+len(in.AllocationIds) > maxPublicNatAddresses:
-		return nil, errorf("AddressLimitExceeded", "A public NAT gateway has at most %d Elastic IP addresses.", maxPublicNatAddresses)
+	case len(g.Addresses)+len(in.AllocationIds) > tx.natElasticIps():
+		return nil, errNatElasticIps(tx.natElasticIps())
 	}
 	for i, id := range in.AllocationIds {
 		a, err := find(&tx.Addresses, id)

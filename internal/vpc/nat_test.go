@@ -185,6 +185,8 @@ func TestNA17_SecondaryElasticIpDrains(t *testing.T) {
 		t.Fatalf("added %+v", added)
 	}
 	wantCode(t, code(s.AssociateNatGatewayAddress(&AssociateNatGatewayAddressInput{NatGatewayId: g, AllocationIds: []AllocationID{s.eip()}})), "AddressLimitExceeded")
+	s.Quotas = map[string]int{QuotaNatElasticIps: 3}
+	wantCode(t, code(s.AssociateNatGatewayAddress(&AssociateNatGatewayAddressInput{NatGatewayId: s.publicNat(t), AllocationIds: []AllocationID{s.eip()}})), "")
 	drop := func(id AddressAssocID, seconds *int) string {
 		return code(s.DisassociateNatGatewayAddress(&DisassociateNatGatewayAddressInput{NatGatewayId: g, AssociationIds: []AddressAssocID{id}, MaxDrainDurationSeconds: seconds}))
 	}

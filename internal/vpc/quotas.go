@@ -9,6 +9,7 @@ const (
 	QuotaInternetGateways  = "internet-gateways-per-region"
 	QuotaNatGateways       = "nat-gateways-per-zone"
 	QuotaElasticIps        = "elastic-ips-per-region"
+	QuotaNatElasticIps     = "elastic-ips-per-nat-gateway"
 	QuotaRouteTables       = "route-tables-per-vpc"
 	QuotaRoutes            = "routes-per-table"
 	QuotaNetworkAcls       = "network-acls-per-vpc"
@@ -26,6 +27,7 @@ var defaultQuotas = map[string]int{
 	QuotaInternetGateways:  5,
 	QuotaNatGateways:       5,
 	QuotaElasticIps:        5,
+	QuotaNatElasticIps:     2,
 	QuotaRouteTables:       200,
 	QuotaRoutes:            500,
 	QuotaNetworkAcls:       200,
