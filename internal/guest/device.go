@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/vpcemu/vpcemu/internal/guest/thread"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
 
@@ -151,8 +151,7 @@ func upLoopback() error {
 // that nobody else sees. An instance has no such device, so that it cannot attach queues to its interfaces.
 func withTunDevice(f func() error) error {
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+	thread.Go(func() {
 		done <- func() error {
 			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 				return fmt.Errorf("mount namespace: %w", err)
@@ -171,7 +170,7 @@ func withTunDevice(f func() error) error {
 			}
 			return f()
 		}()
-	}()
+	})
 	return <-done
 }
 

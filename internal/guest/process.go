@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/internal/guest/thread"
 )
 
 // processes starts and reaps everything that runs in the instance. One wait loop serves the children of
@@ -63,7 +64,7 @@ func newProcesses() (*processes, error) {
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, syscall.SIGCHLD)
 	ready := make(chan error)
-	go p.fork(ready)
+	thread.Go(func() { p.fork(ready) })
 	if err := <-ready; err != nil {
 		return nil, err
 	}
@@ -78,7 +79,6 @@ func newProcesses() (*processes, error) {
 // fork starts programs, all from one thread that has given up the forbidden capabilities for them: the
 // bounding set is an attribute of the thread that forks. PID 1 itself keeps them, to make devices later.
 func (p *processes) fork(ready chan<- error) {
-	runtime.LockOSThread()
 	for _, c := range forbidden {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
 			ready <- fmt.Errorf("drop capability %d: %w", c, err)

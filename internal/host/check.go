@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/internal/guest/thread"
 )
 
 // Check tells what the machine lacks: one error each, with the remedy, joined.
@@ -53,8 +54,7 @@ func checkTun(path string) error {
 // checkNamespaces makes one of each kind on a thread that ends with them.
 func checkNamespaces() error {
 	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked
+	thread.Go(func() {
 		for _, ns := range []struct {
 			flag int
 			name string
@@ -65,7 +65,7 @@ func checkNamespaces() error {
 			}
 		}
 		result <- nil
-	}()
+	})
 	return <-result
 }
 

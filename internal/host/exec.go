@@ -132,6 +132,7 @@ func (s *streams) input(r io.Reader) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	theirs.Fd() // makes it blocking, which programs expect
 	s.theirs, s.ours = append(s.theirs, theirs), append(s.ours, ours)
 	go func() { // may stay in Read after the program has ended: only the reader's owner can end that
 		_, _ = io.Copy(ours, r)
@@ -151,6 +152,7 @@ func (s *streams) output(w io.Writer) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	theirs.Fd()
 	s.theirs, s.ours = append(s.theirs, theirs), append(s.ours, ours)
 	s.outputs.Go(func() {
 		if _, err := io.Copy(w, ours); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

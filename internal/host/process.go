@@ -101,24 +101,20 @@ func (p *process) control(f func(fd int) error) error {
 }
 
 // reap gives the status of a process that has ended, and takes it off the list of this process's children if it
-// is one. Otherwise its parent, init by now, reaps it, and the kernel tells the status from version 6.15 on; known
-// is false before that.
+// is one. Otherwise its parent, init by now, has reaped it, and the kernel remembers the status from version 6.15
+// on; or it has not yet, and the process table shows it. known is false if neither is so.
 func (p *process) reap() (status syscall.WaitStatus, known bool) {
 	if pid, err := syscall.Wait4(p.pid, &status, syscall.WNOHANG, nil); err == nil && pid == p.pid {
 		return status, true
 	}
-	for range 50 {
-		info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
-		err := p.control(func(fd int) error { return unix.IoctlPidfdInfo(fd, &info) })
-		if err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
-			return syscall.WaitStatus(info.Exit_code), true
+	if fields, err := statFields(p.pid); err == nil && len(fields) > 49 && fields[0] == "Z" && fields[19] == strconv.FormatUint(p.startTime, 10) {
+		if n, err := strconv.ParseUint(fields[49], 10, 32); err == nil {
+			return syscall.WaitStatus(n), true
 		}
-		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
-			break
-		}
-		time.Sleep(2 * time.Millisecond) // init has not reaped it yet
 	}
-	return 0, false
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+	err := p.control(func(fd int) error { return unix.IoctlPidfdInfo(fd, &info) })
+	return syscall.WaitStatus(info.Exit_code), err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0
 }
 
 // killProcess ends the process with this PID and start time, and returns when it is gone.
@@ -145,22 +141,30 @@ func (p *process) kill(ctx context.Context) error {
 	return nil
 }
 
-// startTime is when the process started, in clock ticks after the machine's boot (proc_pid_stat(5), field 22).
+// startTime is when the process started, in clock ticks after the machine's boot.
 func startTime(pid int) (uint64, error) {
+	fields, err := statFields(pid)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// statFields are the fields of proc_pid_stat(5) from the third, the state, on; at least to the 22nd, the start time.
+func statFields(pid int) ([]string, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		if errors.Is(err, syscall.ESRCH) {
 			err = fs.ErrNotExist
 		}
-		return 0, fmt.Errorf("process %d: %w", pid, err)
+		return nil, fmt.Errorf("process %d: %w", pid, err)
 	}
 	// The second field is the name in parentheses and may hold anything.
-	i := bytes.LastIndexByte(data, ')')
-	fields := strings.Fields(string(data[i+1:]))
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 20 {
-		return 0, fmt.Errorf("process %d: stat has %d fields", pid, len(fields))
+		return nil, fmt.Errorf("process %d: stat has %d fields", pid, len(fields)+2)
 	}
-	return strconv.ParseUint(fields[19], 10, 64)
+	return fields, nil
 }
 
 // labelled is a PID 1 found by its arguments.

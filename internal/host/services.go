@@ -7,11 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 
 	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/internal/guest/thread"
 )
 
 // Services is the network namespace in which a VPC's own servers (the resolver)
@@ -29,18 +30,16 @@ type Services struct {
 func NewServices(addrs []netip.Addr, mtu int) (*Services, error) {
 	s := &Services{calls: make(chan func())}
 	ready := make(chan error)
-	go s.serve(addrs, mtu, ready)
+	thread.Go(func() { s.serve(addrs, mtu, ready) })
 	if err := <-ready; err != nil {
 		return nil, fmt.Errorf("services namespace: %w", err)
 	}
 	return s, nil
 }
 
-// serve runs the calls on a thread that has entered the namespace. The thread is
-// never unlocked, so that it ends with this goroutine and no other goroutine can
-// run in the wrong namespace.
+// serve runs the calls on a thread that has entered the namespace and ends with
+// it, so that nothing else can run in the wrong namespace.
 func (s *Services) serve(addrs []netip.Addr, mtu int, ready chan<- error) {
-	runtime.LockOSThread()
 	err := unix.Unshare(unix.CLONE_NEWNET)
 	if err == nil {
 		err = s.configure(addrs, mtu)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,12 +54,15 @@ func (h *Host) Start(ctx context.Context, spec Spec) (*Sandbox, error) {
 	} else if err == nil {
 		s.release()
 	}
-	found, err := h.inventory()
-	if err != nil {
-		return nil, err
-	}
-	if err := h.remove(ctx, spec.ID, false, found); err != nil {
-		return nil, err
+	// What is half-made has a run directory: it is the first step of create.
+	if _, err := os.Lstat(h.runDir(spec.ID)); !errors.Is(err, fs.ErrNotExist) {
+		found, err := h.inventory()
+		if err == nil {
+			err = h.remove(ctx, spec.ID, false, found)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	fresh := !disk.Prepared(h.diskDir(spec.ID))
 	s, err := h.create(ctx, spec)
@@ -130,10 +134,10 @@ func (h *Host) create(ctx context.Context, spec Spec) (*Sandbox, error) {
 	if err := writeState(dir, st); err != nil {
 		return nil, err
 	}
-	if err := bindNetns(netns, st.PID); err != nil {
+	if err := h.configure(ctx, child, spec, note); err != nil {
 		return nil, err
 	}
-	if err := h.configure(ctx, child, spec, note); err != nil {
+	if err := bindNetns(netns, st.PID); err != nil {
 		return nil, err
 	}
 	return newSandbox(h, spec.ID, st, child.keep()), nil

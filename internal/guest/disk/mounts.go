@@ -19,9 +19,9 @@ var local = map[string]bool{
 	"jfs": true, "bcachefs": true, "overlay": true, "erofs": true,
 }
 
-// Mounts reads the mounts of the calling process's mount namespace.
+// Mounts reads the mounts of the calling thread's mount namespace.
 func Mounts() ([]Mount, error) {
-	data, err := os.ReadFile("/proc/self/mountinfo")
+	data, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
