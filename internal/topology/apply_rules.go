@@ -23,9 +23,15 @@ func (c *converger) securityGroup(o *SecurityGroup) {
 // What AWS puts into groups by itself (SG-02).
 var (
 	everyAddress = netip.MustParsePrefix("0.0.0.0/0")
-	allOutward   = List[GroupRule]{V: []Value[GroupRule]{{V: GroupRule{Protocol: Value[Protocol]{V: "-1", Set: true}, CidrBlocks: List[netip.Prefix]{V: []Value[netip.Prefix]{{V: everyAddress}}}}}}}
-	ownMembers   = List[GroupRule]{V: []Value[GroupRule]{{V: GroupRule{Protocol: Value[Protocol]{V: "-1", Set: true}, Self: Value[bool]{V: true}}}}}
+	allOutward   = oneRule(GroupRule{CidrBlocks: List[netip.Prefix]{V: []Value[netip.Prefix]{{V: everyAddress}}}})
+	ownMembers   = oneRule(GroupRule{Self: Value[bool]{V: true}})
 )
+
+// oneRule is a list of one rule for all protocols.
+func oneRule(r GroupRule) List[GroupRule] {
+	r.Protocol = Value[Protocol]{V: "-1", Set: true}
+	return List[GroupRule]{V: []Value[GroupRule]{{V: r}}}
+}
 
 // given is the list of a key, or what stands for it where the key is absent.
 func given[T any](l, absent List[T]) List[T] {
@@ -263,7 +269,9 @@ func (c *converger) aclAssociations() {
 		for _, s := range o.Subnets.V {
 			is := c.tx.Subnets.Get(vpc.SubnetID(c.refID("subnets", s.V)))
 			if c.line = s.Line; c.err == nil && is != nil {
-				c.associateAcl(is, vpc.NetworkAclID(c.id("network_acls", o.Name)))
+				if c.associateAcl(is, vpc.NetworkAclID(c.id("network_acls", o.Name))) {
+					c.did("for subnet %s", c.nameOf(is.Source, string(is.ID)))
+				}
 			}
 		}
 		c.done()
@@ -281,14 +289,18 @@ func (c *converger) aclAssociations() {
 		}
 		c.head, c.details = &Head{Kind: "subnets", Name: c.nameOf(s.Source, string(id))}, nil
 		c.line, c.tx.Call.Source = c.f.lineOf("subnets", c.head.Name), s.Source
-		c.associateAcl(s, c.tx.DefaultNetworkAcl(s.VpcID).ID)
+		if c.associateAcl(s, c.tx.DefaultNetworkAcl(s.VpcID).ID) {
+			c.did("default network acl")
+		}
 		c.done()
 	}
 }
 
-func (c *converger) associateAcl(s *vpc.Subnet, acl vpc.NetworkAclID) {
-	if s.NetworkAclID != acl {
-		call[vpc.ReplaceNetworkAclAssociationOutput](c, &vpc.ReplaceNetworkAclAssociationInput{AssociationId: s.AclAssociationID, NetworkAclId: acl})
-		c.did("network acl of subnet %s", c.nameOf(s.Source, string(s.ID)))
+// associateAcl gives the subnet the ACL unless it has it.
+func (c *converger) associateAcl(s *vpc.Subnet, acl vpc.NetworkAclID) bool {
+	if s.NetworkAclID == acl {
+		return false
 	}
+	call[vpc.ReplaceNetworkAclAssociationOutput](c, &vpc.ReplaceNetworkAclAssociationInput{AssociationId: s.AclAssociationID, NetworkAclId: acl})
+	return true
 }

@@ -183,7 +183,7 @@ func TestChanges(t *testing.T) {
 		{name: "description of a group", edit: []string{"description: web", "description: net"}, want: []string{"replace security group web: description",
 			"update security group db: ingress: with tcp 3306 group web", "update instance web: security_groups"}},
 		{name: "acl rule", edit: []string{"port: 22,", "port: 23,"}, want: []string{"update network acl acl: egress: rule 100"}},
-		{name: "acl association", edit: []string{"    subnets: [private]\n    ingress", "    ingress"}, want: []string{"update subnet private: network acl of subnet private"}},
+		{name: "acl association", edit: []string{"    subnets: [private]\n    ingress", "    ingress"}, want: []string{"update subnet private: default network acl"}},
 		{name: "groups", edit: []string{"security_groups: [web]\n    key", "security_groups: [web, default]\n    key"}, want: []string{"update instance web: security_groups"}},
 		{name: "check", edit: []string{"    key_name: me", "    source_dest_check: false\n    key_name: me"}, want: []string{"update instance web: source_dest_check"}},
 		{name: "secondary address", edit: []string{"[10.0.1.11]", "[10.0.1.12]"},

@@ -76,7 +76,7 @@ type converger struct {
 	tx      *vpc.Tx
 	opt     Options
 	newKey  func(name string) (public string, private []byte, err error)
-	err     error
+	err     Errors
 	changes []Change
 	keys    KeyMaterial
 	ids     map[string]string // Source -> ID of the object it made
@@ -103,9 +103,6 @@ func (f *File) converge(m *vpc.Model, now time.Time, opt Options, newKey func(st
 	c.connect()
 	c.remove(left, true)
 	if c.err != nil {
-		if _, ok := c.err.(Errors); !ok {
-			c.err = Errors{c.err.(*Error)}
-		}
 		return vpc.Model{}, nil, nil, c.err
 	}
 	return c.tx.Model, c.changes, c.keys, nil
@@ -286,8 +283,7 @@ func (c *converger) fail(line int, h *Head, err error) {
 	if h != nil {
 		e.Object = h.String()
 	}
-	list, _ := c.err.(Errors)
-	c.err = append(list, e)
+	c.err = append(c.err, e)
 }
 
 // call runs the operation that takes in. After an error it does nothing any more

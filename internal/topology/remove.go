@@ -183,8 +183,7 @@ func (c *converger) remove(list []removal, last bool) []removal {
 			if left[i].line == 0 {
 				e.Object += " (not in the file)"
 			}
-			errs, _ := c.err.(Errors)
-			c.err = append(errs, e)
+			c.err = append(c.err, e)
 		}
 	}
 	return nil
@@ -197,9 +196,8 @@ func (c *converger) try(r removal) error {
 	c.tx.Call.Source = r.head.Source()
 	r.remove(c)
 	if c.err != nil {
-		var refused *vpc.Error
-		err := c.err
-		if errors.As(err, &refused) {
+		var err error = c.err
+		if refused := new(vpc.Error); errors.As(err, &refused) {
 			err = refused
 		}
 		c.tx.Model, c.err = before, nil
