@@ -1,14 +1,12 @@
 package topology
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -216,7 +214,7 @@ func TestChanges(t *testing.T) {
 		{name: "instance goes", edit: []string{"    attachment: {instance: db}\n", "", "  db:\n    subnet: private\n    private_ip: 10.0.1.10\n    secondary_private_ips: [10.0.1.11]\n    security_groups: [db]\n", ""},
 			want: []string{"delete instance db", "update elastic ip eni: associated with eni"}},
 		{name: "host anew", edit: []string{"{key_names: [me]}", "{}"}, opt: Options{Replace: true}, want: []string{"replace internet host laptop: key_names"}},
-		{name: "key pair anew", edit: []string{"  me: {}", "  me: {public_key: " + strings.TrimSpace(testKey) + "}"}, opt: Options{Replace: true},
+		{name: "key pair anew", edit: []string{"  me: {}", "  me: {public_key: " + testKey + "}"}, opt: Options{Replace: true},
 			want: []string{"replace key pair me: public_key", "replace internet host laptop: key pair me", "replace instance web: key pair me", "update elastic ip web: associated with web"}},
 		{name: "no default vpc", edit: []string{"region: ap", "default_vpc: false\nregion: ap"}, want: []string{"delete internet gateway igw-*", "delete subnet subnet-*", "delete subnet subnet-*", "delete subnet subnet-*", "delete vpc vpc-*"}},
 		{name: "pools and quotas", edit: []string{"region: ap", "internet: {public_pools: [203.0.113.0/24, 198.51.100.0/24, 192.0.2.0/25]}\nquotas: {elastic-ips-per-region: 9}\nregion: ap"},
@@ -243,13 +241,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-var testKey = func() string {
-	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(make([]byte, 32)).Public())
-	if err != nil {
-		panic(err)
-	}
-	return string(ssh.MarshalAuthorizedKey(key))
-}()
+var testKey, _, _ = placeholderKeys("")
 
 // sameAsFresh compares, in words that leave out IDs and what a fresh lab draws
 // otherwise.
