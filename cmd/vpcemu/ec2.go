@@ -69,6 +69,7 @@ func runEC2(cmd *cobra.Command, args []string) error {
 	return callEC2(cmd, action, input, opts)
 }
 
+// callEC2 runs the operation and prints its answer.
 func callEC2(cmd *cobra.Command, action vpc.Action, input any, opts awscli.Options) error {
 	c, _, err := client(cmd.Context())
 	if err != nil {
@@ -144,16 +145,18 @@ func completeEC2(cmd *cobra.Command, args []string, toComplete string) ([]string
 		return values, cobra.ShellCompDirectiveNoFileComp
 	}
 	name, _, _ := awscli.Split(args)
-	action, err := awscli.ActionName(name)
-	switch {
-	case name == "help" || name == "":
-		return startingWith(awscli.Actions(), toComplete), cobra.ShellCompDirectiveNoFileComp
-	case err != nil:
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	case strings.HasPrefix(toComplete, "file"):
-		return nil, cobra.ShellCompDirectiveDefault
+	words := awscli.Actions()
+	if name == "" && strings.HasPrefix(toComplete, "-") {
+		words = awscli.GlobalFlags()
+	} else if name != "" && name != "help" {
+		action, err := awscli.ActionName(name)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		words = awscli.Flags(action)
 	}
-	return startingWith(awscli.Flags(action), toComplete), cobra.ShellCompDirectiveNoFileComp
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "--lab" }) // cobra adds it
+	return startingWith(words, toComplete), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeValue completes the value of the flag that comes before it.

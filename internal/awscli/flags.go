@@ -123,6 +123,13 @@ func Flags(a vpc.Action) []string {
 			names = append(names, "--"+f.name)
 		}
 	}
+	return append(names, GlobalFlags()...)
+}
+
+// GlobalFlags returns the flags of every action, those of the AWS CLI that have
+// no effect here left out.
+func GlobalFlags() []string {
+	var names []string
 	for _, g := range globals {
 		if g.about != "" {
 			names = append(names, "--"+g.name)
