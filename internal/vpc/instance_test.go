@@ -531,3 +531,57 @@ func TestDescribeImages_TheLabsOwn(t *testing.T) {
 	}
 	wantCode(t, code(tx.DescribeImages(&DescribeImagesInput{ImageIds: []string{"ami-00000000000000bad"}})), "InvalidAMIID.NotFound")
 }
+
+// Every documented filter is answered for instances in every state.
+func TestDescribe_EveryFilterIsAnswered(t *testing.T) {
+	s := newSite(t)
+	s.terminate(s.inPublic())
+	s.stop(s.inPublic())
+	s.inPublic()
+	s.publicNat(t)
+	must(s.RunInstances(&RunInstancesInput{SubnetId: s.private}))
+	for name := range instanceFilters {
+		must(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter(name, "*")}))
+	}
+	for name := range instanceStatusFilters {
+		must(s.DescribeInstanceStatus(&DescribeInstanceStatusInput{IncludeAllInstances: true, Filters: namedFilter(name, "*")}))
+	}
+	for name := range interfaceFilters {
+		must(s.DescribeNetworkInterfaces(&DescribeNetworkInterfacesInput{Filters: namedFilter(name, "*")}))
+	}
+	for name, want := range map[string]int{"source-dest-check": 3, "state-reason-code": 3, "instance.group-name": 3, "tenancy": 4, "ip-address": 1, "network-interface.owner-id": 3} {
+		n := 0
+		for _, r := range must(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter(name, "*")})).Reservations {
+			n += len(r.Instances)
+		}
+		if n != want {
+			t.Errorf("%s=* found %d, want %d", name, n, want)
+		}
+	}
+}
+
+func TestDescribeInstanceAttribute_EveryAttribute(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	get := func(attribute string) (*DescribeInstanceAttributeOutput, error) {
+		return s.DescribeInstanceAttribute(&DescribeInstanceAttributeInput{InstanceId: id, Attribute: attribute})
+	}
+	for _, a := range []string{
+		"instanceType", "kernel", "ramdisk", "userData", "disableApiTermination", "instanceInitiatedShutdownBehavior", "rootDeviceName", "blockDeviceMapping",
+		"productCodes", "sourceDestCheck", "groupSet", "ebsOptimized", "sriovNetSupport", "enaSupport", "enclaveOptions", "disableApiStop",
+	} {
+		if out := must(get(a)); out.InstanceId != id {
+			t.Errorf("%s: %+v", a, out)
+		}
+	}
+	if out := must(get("groupSet")); out.Groups[0].GroupName != "default" {
+		t.Errorf("got %+v", out)
+	}
+	if out := must(get("instanceInitiatedShutdownBehavior")); out.InstanceInitiatedShutdownBehavior.Value != "stop" {
+		t.Errorf("got %+v", out)
+	}
+	wantCode(t, code(get("")), "MissingParameter")
+	wantCode(t, code(get("mood")), "InvalidParameterValue")
+	s.terminate(id)
+	wantCode(t, code(get("userData")), "IncorrectInstanceState")
+}
