@@ -224,6 +224,7 @@ func (h *Host) RemoveAll(ctx context.Context) error {
 		})
 	}
 	all.Wait()
+	errs = append(errs, withNetnsDir(unshareNetnsDir))
 	for _, dir := range []string{filepath.Join(h.cfg.RunDir, "instances"), filepath.Join(h.cfg.StateDir, "disks")} {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
 			errs = append(errs, err)

@@ -32,8 +32,8 @@ func claimNetns(name string, l label) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
-		return err
+	if err := withNetnsDir(shareNetnsDir); err != nil {
+		return fmt.Errorf("network namespaces: %w", err)
 	}
 	path := filepath.Join(netnsDir, name)
 	if err = createWith(path, text); !errors.Is(err, fs.ErrExist) {
@@ -45,6 +45,50 @@ func claimNetns(name string, l label) error {
 		return nil
 	}
 	return fmt.Errorf("network namespace %s: the name is taken by something else: remove it (ip netns del %s) or give the instance or the lab another name", name, name)
+}
+
+// withNetnsDir runs f while nobody else changes how the directory is mounted; `ip netns` takes the same lock.
+func withNetnsDir(f func() error) error {
+	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.Open(netnsDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return &os.PathError{Op: "lock", Path: netnsDir, Err: err}
+	}
+	return f()
+}
+
+// shareNetnsDir makes the directory a shared mount, as `ip netns add` does. If it came later, names made before
+// would be mounted twice, and could not be removed.
+func shareNetnsDir() error {
+	err := unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if errors.Is(err, unix.EINVAL) { // not a mount yet
+		if err := unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("mount %s on itself: %w", netnsDir, err)
+		}
+		err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	}
+	if err != nil {
+		return fmt.Errorf("share mount %s: %w", netnsDir, err)
+	}
+	return nil
+}
+
+// unshareNetnsDir takes that mount back when no name is left.
+func unshareNetnsDir() error {
+	if names, err := os.ReadDir(netnsDir); err != nil || len(names) > 0 {
+		return err
+	}
+	err := unix.Unmount(netnsDir, unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBUSY) { // no mount, or somebody is just using it
+		return nil
+	}
+	return err
 }
 
 // createWith makes a file that is never seen without its text.

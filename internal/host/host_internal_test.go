@@ -1,0 +1,76 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestExitOf(t *testing.T) {
+	signaled := func(s syscall.Signal) syscall.WaitStatus { return syscall.WaitStatus(s) }
+	for _, c := range []struct {
+		cause  string
+		status syscall.WaitStatus
+		known  bool
+		want   string
+	}{
+		{"stop", 0, true, ExitStop},
+		{"poweroff", signaled(syscall.SIGKILL), true, ExitPoweroff},
+		{"", signaled(syscall.SIGHUP), true, ExitReboot},
+		{"", signaled(syscall.SIGINT), true, ExitPoweroff},
+		{"", signaled(syscall.SIGKILL), true, ExitKilled},
+		{"", 0, false, ExitKilled},
+		{"", 2 << 8, true, ExitFailed},
+	} {
+		if got := exitOf(c.cause, c.status, c.known); got.Cause != c.want {
+			t.Errorf("exitOf(%q, %#x, %v) = %+v, want %s", c.cause, uint32(c.status), c.known, got, c.want)
+		}
+	}
+}
+
+func TestValidName(t *testing.T) {
+	for name, want := range map[string]bool{"web": true, "i-0a.b_C": true, "": false, ".": false, "..": false, "-x": false,
+		"a/b": false, "a b": false, "ü": false, strings.Repeat("x", 65): false} {
+		if validName(name) != want {
+			t.Errorf("validName(%q) = %v", name, !want)
+		}
+	}
+}
+
+func TestOpenProcess_SamePIDAnotherProcess(t *testing.T) {
+	started, err := startTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openProcess(os.Getpid(), started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.close()
+	if _, err := openProcess(os.Getpid(), started+1); err == nil {
+		t.Error("a process with another start time was taken for it")
+	}
+}
+
+func TestCheckTun_NamesTheRemedy(t *testing.T) {
+	err := checkTun(filepath.Join(t.TempDir(), "tun"))
+	if err == nil || !strings.Contains(err.Error(), "mknod -m 666 /dev/net/tun c 10 200") || !strings.Contains(err.Error(), "--device /dev/net/tun") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFindGuest_FromTheEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "guest")
+	t.Setenv("VPCEMU_GUEST", path)
+	if _, err := FindGuest(); err == nil || !strings.Contains(err.Error(), "VPCEMU_GUEST") {
+		t.Errorf("missing: %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := FindGuest(); err != nil || got != path {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
