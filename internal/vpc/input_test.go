@@ -315,6 +315,7 @@ func TestResolveNames(t *testing.T) {
 	if err := ResolveNames(&tx.Model, association); err != nil || association.AssociationId != "main" {
 		t.Errorf("%v, %v", association, err)
 	}
+	must(tx.RunInstances(&RunInstancesInput{})) // the default VPC is in use
 	for _, r := range []struct {
 		in         any
 		code, text string

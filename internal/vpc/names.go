@@ -14,9 +14,11 @@ import (
 // no names.
 //
 // A name that nothing has, or that several objects have, is an *Error that says
-// so; of security groups of one name, the one in the VPC that the input names
-// (VpcId, SubnetId) is meant. IDs that cannot be named, such as those of
-// associations, are left for the operation to judge.
+// so; of security groups of one name, the one in the VPC that the input names or
+// whose object it names (VpcId, SubnetId, InstanceId …) is meant, and one in a
+// default VPC without any network interface only where there is no other. IDs that
+// cannot be named, such as those of associations, are left for the operation to
+// judge.
 func ResolveNames(m *Model, input any) error {
 	tx := &Tx{Model: *m} // only read, so that it need not be a Clone
 	r := resolver{tx: tx, tables: tx.resourceTables()}
@@ -24,15 +26,17 @@ func ResolveNames(m *Model, input any) error {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	// The VPC first, as it decides between groups of one name.
-	for _, name := range []string{"VpcId", "SubnetId"} {
+	// What tells the VPC first, as it decides between groups of one name.
+	for _, name := range []string{"VpcId", "SubnetId", "InstanceId", "NetworkInterfaceId", "GroupId"} {
 		if f := fieldOf(v, name); f.IsValid() {
 			if err := r.walk(f); err != nil {
 				return err
 			}
+			if r.vpc = m.vpcOf(f); r.vpc != "" {
+				break
+			}
 		}
 	}
-	r.vpc = m.vpcOfInput(v)
 	return r.walk(v)
 }
 
@@ -43,17 +47,43 @@ func fieldOf(v reflect.Value, name string) reflect.Value {
 	return v.FieldByName(name)
 }
 
-// vpcOfInput is the VPC that the input speaks of, "" if it names none.
-func (m *Model) vpcOfInput(v reflect.Value) VpcID {
-	if f := fieldOf(v, "VpcId"); f.IsValid() && f.Type() == reflect.TypeFor[VpcID]() && f.String() != "" {
-		return VpcID(f.String())
-	}
-	if f := fieldOf(v, "SubnetId"); f.IsValid() && f.Type() == reflect.TypeFor[SubnetID]() {
-		if s := m.Subnets.Get(SubnetID(f.String())); s != nil {
+// vpcOf is the VPC of the object that a field names, "" if it names none.
+func (m *Model) vpcOf(f reflect.Value) VpcID {
+	switch id := f.Interface().(type) {
+	case VpcID:
+		return id
+	case SubnetID:
+		if s := m.Subnets.Get(id); s != nil {
 			return s.VpcID
+		}
+	case InstanceID:
+		if i := m.Instances.Get(id); i != nil {
+			return i.VpcID
+		}
+	case NetworkInterfaceID:
+		if e := m.NetworkInterfaces.Get(id); e != nil {
+			return e.VpcID
+		}
+	case SecurityGroupID:
+		if g := m.SecurityGroups.Get(id); g != nil {
+			return g.VpcID
 		}
 	}
 	return ""
+}
+
+// unused tells whether a VPC is the default one and nothing is in it.
+func (m *Model) unused(id VpcID) bool {
+	v := m.Vpcs.Get(id)
+	if v == nil || !v.IsDefault {
+		return false
+	}
+	for _, e := range m.NetworkInterfaces.All() {
+		if e.VpcID == id {
+			return false
+		}
+	}
+	return true
 }
 
 type resolver struct {
@@ -151,9 +181,10 @@ func (r *resolver) ownName(k idKind, id string) string {
 }
 
 func (r *resolver) choose(k idKind, name string, found []string) (string, error) {
-	if len(found) > 1 && k.prefix == "sg-" && r.vpc != "" {
+	if len(found) > 1 && k.prefix == "sg-" {
 		found = slices.DeleteFunc(found, func(id string) bool {
-			return r.tx.SecurityGroups.Get(SecurityGroupID(id)).VpcID != r.vpc
+			vpc := r.tx.SecurityGroups.Get(SecurityGroupID(id)).VpcID
+			return r.vpc != "" && vpc != r.vpc || r.vpc == "" && r.tx.unused(vpc)
 		})
 	}
 	switch {
