@@ -46,7 +46,9 @@ func (d *Daemon) purge() error {
 	return d.store.DropLeases(func(eni uint32) bool { return !alive[eni] })
 }
 
-func (d *Daemon) call() vpc.Call { return vpc.Call{Now: time.Now().UTC(), NewID: vpc.RandomID} }
+func (d *Daemon) call() vpc.Call {
+	return vpc.Call{Now: time.Now().UTC(), NewID: vpc.RandomID, NewKey: vpc.RandomKey}
+}
 
 // portDown is told by the engine of a port that cannot be read any more. Its
 // sandbox has ended or is about to; watch sees to it.

@@ -84,12 +84,8 @@ func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
 	w.spec = func(d *Daemon) (host.Spec, error) {
 		s := host.Spec{ID: w.id, Name: w.name, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")
-		if i.KeyName != "" {
-			k := m.KeyPairs.Get(i.KeyName)
-			if k == nil {
-				return s, fmt.Errorf("instance %s: key pair %s does not exist any more", w.name, i.KeyName)
-			}
-			s.AuthorizedKeys = []string{k.PublicKey}
+		if i.PublicKey != "" {
+			s.AuthorizedKeys = []string{i.PublicKey} // kept from the launch: the pair may be deleted since
 		}
 		return s, nil
 	}
