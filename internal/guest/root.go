@@ -27,7 +27,7 @@ func makeRoot(c *wire.Config) (first bool, notes []string, err error) {
 	if notes, err = mountDisk(c, first); err != nil {
 		return first, notes, err
 	}
-	for _, mount := range []func(*wire.Config) error{mountTmpfs, mountProc, mountSys, mountDev, mountProgram} {
+	for _, mount := range []func(*wire.Config) error{mountTmpfs, mountDev, mountProc, mountSys, mountProgram} {
 		if err := mount(c); err != nil {
 			return first, notes, err
 		}
@@ -138,7 +138,7 @@ func mountProc(c *wire.Config) error {
 		if _, err := os.Lstat(path); err != nil {
 			continue
 		}
-		if err := unix.Mount("/dev/null", path, "", unix.MS_BIND, ""); err != nil {
+		if err := unix.Mount(filepath.Join(c.Root, "dev/null"), path, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("hide /proc/%s: %w", name, err)
 		}
 	}

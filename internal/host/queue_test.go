@@ -180,11 +180,13 @@ func TestNIC_LeaseAttachDetach(t *testing.T) {
 // A TAP carries Ethernet frames and has its interface's MAC.
 func TestNIC_Tap(t *testing.T) {
 	h, cfg := newLab(t)
-	s := start(t, h, host.Spec{ID: "i-1", Name: "web", NICs: []host.NIC{{ID: "eni-1", Handle: 1, LinkType: "tap", MAC: "0a:00:00:00:00:0b", MTU: 9001}}})
+	s := start(t, h, host.Spec{ID: "i-1", Name: "web", NICs: []host.NIC{{ID: "eni-1", Handle: 1, LinkType: "tap", MAC: "0a:00:00:00:00:0b", MTU: 9001}},
+		Devices: []string{"/dev/net/tun"}})
 	q := queues(t, s)[1]
 	if got := shell(t, cfg, "i-1", "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu"); got != "0a:00:00:00:00:0b\n9001" {
 		t.Errorf("MAC and MTU: %q", got)
 	}
+	shell(t, cfg, "i-1", "exec 3<>/dev/net/tun") // asked for
 	frame := make([]byte, 9100)
 	if err := q.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
