@@ -14,7 +14,9 @@ func TestBuildersUseTheScratchBuffer(t *testing.T) {
 		func(dst []byte) []byte { return BuildUDP(dst, tup(hostA, hostB, 1, 2), 64, []byte("abc")) },
 		func(dst []byte) []byte { return BuildSYN(dst, tup(host6A, host6B, 1, 2), 7, 1460) },
 		func(dst []byte) []byte { return BuildICMPEcho(dst, hostA, hostB, true, 1, 2, nil) },
-		func(dst []byte) []byte { return TimeExceeded(dst, router, BuildUDP(nil, tup(hostA, hostB, 1, 2), 1, nil)) },
+		func(dst []byte) []byte {
+			return TimeExceeded(dst, router, BuildUDP(nil, tup(hostA, hostB, 1, 2), 1, nil))
+		},
 	} {
 		want := build(nil)
 		for _, dst := range [][]byte{scratch, scratch[:0], scratch[:3]} {
