@@ -234,6 +234,19 @@ func TestCT05_RemovedRuleCutsUntrackedOnly(t *testing.T) {
 	b.laptop.Send(SYN(laptopIP+":1001", webEIP+":22")).Want(Dropped(dataplane.SGHasNoRules))
 }
 
+// What the instance still sends may pass, and revives nothing.
+func TestCT05_RetransmissionRevivesNoCutFlow(t *testing.T) {
+	b, g := webRules(t)
+	b.laptop.Send(SYN(laptopIP+":1000", webEIP+":80")).Want(At("web"))
+	b.web.Send(SYNACK(webIP+":80", laptopIP+":1000")).Want(At("laptop"))
+	g.Rules = g.Rules[1:] // all out remains
+	b.Apply()
+	for range 2 {
+		b.web.Send(ACK(webIP+":80", laptopIP+":1000")).Want(At("laptop"))
+		b.laptop.Send(ACK(laptopIP+":1000", webEIP+":80")).Want(Dropped(dataplane.SGHasNoRules))
+	}
+}
+
 func TestCT05_WithoutOutboundRuleAllIsTracked(t *testing.T) {
 	b, g := webRules(t)
 	b.laptop.Send(SYN(laptopIP+":1000", webEIP+":80")).Want(At("web"))

@@ -319,6 +319,9 @@ func (o *oracle) sg(e *ENI, outbound bool) bool {
 	if o.p.proto == packet.ProtoTCP && !o.p.opens || o.p.proto == packet.ProtoUDP {
 		free = free || openToAll(e, dir^1, o.p.reverse())
 	}
+	if o.p.proto == packet.ProtoTCP && !o.p.opens {
+		free = free || letsRepliesPass(e, dir)
+	}
 	o.pending = append(o.pending, oPending{f, free})
 	return true
 }
@@ -396,6 +399,19 @@ func openToAll(e *ENI, dir filter.Direction, p oPacket) bool {
 		}
 	}
 	return here && there
+}
+
+// letsRepliesPass: a rule of that direction for everyone and all ports of TCP.
+func letsRepliesPass(e *ENI, dir filter.Direction) bool {
+	for _, g := range e.Groups {
+		for _, r := range g.Rules {
+			allPorts := r.Proto == -1 || r.Proto == 6 && r.FromPort == 0 && r.ToPort == 65535
+			if r.Dir == dir && r.Group == 0 && r.CIDR.Bits() == 0 && allPorts {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func has(list []netip.Addr, a netip.Addr) bool {

@@ -79,7 +79,7 @@ func (w *walk) securityGroups(e *ENI, dir filter.Direction) bool {
 	}
 	// An ICMP error opens no flow of its own.
 	if !isError {
-		w.observe(e, key, outbound, free || w.answersUntracked(e, dir))
+		w.observe(e, key, outbound, free || w.answersUntracked(e, &q))
 	}
 	return w.pass(stage, e.Ref, Rule{Group: rule})
 }
@@ -89,14 +89,17 @@ func (w *walk) observe(e *ENI, key conntrack.Key, outbound, onlyViaNAT bool) {
 	w.nObserved++
 }
 
-// answersUntracked tells whether the packet may be a reply within an untracked flow.
-func (w *walk) answersUntracked(e *ENI, dir filter.Direction) bool {
+// answersUntracked tells whether the packet may be a reply within an untracked flow,
+// or within one that was untracked until its rule was removed: that rule can no longer
+// be asked, but the one that let the replies pass still does. Else the next packet of
+// the instance, such as a retransmission, would revive the flow (CT-05).
+func (w *walk) answersUntracked(e *ENI, q *filter.Query) bool {
 	h := &w.hdr
 	opens := h.IsTCP() && h.TCPFlags&(packet.FlagSYN|packet.FlagACK) == packet.FlagSYN
 	if opens || !h.IsTCP() && !h.IsUDP() {
 		return false
 	}
-	return untracked(e.Groups, opposite(dir), h.Tuple.Reverse())
+	return h.IsTCP() && e.Groups.OpenToAll(q) || untracked(e.Groups, opposite(q.Dir), h.Tuple.Reverse())
 }
 
 // related tells whether an ICMP error quotes a packet of a flow that the ENI's groups

@@ -137,6 +137,13 @@ func (g *Groups) Match(q *Query) (rule *GroupRule, untracked bool) {
 	return rule, false
 }
 
+// OpenToAll tells whether one rule of q's direction allows its protocol, TCP or UDP,
+// to 0.0.0.0/0 (::/0 for IPv6) on all ports. Replies of untracked flows pass by such
+// a rule (CT-03), so a packet that passes by it may be one.
+func (g *Groups) OpenToAll(q *Query) bool {
+	return g.open[q.Dir&1][familyOf(q.Remote)][classOf(q.Proto)]
+}
+
 func (m *groupMatch) allowsPeer(q *Query, hi, lo uint64) bool {
 	if m.group == 0 {
 		return m.net.has(hi, lo)

@@ -197,6 +197,29 @@ func TestCT03_Untracked(t *testing.T) {
 	}
 }
 
+func TestCT03_OpenToAll(t *testing.T) {
+	const all4 = "0.0.0.0/0"
+	for _, c := range []struct {
+		name string
+		rule GroupRule
+		q    *Query
+		want bool
+	}{
+		{"everything", in(-1, 0, 0, all4), query(Ingress, "10.0.0.5", 80), true},
+		{"all ports", in(6, 0, 65535, all4), query(Ingress, "10.0.0.5", 80), true},
+		{"one port", in(6, 80, 80, all4), query(Ingress, "10.0.0.5", 80), false},
+		{"some addresses", in(-1, 0, 0, "10.0.0.0/8"), query(Ingress, "10.0.0.5", 80), false},
+		{"other direction", out(-1, 0, 0, all4), query(Ingress, "10.0.0.5", 80), false},
+		{"other protocol", in(17, 0, 65535, all4), query(Ingress, "10.0.0.5", 80), false},
+		{"other family", in(-1, 0, 0, all4), query(Ingress, "2001:db8::5", 80), false},
+		{"ICMP", in(-1, 0, 0, all4), &Query{Proto: 1, Remote: addr("10.0.0.5")}, false},
+	} {
+		if got := CompileGroups([]GroupRule{c.rule}).OpenToAll(c.q); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
 func TestCT03_FirstRuleIsNamedEvenIfALaterOneLeavesItUntracked(t *testing.T) {
 	narrow, wide := in(6, 80, 80, "10.0.0.0/8"), in(6, 80, 80, "0.0.0.0/0")
 	narrow.RuleID = "sgr-narrow"
