@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/vpcemu/vpcemu/internal/control"
@@ -166,12 +168,42 @@ func newDown() *cobra.Command {
 				return err
 			}
 			cfg := labDirs(name)
-			err = control.NewClient(cfg.RunDir).Down(cmd.Context(), progress(""))
+			c := control.NewClient(cfg.RunDir)
+			ended := daemonEnd(cmd.Context(), c)
+			err = c.Down(cmd.Context(), progress(""))
 			if errors.Is(err, control.ErrNoDaemon) {
 				return daemon.Remove(cmd.Context(), cfg)
 			}
+			if err == nil {
+				ended()
+			}
 			return err
 		},
+	}
+}
+
+// endLimit is how long a daemon may take to end after its lab is removed.
+const endLimit = 5 * time.Second
+
+// daemonEnd returns a function that waits until the daemon that runs now has ended:
+// it answers a removal a moment before, and nothing of the lab may be left then.
+func daemonEnd(ctx context.Context, c *control.Client) func() {
+	lab, err := c.Lab(ctx)
+	if err != nil {
+		return func() {}
+	}
+	fd, err := unix.PidfdOpen(lab.Daemon, 0)
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		defer unix.Close(fd)
+		for deadline := time.Now().Add(endLimit); time.Now().Before(deadline); {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(endLimit.Milliseconds()))
+			if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
 	}
 }
 
