@@ -106,7 +106,7 @@ type Drop struct {
 	Sequence uint64
 	Time     time.Time
 	Packet   string // 198.51.100.10:40000 > 172.30.0.10:22 tcp SYN
-	Where    string // the network interface or gateway, with its names
+	Where    string // the network interface or Internet host that sent it
 	Reason   string // ENI_SG_RULES_MISMATCH
 	Text     string // the reason in words
 	Decided  string // the rule, route or object that decided
@@ -114,10 +114,11 @@ type Drop struct {
 }
 
 func (d Drop) String() string {
-	s := fmt.Sprintf("%s  %s  %s at %s: %s", d.Time.Format("15:04:05.000"), d.Packet, d.Reason, d.Where, d.Text)
+	s := fmt.Sprintf("%s  %s  from %s", d.Time.Format("15:04:05.000"), d.Packet, d.Where)
 	if d.Decided != "" {
-		s += " (" + d.Decided + ")"
+		s += ", dropped by " + d.Decided
 	}
+	s += ": " + d.Reason + ": " + d.Text
 	if d.Count > 1 {
 		s += fmt.Sprintf(" [%d times]", d.Count)
 	}
