@@ -64,13 +64,13 @@ func embedded(t testing.TB, name string) *lab {
 func labOf(t testing.TB, f *topology.File) *lab {
 	t.Helper()
 	l := &lab{TB: t, file: f}
-	l.run()
+	t.Cleanup(l.run())
 	l.converge()
 	return l
 }
 
-// run starts the engine, which ends with the test.
-func (l *lab) run() {
+// run starts the engine; what it returns ends it.
+func (l *lab) run() (end func()) {
 	l.ports, l.names, l.services = map[uint32]*pt.Port{}, map[uint32]string{}, map[vpc.VpcID]*pt.Port{}
 	ct, err := conntrack.Open("", 4096)
 	if err != nil {
@@ -87,7 +87,7 @@ func (l *lab) run() {
 		OnLease:   func(_ uint32, lease dhcp.Lease) { l.leases = append(l.leases, lease) },
 	})
 	l.events = l.engine.Subscribe(16)
-	l.Cleanup(func() { l.engine.Close(); ct.Close(); nt.Close() })
+	return func() { l.engine.Close(); ct.Close(); nt.Close() }
 }
 
 func (l *lab) wall() time.Time { return start.Add(time.Duration(l.now.Load())) }
