@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/compile"
@@ -21,13 +22,14 @@ var errStopping = errors.New("the lab's daemon is stopping")
 
 // Apply runs change on a working copy of the model and, where it succeeds, makes
 // the result durable and visible to the next packet before it returns. A change
-// that fails, does not compile or cannot be committed has changed nothing.
+// that fails, does not compile or cannot be committed has changed nothing. It may
+// run more than once: where changes were tried together and the whole failed.
 // What the host must do about it follows; wait for it with settle.
 func (d *Daemon) Apply(ctx context.Context, change func(*vpc.Tx) error) error {
 	r := &request{change: change, done: make(chan struct{})}
 	select {
 	case d.requests <- r:
-	case <-d.quit:
+	case <-d.ctx.Done():
 		return errStopping
 	case <-ctx.Done():
 		return ctx.Err()
@@ -35,16 +37,22 @@ func (d *Daemon) Apply(ctx context.Context, change func(*vpc.Tx) error) error {
 	select {
 	case <-r.done: // also when ctx ends: whether it was applied must be known
 		return r.err
-	case <-d.quit:
+	case <-d.committed:
+	}
+	select { // the committer has ended, maybe with this as its last deed
+	case <-r.done:
+		return r.err
+	default:
 		return errStopping
 	}
 }
 
 // commitLoop applies requests; those that wait together share one commit.
 func (d *Daemon) commitLoop() {
+	defer close(d.committed)
 	for {
 		select {
-		case <-d.quit:
+		case <-d.ctx.Done():
 			return
 		case first := <-d.requests:
 			batch := []*request{first}
@@ -59,52 +67,72 @@ func (d *Daemon) commitLoop() {
 // commit tries the batch as one, and one by one where that fails, so that a
 // request pays only for its own faults.
 func (d *Daemon) commit(batch []*request) {
-	if err := d.applyAll(batch); err != nil && len(batch) > 1 {
+	err := d.applyAll(batch)
+	switch {
+	case err != nil && len(batch) == 1:
+		batch[0].err = err
+	case err != nil:
 		for _, r := range batch {
-			r.err = nil
 			if err := d.applyAll([]*request{r}); err != nil {
 				r.err = err
 			}
 		}
-	} else if err != nil {
-		batch[0].err = err
 	}
+	d.reconcile() // before the answers: who gets one finds the work begun
 	for _, r := range batch {
 		close(r.done)
 	}
-	d.reconcile()
 }
 
 // applyAll runs the changes one after another, each all or nothing, then
-// compiles, commits and publishes what they made of the model.
+// compiles, commits and publishes what they made of the model. Where no change
+// succeeded there is nothing to do.
 func (d *Daemon) applyAll(batch []*request) error {
 	old := d.model.Load()
 	tx := vpc.Begin(old, d.call())
+	useful := false
 	for _, r := range batch {
 		before := tx.Model.Clone()
-		if r.err = r.change(tx); r.err != nil {
+		if r.err = d.run(r, tx); r.err != nil {
 			tx.Model = before
+		} else {
+			useful = true
 		}
 	}
+	if !useful {
+		return nil
+	}
 	m := &tx.Model
-	result, err := d.compile(m)
+	s, err := d.compile(m)
 	if err != nil {
 		return err
 	}
 	if err := d.store.Commit(old, m); err != nil {
 		return err
 	}
-	d.show(m, result)
+	d.show(m, s)
 	return nil
+}
+
+// run turns a panic in an operation into its failure: the working copy is thrown
+// away, and the packets of everyone else go on.
+func (d *Daemon) run(r *request, tx *vpc.Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("an operation panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error: %v: nothing was changed; the daemon's log has the details", p)
+		}
+	}()
+	return r.change(tx)
 }
 
 // publish shows m to the packets without a change to it, at start.
 func (d *Daemon) publish(m *vpc.Model) error {
-	result, err := d.compile(m)
+	s, err := d.compile(m)
 	if err != nil {
 		return err
 	}
-	d.show(m, result)
+	d.show(m, s)
 	return nil
 }
 
@@ -113,7 +141,7 @@ func (d *Daemon) compile(m *vpc.Model) (*dataplane.Snapshot, error) {
 		return nil, err
 	}
 	d.generation++
-	s, err := compile.Snapshot(m, d, d.generation)
+	s, err := compile.Snapshot(m, d.portsOf(m), d.generation)
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}

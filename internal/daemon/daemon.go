@@ -19,8 +19,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
@@ -57,29 +55,37 @@ type Daemon struct {
 	started time.Time
 	lock    *os.File
 	store   *store.Store
-	host    *host.Host
+	host    machine
 	engine  *dataplane.Engine
 	flows   *conntrack.Table
 	nats    *nat.Table
 
+	// ctx ends when the daemon is to end; work on the host that is under way is
+	// undone then, or left to the next daemon.
+	ctx       context.Context
+	stop      context.CancelFunc
+	workers   sync.WaitGroup
+	committed chan struct{} // closed when the committer has ended
+	removal   sync.Once     // of the whole lab
+	removeErr error
+	removed   chan struct{} // closed when the removal has ended, well or not
+
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
-	quit     chan struct{} // closed to end the daemon
-	quitOnce sync.Once
-	workers  sync.WaitGroup
 
 	generation uint64 // of the latest snapshot; the committer's own
 	names      names  // services namespaces and their resolvers; the committer's own
 	leases     leaseBook
 	wish       atomic.Pointer[wishList]
+	slots      chan struct{} // one place for each who starts a sandbox
 
-	// host side, see reconcile.go
-	mu      sync.Mutex // guards what follows
-	actual  map[string]*sandbox
-	ports   map[uint32]*filePort // of every sandbox in actual, by NIC handle
-	busy    map[string]bool
-	failed  map[string]failure
-	changed chan struct{} // closed and replaced whenever the host side changed
+	// the host side, see reconcile.go
+	mu       sync.Mutex // guards what follows
+	actual   map[string]*sandbox
+	busy     map[string]bool
+	failed   map[string]failure
+	failures uint64
+	changed  chan struct{} // closed and replaced whenever the host side changed
 }
 
 // ErrRunning: the lab has a daemon already.
@@ -88,29 +94,41 @@ var ErrRunning = errors.New("a daemon is already running")
 // Open takes the lab's lock, loads its model, and brings the host to it: adopts
 // the instances that still run, restarts those that should and do not, removes
 // what belongs to nothing. A model that was never saved is empty.
-func Open(ctx context.Context, cfg Config) (d *Daemon, err error) {
-	d = &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(),
-		requests: make(chan *request, 64), quit: make(chan struct{}),
-		actual: map[string]*sandbox{}, ports: map[uint32]*filePort{}, busy: map[string]bool{}, failed: map[string]failure{},
-		changed: make(chan struct{}),
-	}
-	defer func() {
-		if err != nil {
-			d.release()
-		}
-	}()
+func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := host.Check(); err != nil {
 		return nil, err
 	}
-	if d.lock, err = takeLock(cfg); err != nil {
+	lock, err := takeLock(ctx, cfg)
+	if err != nil {
 		return nil, err
 	}
 	if err := finishRemoval(ctx, cfg); err != nil {
+		lock.Close()
 		return nil, err
 	}
-	if d.host, err = openHost(cfg); err != nil {
+	h, err := openMachine(cfg)
+	if err != nil {
+		lock.Close()
 		return nil, err
 	}
+	return open(ctx, cfg, lock, h, openServices)
+}
+
+// open is Open on a machine that tests may put in its place.
+func open(ctx context.Context, cfg Config, lock *os.File, h machine, services serviceOpener) (d *Daemon, err error) {
+	d = &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
+		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
+		slots:  make(chan struct{}, startTogether),
+		actual: map[string]*sandbox{}, busy: map[string]bool{}, failed: map[string]failure{},
+		changed: make(chan struct{}),
+	}
+	d.names.open = services
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
 	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
 		return nil, err
 	}
@@ -138,23 +156,29 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
+	// After a removal the path may be the next daemon's.
+	l.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
 		return fmt.Errorf("control socket: %w", err)
 	}
-	srv := &http.Server{Handler: control.Handler(d), ReadHeaderTimeout: 10 * time.Second}
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	srv := &http.Server{Handler: control.Handler(d), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return requests }}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	ready()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-	case <-d.quit:
+	case <-d.removed:
 	}
+	cancel() // who waits for instances stops waiting; a removal goes on
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	if e := srv.Shutdown(grace); e != nil {
@@ -170,12 +194,6 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 func (d *Daemon) Close() {
 	d.stop()
 	d.workers.Wait()
-	d.release()
-}
-
-func (d *Daemon) stop() { d.quitOnce.Do(func() { close(d.quit) }) }
-
-func (d *Daemon) release() {
 	d.releaseTables()
 	if d.lock != nil {
 		d.lock.Close()
@@ -204,37 +222,6 @@ func (d *Daemon) warn(what string, err error) {
 	if err != nil {
 		d.log.Warn(what, "error", err)
 	}
-}
-
-// takeLock makes a second daemon on the same lab fail at once. The lock's file is
-// beside the run directory, which a removal takes away while it holds the lock.
-func takeLock(cfg Config) (*os.File, error) {
-	if err := os.MkdirAll(cfg.RunDir, 0o755); err != nil {
-		return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
-	}
-	for {
-		f, err := os.OpenFile(lockPath(cfg), os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
-		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("lab %s: %w: use it, or end it with `vpcemu down --lab %s`", cfg.Lab, ErrRunning, cfg.Lab)
-		}
-		// A removal may have unlinked the file between our open and our lock.
-		ours, err1 := f.Stat()
-		there, err2 := os.Stat(lockPath(cfg))
-		if err1 == nil && err2 == nil && os.SameFile(ours, there) {
-			return f, nil
-		}
-		f.Close()
-	}
-}
-
-func lockPath(cfg Config) string { return cfg.RunDir + ".lock" }
-
-func openHost(cfg Config) (*host.Host, error) {
-	return host.Open(host.Config{Lab: cfg.Lab, StateDir: cfg.StateDir, RunDir: cfg.RunDir, GuestPath: cfg.GuestPath, Log: cfg.Log})
 }
 
 // openTables maps the flow tables. One that an older layout or another boot wrote

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"context"
-	"errors"
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
@@ -20,11 +18,11 @@ func (d *Daemon) houseKeeping() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-d.quit:
+		case <-d.ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if err := d.purge(); err != nil && !errors.Is(err, errStopping) {
+		if err := d.purge(); err != nil && d.ctx.Err() == nil {
 			d.log.Error("purge", "error", err)
 		}
 	}
@@ -35,7 +33,7 @@ func (d *Daemon) purge() error {
 	if next := d.Model().NextPurge(); next.IsZero() || now.Before(next) {
 		return nil
 	}
-	err := d.Apply(context.Background(), func(tx *vpc.Tx) error { tx.PurgeDeleted(now); return nil })
+	err := d.record(d.ctx, func(tx *vpc.Tx) { tx.PurgeDeleted(now) })
 	if err != nil {
 		return err
 	}

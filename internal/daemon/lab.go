@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
@@ -22,37 +24,39 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	m := d.Model()
 	lab := &control.Lab{Name: d.cfg.Lab, Region: m.Region, Daemon: os.Getpid(), Started: d.started}
 	for _, i := range m.Instances.All() {
-		lab.Instances = append(lab.Instances, d.instance(m, i))
+		lab.Instances = append(lab.Instances, d.instanceOf(m, i))
 	}
 	for _, h := range m.InternetHosts.All() {
-		lab.Instances = append(lab.Instances, control.Instance{Name: h.HostName, ID: string(h.ID), Kind: "internet host",
-			State: h.State, Reason: h.StateNote, PublicIp: h.PublicIp, Netns: d.cfg.Lab + "." + h.HostName})
-	}
-	for i := range lab.Instances {
-		lab.Notes = append(lab.Notes, d.look(ctx, &lab.Instances[i])...)
+		lab.Instances = append(lab.Instances, control.Instance{Name: nameOr(h.HostName, string(h.ID)), ID: string(h.ID), Kind: "internet host",
+			State: h.State, Reason: h.StateNote, PublicIp: h.PublicIp})
 	}
 	slices.SortStableFunc(lab.Instances, func(a, b control.Instance) int {
-		if a.Kind != b.Kind {
-			return strings.Compare(a.Kind, b.Kind)
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
+	notes := make([][]string, len(lab.Instances))
+	wishes := d.wishes(m)
+	var all sync.WaitGroup
+	for i := range lab.Instances {
+		if w := wishes[lab.Instances[i].ID]; w != nil {
+			lab.Instances[i].Netns = d.cfg.Lab + "." + w.netns
+			all.Go(func() { notes[i] = d.look(ctx, &lab.Instances[i]) })
+		}
+	}
+	all.Wait()
+	lab.Notes = slices.Concat(notes...)
 	return lab, nil
 }
 
-func (d *Daemon) instance(m *vpc.Model, i *vpc.Instance) control.Instance {
+func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance) control.Instance {
 	name := nameOr(i.Name(), string(i.ID))
-	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason, Netns: d.cfg.Lab + "." + name}
+	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason}
 	if s := m.Subnets.Get(i.SubnetID); s != nil {
 		out.Subnet, out.Zone = nameOr(s.Name(), string(s.ID)), s.AvailabilityZone
 	}
 	if v := m.Vpcs.Get(i.VpcID); v != nil {
 		out.Vpc = nameOr(v.Name(), string(v.ID))
 	}
-	for _, e := range m.NetworkInterfaces.All() {
-		if e.Attachment == nil || e.Attachment.InstanceID != i.ID {
-			continue
-		}
+	for _, e := range m.InstanceInterfaces(i.ID) {
 		if l, ok := d.leases.get(e.Handle); ok {
 			out.Leases = append(out.Leases, control.Lease{NetworkInterface: string(e.ID), Address: l.Addr, State: l.State, Expires: l.Expires})
 		}
@@ -70,30 +74,37 @@ func publicIp(m *vpc.Model, e *vpc.NetworkInterface) netip.Addr {
 	return e.PublicIp
 }
 
+// statusPatience is how long an instance's PID 1 may take to say how it does.
+const statusPatience = 2 * time.Second
+
 // look adds what only the running sandbox knows, and returns what its user
 // should be told.
 func (d *Daemon) look(ctx context.Context, i *control.Instance) (notes []string) {
 	d.mu.Lock()
 	s, failed := d.actual[i.ID], d.failed[i.ID]
+	if s != nil && s.exit != nil {
+		s = nil
+	}
 	d.mu.Unlock()
+	if failed.retrying {
+		notes = append(notes, fmt.Sprintf("%v: it is tried again", failed.err))
+	}
 	if s == nil {
-		if failed.err != nil {
-			notes = append(notes, fmt.Sprintf("%s: %v", i.Name, failed.err))
-		}
 		return notes
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	i.Netns = d.cfg.Lab + "." + s.netns
+	ctx, cancel := context.WithTimeoutCause(ctx, statusPatience, fmt.Errorf("after %s", statusPatience))
 	defer cancel()
 	st, err := s.Status(ctx)
 	if err != nil {
-		return []string{fmt.Sprintf("%s: no answer from its init: %v", i.Name, err)}
+		return append(notes, fmt.Sprintf("%s: no answer from its PID 1: %v", i.Name, err))
 	}
 	i.Ready, i.UserData = st.State == wire.StateReady, st.UserData.State
 	for _, n := range st.Notes {
 		notes = append(notes, i.Name+": "+n)
 	}
 	if st.UserData.State == wire.UserDataFailed {
-		notes = append(notes, fmt.Sprintf("%s: user data failed: %s: see /var/log/cloud-init-output.log in it", i.Name, st.UserData.Problem))
+		notes = append(notes, fmt.Sprintf("%s: user data failed: %s", i.Name, st.UserData.Problem))
 	}
 	for _, u := range st.Units {
 		notes = append(notes, fmt.Sprintf("%s: service %s", i.Name, u))

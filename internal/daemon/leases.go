@@ -67,12 +67,17 @@ func (b *leaseBook) take() map[uint32]any {
 func (d *Daemon) keepLeases() {
 	for {
 		select {
-		case <-d.quit:
+		case <-d.ctx.Done():
+			d.saveLeases() // those of the last moment
 			return
 		case <-d.leases.wake:
+			d.saveLeases()
 		}
-		if fresh := d.leases.take(); len(fresh) > 0 {
-			d.warn("leases", d.store.PutLeases(fresh))
-		}
+	}
+}
+
+func (d *Daemon) saveLeases() {
+	if fresh := d.leases.take(); len(fresh) > 0 {
+		d.warn("leases", d.store.PutLeases(fresh))
 	}
 }

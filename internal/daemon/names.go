@@ -18,9 +18,13 @@ var linkLocalResolver = netip.MustParseAddr("169.254.169.253")
 // names keeps a services namespace with a resolver for every VPC that has a
 // network interface and DNS support.
 type names struct {
+	open serviceOpener
 	mu   sync.Mutex
 	vpcs map[vpc.VpcID]*services
+	old  []*services // replaced, and in force until the next snapshot is
 }
+
+type serviceOpener func(vpc.VpcID, netip.Addr) (*services, error)
 
 type services struct {
 	ns     *host.Services
@@ -38,15 +42,18 @@ func (n *names) prepare(m *vpc.Model) error {
 		if s != nil && s.addr == addr {
 			continue
 		}
-		s, err := openServices(id, addr)
+		fresh, err := n.open(id, addr)
 		if err != nil {
 			return fmt.Errorf("resolver of %s: %w", id, err)
 		}
 		n.mu.Lock()
+		if s != nil {
+			n.old = append(n.old, s)
+		}
 		if n.vpcs == nil {
 			n.vpcs = map[vpc.VpcID]*services{}
 		}
-		n.vpcs[id] = s
+		n.vpcs[id] = fresh
 		n.mu.Unlock()
 	}
 	return nil
@@ -66,6 +73,15 @@ func (n *names) publish(m *vpc.Model) {
 		s.close()
 		delete(n.vpcs, id)
 	}
+	n.closeOld()
+}
+
+// closeOld closes what was replaced. n.mu is held.
+func (n *names) closeOld() {
+	for _, s := range n.old {
+		s.close()
+	}
+	n.old = nil
 }
 
 func (n *names) port(id vpc.VpcID) dataplane.Port {
@@ -84,6 +100,7 @@ func (n *names) close() {
 		s.close()
 		delete(n.vpcs, id)
 	}
+	n.closeOld()
 }
 
 // wanted lists the VPCs whose resolver should answer, with its address there:
@@ -99,7 +116,7 @@ func wanted(m *vpc.Model) map[vpc.VpcID]netip.Addr {
 	return want
 }
 
-func openServices(id vpc.VpcID, addr netip.Addr) (*services, error) {
+func openServices(id vpc.VpcID, addr netip.Addr) (s *services, err error) {
 	addrs := []netip.Addr{addr, linkLocalResolver}
 	ns, err := host.NewServices(addrs, vpcMTU)
 	if err != nil {
@@ -107,17 +124,27 @@ func openServices(id vpc.VpcID, addr netip.Addr) (*services, error) {
 	}
 	var packets []net.PacketConn
 	var streams []net.Listener
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, p := range packets { // an open socket would keep the namespace
+			p.Close()
+		}
+		for _, l := range streams {
+			l.Close()
+		}
+		ns.Close()
+	}()
 	for _, a := range addrs {
 		at := netip.AddrPortFrom(a, 53)
 		p, err := ns.ListenPacket(at)
 		if err != nil {
-			ns.Close()
 			return nil, err
 		}
 		packets = append(packets, p)
 		l, err := ns.Listen(at)
 		if err != nil {
-			ns.Close()
 			return nil, err
 		}
 		streams = append(streams, l)

@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"os"
+	"sync/atomic"
 
+	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // filePort is a TUN or TAP queue as a port of the network.
@@ -11,6 +14,7 @@ type filePort struct {
 	*os.File
 	ethernet bool
 	name     string
+	closed   atomic.Bool // by the engine: no snapshot may name it again
 }
 
 func newPort(q *os.File, n host.NIC) *filePort {
@@ -21,3 +25,49 @@ func newPort(q *os.File, n host.NIC) *filePort {
 func (p *filePort) Ethernet() bool { return p.ethernet }
 
 func (p *filePort) String() string { return p.name }
+
+// Close closes the queue.
+func (p *filePort) Close() error {
+	p.closed.Store(true)
+	return p.File.Close()
+}
+
+// ports are the ends of links that exist at the moment, as a model attaches them.
+// It implements compile.Ports.
+type ports struct {
+	eni   map[uint32]*filePort
+	names *names
+}
+
+// portsOf finds the queue of every interface in the sandbox that m attaches it
+// to: one that moved from an instance to another is never reached in the old.
+func (d *Daemon) portsOf(m *vpc.Model) ports {
+	wishes := d.wishes(m)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := ports{eni: make(map[uint32]*filePort, len(d.actual)), names: &d.names}
+	for id, s := range d.actual {
+		w := wishes[id]
+		if w == nil || s.exit != nil {
+			continue
+		}
+		for _, n := range w.nics {
+			if port := s.ports[n.Handle]; port != nil && !port.closed.Load() {
+				p.eni[n.Handle] = port
+			}
+		}
+	}
+	return p
+}
+
+// ENI is the port of a network interface or Internet host by its handle, nil
+// while nothing is attached.
+func (p ports) ENI(handle uint32) dataplane.Port {
+	if port := p.eni[handle]; port != nil {
+		return port
+	}
+	return nil // not a nil *filePort: an interface that holds one is not nil
+}
+
+// Services is the port of a VPC's services namespace.
+func (p ports) Services(id vpc.VpcID) dataplane.Port { return p.names.port(id) }

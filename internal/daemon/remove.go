@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // removing is the name of the file that says that the lab's removal has begun.
@@ -13,23 +14,37 @@ import (
 // `down`, finishes the removal first.
 const removing = "removing"
 
+// ErrRemoving: the lab is being removed by another command.
+var ErrRemoving = errors.New("the lab is being removed")
+
 // Down implements control.Applier: it removes the lab with all that it left on
-// the host, and ends the daemon.
+// the host, and ends the daemon. Who asks while it goes on waits for its end.
 func (d *Daemon) Down(ctx context.Context, progress func(string)) error {
+	d.removal.Do(func() {
+		defer close(d.removed)
+		d.removeErr = d.remove(ctx, progress)
+	})
+	return d.removeErr
+}
+
+func (d *Daemon) remove(ctx context.Context, progress func(string)) error {
 	if err := markRemoving(d.cfg); err != nil {
 		return err
 	}
 	d.stop()
-	d.workers.Wait()
+	d.workers.Wait() // also undoes the starts that are under way
 	progress("removing instances")
 	d.releaseTables()
-	return removeAll(ctx, d.cfg)
+	if err := removeAll(ctx, d.cfg, d.host); err != nil {
+		return err
+	}
+	return removeLock(d.cfg)
 }
 
 // Remove removes a lab whose daemon does not run, also one of which only pieces
 // are left. It is no error where there is nothing.
 func Remove(ctx context.Context, cfg Config) error {
-	lock, err := takeLock(cfg)
+	lock, err := takeLock(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -37,37 +52,63 @@ func Remove(ctx context.Context, cfg Config) error {
 	if err := markRemoving(cfg); err != nil {
 		return err
 	}
-	return removeAll(ctx, cfg)
+	h, err := openMachine(cfg)
+	if err != nil {
+		return err
+	}
+	if err := removeAll(ctx, cfg, h); err != nil {
+		return err
+	}
+	return removeLock(cfg)
 }
 
+// FinishRemoval ends a removal that was cut short, if there was one. It has to be
+// done before anything is put into the lab's directories.
+func FinishRemoval(ctx context.Context, cfg Config) error {
+	if !beingRemoved(cfg) {
+		return nil
+	}
+	if err := Remove(ctx, cfg); errors.Is(err, ErrRunning) {
+		return fmt.Errorf("lab %s: %w: try again when it is gone", cfg.Lab, ErrRemoving)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// markRemoving makes the removal a thing that is finished whatever happens. On a
+// disk that is full it is tried without.
 func markRemoving(cfg Config) error {
 	if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
 		return fmt.Errorf("lab %s: %w", cfg.Lab, err)
 	}
-	if err := os.WriteFile(filepath.Join(cfg.StateDir, removing), nil, 0o600); err != nil {
+	err := os.WriteFile(filepath.Join(cfg.StateDir, removing), nil, 0o600)
+	if err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("lab %s: %w", cfg.Lab, err)
 	}
 	return nil
 }
 
-// finishRemoval ends a removal that was cut short.
+func beingRemoved(cfg Config) bool {
+	_, err := os.Stat(filepath.Join(cfg.StateDir, removing))
+	return err == nil
+}
+
+// finishRemoval is FinishRemoval for who holds the lock, and keeps it.
 func finishRemoval(ctx context.Context, cfg Config) error {
-	if _, err := os.Stat(filepath.Join(cfg.StateDir, removing)); errors.Is(err, os.ErrNotExist) {
+	if !beingRemoved(cfg) {
 		return nil
 	}
-	if err := removeAll(ctx, cfg); err != nil {
+	h, err := openMachine(cfg)
+	if err != nil {
 		return err
 	}
-	return os.MkdirAll(cfg.RunDir, 0o755)
+	return removeAll(ctx, cfg, h)
 }
 
 // removeAll takes the host's side away first and the marker last, so that it can
 // be repeated from wherever it was cut short.
-func removeAll(ctx context.Context, cfg Config) error {
-	h, err := openHost(cfg)
-	if err != nil {
-		return err
-	}
+func removeAll(ctx context.Context, cfg Config, h machine) error {
 	if err := h.RemoveAll(ctx); err != nil {
 		return fmt.Errorf("lab %s: %w: run `vpcemu down --lab %s` again", cfg.Lab, err, cfg.Lab)
 	}
@@ -82,17 +123,20 @@ func removeAll(ctx context.Context, cfg Config) error {
 			}
 		}
 	}
-	if err := os.RemoveAll(cfg.RunDir); err != nil {
-		return fmt.Errorf("lab %s: %w", cfg.Lab, err)
+	for _, dir := range []string{cfg.RunDir, cfg.StateDir} {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("lab %s: %w", cfg.Lab, err)
+		}
 	}
-	if err := os.RemoveAll(cfg.StateDir); err != nil {
-		return fmt.Errorf("lab %s: %w", cfg.Lab, err)
-	}
-	// The lock is still held; who opened its file meanwhile notices that it went.
+	return nil
+}
+
+// removeLock removes the lock's file while the lock is held; who opened it
+// meanwhile notices that it went. The directories of all labs go with the last.
+func removeLock(cfg Config) error {
 	if err := os.Remove(lockPath(cfg)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("lab %s: %w", cfg.Lab, err)
 	}
-	// The directories of all labs go with the last one.
 	_ = os.Remove(filepath.Dir(cfg.RunDir))
 	_ = os.Remove(filepath.Dir(cfg.StateDir))
 	return nil

@@ -32,12 +32,18 @@ func (d *Daemon) Run(ctx context.Context, action string, input json.RawMessage, 
 		return d.read(action, in)
 	}
 	var out any
+	var concerned map[string]bool
+	since := d.moment()
 	err := d.Apply(ctx, func(tx *vpc.Tx) (err error) {
 		if err := vpc.ResolveNames(&tx.Model, in); err != nil {
 			return err
 		}
+		before := tx.Model.Clone()
 		if out, err = tx.Run(action, in); err != nil {
 			return err
+		}
+		if wait {
+			concerned = differing(&before, &tx.Model)
 		}
 		return d.keepKeyMaterial(out)
 	})
@@ -45,14 +51,29 @@ func (d *Daemon) Run(ctx context.Context, action string, input json.RawMessage, 
 		return nil, err
 	}
 	if wait {
-		if err := d.settle(ctx); err != nil {
+		if err := d.settle(ctx, since, concerned); err != nil {
 			return nil, err
 		}
-		if err := d.ready(ctx, func(string) {}); err != nil {
+		if err := d.ready(ctx, concerned, func(string) {}); err != nil {
 			return nil, err
 		}
 	}
 	return json.Marshal(out)
+}
+
+// differing lists the instances of which two models want different things.
+func differing(before, after *vpc.Model) map[string]bool {
+	was, is := wishesOf(before), wishesOf(after)
+	ids := map[string]bool{}
+	for id, w := range is {
+		ids[id] = !w.same(was[id])
+	}
+	for id := range was {
+		if is[id] == nil {
+			ids[id] = true
+		}
+	}
+	return ids
 }
 
 // reads tells whether an action only reads, so that it needs no commit.
@@ -110,23 +131,30 @@ func markTerminated(tx *vpc.Tx, id string) {
 }
 
 // markEnded records the end of a sandbox that nobody asked for.
-func markEnded(tx *vpc.Tx, id string, exit host.Exit) error {
-	const initiated = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
+func markEnded(tx *vpc.Tx, id string, exit host.Exit) {
 	switch {
 	case exit.Cause == host.ExitReboot && isHost(id):
 		tx.InternetHostRebooted(vpc.InternetHostID(id))
 	case exit.Cause == host.ExitReboot:
 		tx.InstanceRebooted(vpc.InstanceID(id))
-	case exit.Cause != host.ExitPoweroff:
-		markStopped(tx, id, "Server.InternalError: "+cause(exit))
+	case exit.Cause == host.ExitPoweroff:
+		markStopped(tx, id, vpc.ReasonInstanceInitiated)
 	default:
-		if i := tx.Instances.Get(vpc.InstanceID(id)); i != nil && i.InstanceInitiatedShutdownBehavior == "terminate" {
-			_, err := tx.TerminateInstances(&vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{i.ID}})
-			return err
-		}
-		markStopped(tx, id, initiated)
+		markStopped(tx, id, "Server.InternalError: "+cause(exit))
 	}
-	return nil
+}
+
+// markNotAttached takes back the attachment of an interface that the instance did
+// not take; without the first one it cannot run at all.
+func markNotAttached(tx *vpc.Tx, id string, n host.NIC, because error) {
+	e := tx.NetworkInterfaces.Get(vpc.NetworkInterfaceID(n.ID))
+	if e == nil || e.Attachment == nil || string(e.Attachment.InstanceID) != id {
+		return
+	}
+	_, err := tx.DetachNetworkInterface(&vpc.DetachNetworkInterfaceInput{AttachmentId: e.Attachment.ID, Force: true})
+	if err != nil {
+		markStopped(tx, id, "Server.InternalError: "+because.Error())
+	}
 }
 
 func cause(e host.Exit) string {

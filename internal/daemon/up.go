@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/guest/wire"
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/topology"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -32,6 +33,7 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 		return &control.UpResult{Changes: wireChanges(changes)}, err
 	}
 	var changes []topology.Change
+	since := d.moment()
 	err = d.Apply(ctx, func(tx *vpc.Tx) error {
 		m, list, keys, err := file.Converge(&tx.Model, tx.Call.Now, opt)
 		if err != nil {
@@ -52,19 +54,19 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	for _, c := range changes {
 		progress(wireChange(c).String())
 	}
-	ctx, cancel := context.WithTimeout(ctx, upTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("after %s", upTimeout))
 	defer cancel()
-	if err := d.settle(ctx); err != nil {
+	if err := d.settle(ctx, since, nil); err != nil {
 		return nil, err
 	}
-	if err := d.ready(ctx, progress); err != nil {
+	if err := d.ready(ctx, nil, progress); err != nil {
 		return nil, err
 	}
 	lab, err := d.Lab(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &control.UpResult{Changes: wireChanges(changes), Notes: lab.Notes, Lab: lab}, nil
+	return &control.UpResult{Changes: wireChanges(changes), Notes: append(lab.Notes, unfinished(lab)...), Lab: lab}, nil
 }
 
 // PlanNew tells what `up` would do for a lab that does not exist yet.
@@ -73,57 +75,47 @@ func PlanNew(f *topology.File, lab string, req control.UpRequest) (*control.UpRe
 	return &control.UpResult{Changes: wireChanges(changes)}, err
 }
 
+// unfinished tells of user data that takes longer than `up` waits.
+func unfinished(lab *control.Lab) (notes []string) {
+	for _, i := range lab.Instances {
+		if i.UserData == wire.UserDataRunning {
+			notes = append(notes, i.Name+": user data is still running; its output is in /var/log/cloud-init-output.log there")
+		}
+	}
+	return notes
+}
+
 // mayStart asks the host whether what m adds can be made there, before anything
 // is committed: a name of `ip netns` that someone else holds, a public pool that
 // the host itself routes.
 func (d *Daemon) mayStart(m *vpc.Model) error {
 	var errs []error
-	have := d.wishes(d.Model())
-	for id, w := range d.newWishes(m) {
-		if have[id] == nil {
-			errs = append(errs, d.host.NameFree(w.name, id))
+	before := d.Model()
+	have := d.wishes(before)
+	for id, w := range wishesOf(m) {
+		if have[id] == nil && !d.holds(w.netns) {
+			errs = append(errs, d.host.NameFree(w.netns, id))
 		}
 	}
 	for _, pool := range m.PublicPools {
-		errs = append(errs, host.PoolFree(pool))
+		if !slices.Contains(before.PublicPools, pool) {
+			errs = append(errs, host.PoolFree(pool))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// newWishes works out the wishes of a model that is not committed, without
-// putting them in the place of the committed one's.
-func (d *Daemon) newWishes(m *vpc.Model) map[string]*wish {
-	committed := d.wish.Load()
-	defer d.wish.Store(committed)
-	return d.wishes(m)
-}
-
-// ready waits until every running sandbox holds its addresses.
-func (d *Daemon) ready(ctx context.Context, progress func(string)) error {
+// holds tells whether one of this lab's sandboxes has the name now: what replaces
+// it gets the name after it.
+func (d *Daemon) holds(netns string) bool {
 	d.mu.Lock()
-	var list []*sandbox
+	defer d.mu.Unlock()
 	for _, s := range d.actual {
-		list = append(list, s)
+		if s.netns == netns {
+			return true
+		}
 	}
-	d.mu.Unlock()
-	names := d.wishes(d.Model())
-	var wg sync.WaitGroup
-	errs := make([]error, len(list))
-	for i, s := range list {
-		wg.Go(func() {
-			name := s.id
-			if w := names[s.id]; w != nil {
-				name = w.name
-			}
-			if err := s.WaitReady(ctx); err != nil {
-				errs[i] = fmt.Errorf("instance %s: not ready: %w; see %s", name, err, d.host.ConsoleLog(s.id))
-				return
-			}
-			progress("ready   " + name)
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return false
 }
 
 func wireChange(c topology.Change) control.Change {

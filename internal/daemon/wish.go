@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -21,14 +24,18 @@ const (
 // `ssh -J` too.
 const defaultKey = "id_ed25519"
 
+// maxHostName is the kernel's limit, in bytes (sethostname(2)).
+const maxHostName = 64
+
 // wish is what the model wants of the host about one instance or Internet host.
 type wish struct {
 	id, name string
+	netns    string // LAB.<netns> in `ip netns`: the name, or the ID where that cannot be had
 	state    string
 	boot     int
 	run      bool // a sandbox should be there
 	nics     []host.NIC
-	spec     func(*Daemon) (host.Spec, error) // all that starting it needs
+	spec     func(*Daemon) host.Spec // all that starting it needs
 }
 
 type wishList struct {
@@ -36,25 +43,69 @@ type wishList struct {
 	byID map[string]*wish
 }
 
-// wishes lists what the model wants of the host, worked out once a model.
+// wishes lists what the model wants of the host, worked out once for the model
+// in force and the one that is about to be.
 func (d *Daemon) wishes(m *vpc.Model) map[string]*wish {
 	if w := d.wish.Load(); w != nil && w.m == m {
 		return w.byID
 	}
-	w := &wishList{m: m, byID: map[string]*wish{}}
+	w := &wishList{m: m, byID: wishesOf(m)}
+	d.wish.Store(w)
+	return w.byID
+}
+
+func wishesOf(m *vpc.Model) map[string]*wish {
+	wishes := map[string]*wish{}
 	nics := nicsByInstance(m)
 	for id, i := range m.Instances.All() {
 		if i.State != vpc.StateTerminated {
-			w.byID[string(id)] = wishOfInstance(m, i, nics[id])
+			wishes[string(id)] = wishOfInstance(m, i, nics[id])
 		}
 	}
 	for id, h := range m.InternetHosts.All() {
 		if h.State != vpc.StateTerminated {
-			w.byID[string(id)] = wishOfHost(m, h)
+			wishes[string(id)] = wishOfHost(m, h)
 		}
 	}
-	d.wish.Store(w)
-	return w.byID
+	nameNetns(wishes)
+	return wishes
+}
+
+// nameNetns gives every sandbox a name of its own in `ip netns`. AWS lets several
+// instances have the same name: the oldest that is not going has it there, the
+// others go by their IDs, and so does one whose name is no file's.
+func nameNetns(wishes map[string]*wish) {
+	list := make([]*wish, 0, len(wishes))
+	for _, w := range wishes {
+		list = append(list, w)
+	}
+	slices.SortFunc(list, func(a, b *wish) int {
+		return cmp.Or(cmp.Compare(a.age(), b.age()), strings.Compare(a.id, b.id))
+	})
+	taken := map[string]bool{}
+	for _, w := range list {
+		w.netns = w.name
+		if w.state == vpc.StateShuttingDown {
+			continue
+		}
+		if taken[w.name] || !host.ValidName(w.name) {
+			w.netns = w.id
+		}
+		taken[w.netns] = true
+	}
+}
+
+// age orders instances by when they were made: handles are given in order.
+func (w *wish) age() uint32 {
+	if len(w.nics) == 0 {
+		return 0
+	}
+	return w.nics[0].Handle
+}
+
+// same tells whether the model wants the same of the host.
+func (w *wish) same(o *wish) bool {
+	return w != nil && o != nil && w.state == o.state && w.boot == o.boot && slices.Equal(w.nics, o.nics)
 }
 
 func (w *wish) has(handle uint32) bool {
@@ -81,13 +132,14 @@ func nicsByInstance(m *vpc.Model) map[vpc.InstanceID][]host.NIC {
 
 func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
 	w := &wish{id: string(i.ID), name: nameOr(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), nics: nics}
-	w.spec = func(d *Daemon) (host.Spec, error) {
-		s := host.Spec{ID: w.id, Name: w.name, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices}
+	w.spec = func(*Daemon) host.Spec {
+		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")
-		if i.PublicKey != "" {
-			s.AuthorizedKeys = []string{i.PublicKey} // kept from the launch: the pair may be deleted since
+		// A key pair that was deleted meanwhile is on the disk since the first boot.
+		if k := m.KeyPairs.Get(i.KeyName); i.KeyName != "" && k != nil {
+			s.AuthorizedKeys = []string{k.PublicKey}
 		}
-		return s, nil
+		return s
 	}
 	return w
 }
@@ -96,16 +148,19 @@ func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
 	w := &wish{id: string(h.ID), name: nameOr(h.HostName, string(h.ID)), state: h.State, boot: h.BootID, run: runs(h.State)}
 	w.nics = []host.NIC{{ID: w.id, Handle: h.Handle, LinkType: h.LinkType, MAC: h.Mac, MTU: internetMTU,
 		Static: netip.PrefixFrom(h.PublicIp, h.PublicIp.BitLen())}}
-	w.spec = func(d *Daemon) (host.Spec, error) {
-		s := host.Spec{ID: w.id, Name: w.name, Hostname: w.name, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}}
+	w.spec = func(d *Daemon) host.Spec {
+		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}}
+		if len(s.Hostname) > maxHostName {
+			s.Hostname, _, _ = strings.Cut(w.name, ".") // a label has 63 bytes at most
+		}
 		for _, name := range h.KeyNames {
 			k := m.KeyPairs.Get(name)
 			if k == nil {
-				return s, fmt.Errorf("internet host %s: key pair %s does not exist", w.name, name)
+				continue // deleted meanwhile
 			}
 			s.AuthorizedKeys = append(s.AuthorizedKeys, k.PublicKey)
 			pem, err := d.privateKey(name)
-			if err != nil {
+			if err != nil || !fits(pem, k.PublicKey) {
 				continue // its owner kept the private half
 			}
 			s.PrivateKeys[name+".pem"] = pem
@@ -113,9 +168,20 @@ func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
 				s.PrivateKeys[defaultKey] = pem
 			}
 		}
-		return s, nil
+		return s
 	}
 	return w
+}
+
+// fits tells whether a private key is the other half of a public one. The file
+// of a key pair that was deleted and imported anew is not.
+func fits(pem, public string) bool {
+	signer, err := ssh.ParsePrivateKey([]byte(pem))
+	if err != nil {
+		return false
+	}
+	want, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
+	return err == nil && string(want.Marshal()) == string(signer.PublicKey().Marshal())
 }
 
 func nameOr(name, id string) string {
@@ -124,3 +190,23 @@ func nameOr(name, id string) string {
 	}
 	return name
 }
+
+// about names the instance of an error by its name as well; package host knows
+// the ID only.
+func (w *wish) about(err error) error {
+	if w.name == w.id {
+		return err
+	}
+	return &instanceError{name: w.name, id: w.id, err: err}
+}
+
+type instanceError struct {
+	name, id string
+	err      error
+}
+
+func (e *instanceError) Error() string {
+	return fmt.Sprintf("instance %s (%s): %s", e.name, e.id, strings.ReplaceAll(e.err.Error(), "instance "+e.id+": ", ""))
+}
+
+func (e *instanceError) Unwrap() error { return e.err }

@@ -58,3 +58,7 @@ func PoolFree(pool netip.Prefix) error {
 
 // ConsoleLog is the file with what an instance's PID 1 printed.
 func (h *Host) ConsoleLog(id string) string { return filepath.Join(h.diskDir(id), disk.Console) }
+
+// ValidName tells whether a lab or a sandbox can have this name: letters, digits,
+// '-', '_' and '.' only, at most 64.
+func ValidName(name string) bool { return validName(name) }

@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lockPatience is how long a daemon that is just leaving is waited for.
+	lockPatience = 2 * time.Second
+	lockLook     = 10 * time.Millisecond
+)
+
+// takeLock makes a second daemon on the same lab fail. The lock's file is beside
+// the run directory, which a removal takes away while it holds the lock.
+func takeLock(ctx context.Context, cfg Config) (*os.File, error) {
+	deadline := time.Now().Add(lockPatience)
+	for {
+		f, err := tryLock(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
+		}
+		if f != nil {
+			return f, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("lab %s: %w: use it, or end it with `vpcemu down --lab %s`", cfg.Lab, ErrRunning, cfg.Lab)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockLook):
+		}
+	}
+}
+
+// tryLock returns nil where another process has the lock.
+func tryLock(cfg Config) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(cfg.RunDir), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(lockPath(cfg), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // the directory went with the last lab just now
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, nil
+	}
+	// A removal may have unlinked the file between our open and our lock.
+	ours, err1 := f.Stat()
+	there, err2 := os.Stat(lockPath(cfg))
+	if err1 == nil && err2 == nil && os.SameFile(ours, there) {
+		return f, nil
+	}
+	f.Close()
+	return nil, nil
+}
+
+func lockPath(cfg Config) string { return cfg.RunDir + ".lock" }
