@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -37,6 +38,9 @@ var ErrInUse = errors.New("state file is in use by another daemon")
 // ErrFull: the file system that holds the state has no room.
 var ErrFull = errors.New("no space left for the lab's state")
 
+// ErrDamaged: the file is not what a commit leaves, which a crash does not do.
+var ErrDamaged = errors.New("the state file is damaged: put a copy of it back, or remove the lab with `vpcemu down` and bring it up anew")
+
 // Store is an open state file. Its methods may be called from any goroutine;
 // commits are serialised by bbolt.
 type Store struct {
@@ -44,9 +48,10 @@ type Store struct {
 	path string
 }
 
-// Open opens or creates the file. It waits a quarter of a second for a daemon
-// that is just leaving, then answers ErrInUse.
-func Open(path string) (*Store, error) {
+// Open opens or creates the file, and looks through all of it. It waits a quarter
+// of a second for a daemon that is just leaving, then answers ErrInUse.
+func Open(path string) (s *Store, err error) {
+	defer guard(path, &err)()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("store %s: %w", path, full(err))
 	}
@@ -54,15 +59,56 @@ func Open(path string) (*Store, error) {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("store %s: %w", path, ErrInUse)
 	}
+	if isNoDatabase(err) {
+		return nil, fmt.Errorf("store %s: %w (%w)", path, ErrDamaged, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", path, full(err))
 	}
-	s := &Store{db: db, path: path}
-	if err := s.initialise(); err != nil {
+	s = &Store{db: db, path: path}
+	if err := errors.Join(s.check(), s.initialise()); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// isNoDatabase tells bbolt's complaints about a file from the system's.
+func isNoDatabase(err error) bool {
+	var system syscall.Errno
+	return err != nil && !errors.As(err, &system)
+}
+
+// guard turns what bbolt does about a damaged file, a panic or a read beyond the
+// file's end, into an error. The result is to be deferred.
+func guard(path string, err *error) func() {
+	before := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(before)
+		if p := recover(); p != nil {
+			*err = fmt.Errorf("store %s: %w (%v)", path, ErrDamaged, p)
+		}
+	}
+}
+
+// check looks through the whole file. A lab's is small.
+func (s *Store) check() error {
+	err := s.db.View(func(tx *bolt.Tx) error {
+		if fi, err := os.Stat(s.path); err != nil || fi.Size() < tx.Size() {
+			return errors.Join(err, errors.New("it was cut short")) // Check would read beyond its end
+		}
+		var first error
+		for err := range tx.Check() { // to the end, or its goroutine stays
+			if first == nil {
+				first = err
+			}
+		}
+		return first
+	})
+	if err != nil {
+		return fmt.Errorf("store %s: %w (%w)", s.path, ErrDamaged, err)
+	}
+	return nil
 }
 
 // Close releases the file.
@@ -96,6 +142,7 @@ func (s *Store) initialise() error {
 
 // Load reads the model. ok is false where none was saved yet.
 func (s *Store) Load() (m *vpc.Model, ok bool, err error) {
+	defer guard(s.path, &err)()
 	m = &vpc.Model{}
 	err = s.db.View(func(tx *bolt.Tx) error {
 		settings := tx.Bucket(bucketMeta).Get(keySettings)
@@ -114,7 +161,7 @@ func (s *Store) Load() (m *vpc.Model, ok bool, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("store %s: %w", s.path, err)
+		return nil, false, fmt.Errorf("store %s: %w (%w)", s.path, ErrDamaged, err)
 	}
 	return m, ok, nil
 }
@@ -127,8 +174,12 @@ func load(b *bolt.Bucket, table vpc.AnyTable) error {
 }
 
 // Commit makes the change from old to new durable. old may be an empty model for
-// the first commit. When it returns nil the change survives a power cut.
+// the first commit. When it returns nil the change survives a power cut. Where
+// nothing changed nothing is written.
 func (s *Store) Commit(old, new *vpc.Model) error {
+	if unchanged(old, new) {
+		return nil
+	}
 	return s.update(func(tx *bolt.Tx) error {
 		settings, err := json.Marshal(new.WithoutTables())
 		if err != nil {
@@ -148,6 +199,17 @@ func (s *Store) Commit(old, new *vpc.Model) error {
 		}
 		return nil
 	})
+}
+
+func unchanged(old, new *vpc.Model) bool {
+	a, err1 := json.Marshal(old.WithoutTables())
+	b, err2 := json.Marshal(new.WithoutTables())
+	same := err1 == nil && err2 == nil && bytes.Equal(a, b)
+	before := old.Tables()
+	for name, table := range new.Tables() {
+		table.Changes(before[name], func(string, any) { same = false }, func(string) { same = false })
+	}
+	return same
 }
 
 func save(tx *bolt.Tx, name string, old, new vpc.AnyTable) (err error) {

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -120,5 +122,83 @@ func TestLease_SurvivesAndGoesWithItsENI(t *testing.T) {
 	}
 	if got := read(); got != "81" {
 		t.Fatalf("got %q", got)
+	}
+}
+
+// Whatever happened to the file, it is an error with a remedy, and the file stays.
+func TestOpen_DamagedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	m := model()
+	for i := range 500 {
+		id := vpc.SubnetID(fmt.Sprintf("subnet-%d", i))
+		m.Subnets.Put(id, &vpc.Subnet{ID: id})
+	}
+	if err := s.Commit(&vpc.Model{}, m); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := func(f func(b []byte) []byte) []byte { return f(append([]byte(nil), whole...)) }
+	noise := rand.New(rand.NewPCG(1, 2))
+	cases := map[string][]byte{
+		"cut to half":     whole[:len(whole)/2],
+		"cut to a bit":    whole[:100],
+		"both meta pages": damaged(func(b []byte) []byte { clear(b[:2*os.Getpagesize()]); return b }),
+		"data pages of noise": damaged(func(b []byte) []byte {
+			for i := 2 * os.Getpagesize(); i < len(b); i++ {
+				b[i] = byte(noise.Uint32())
+			}
+			return b
+		}),
+		"data pages of zeros": damaged(func(b []byte) []byte { clear(b[2*os.Getpagesize():]); return b }),
+		"an object that is no JSON": damaged(func(b []byte) []byte {
+			return bytes.ReplaceAll(b, []byte(`"CidrBlock":"172.30`), []byte(`"CidrBlock":x172.30`))
+		}),
+	}
+	for size := os.Getpagesize(); size < len(whole)*3/4; size += os.Getpagesize() {
+		cases[fmt.Sprintf("cut to %d", size)] = whole[:size]
+	}
+	for name, content := range cases {
+		t.Run(name, func(t *testing.T) {
+			if bytes.Equal(content, whole) {
+				t.Fatal("not damaged")
+			}
+			path := filepath.Join(t.TempDir(), "state.db")
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(path)
+			if err == nil {
+				_, _, err = s.Load()
+				s.Close()
+			}
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestCommit_OfNothingWritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	m := model()
+	if err := s.Commit(&vpc.Model{}, m); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := m.Clone()
+	if err := s.Commit(m, &again); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Fatalf("the file changed (%v)", err)
 	}
 }
