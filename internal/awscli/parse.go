@@ -116,11 +116,16 @@ func splitFlag(arg string) (name, value string, hasValue bool) {
 }
 
 // Split finds the action among the arguments of `vpcemu ec2`: global flags may
-// come before it. Action is "" if there is none; rest is all but the action.
+// come before it. Action is "" if there is none; rest is all but the action, with
+// a "help" right after it in front.
 func Split(args []string) (action string, rest []string, err error) {
 	for i := 0; i < len(args); i++ {
 		if !isFlag(args[i]) {
-			return args[i], slices.Concat(args[:i], args[i+1:]), nil
+			rest = slices.Concat(args[:i], args[i+1:])
+			if i > 0 && i+1 < len(args) && args[i+1] == "help" {
+				rest = slices.Concat(args[i+1:i+2], args[:i], args[i+2:])
+			}
+			return args[i], rest, nil
 		}
 		name, _, hasValue := splitFlag(args[i])
 		g, ok := findGlobal(name)

@@ -276,7 +276,7 @@ func TestOptions(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v %v, want %+v", got, err, want)
 	}
-	for _, line := range []string{"create-vpc help", "create-vpc --help", "create-vpc -h", "create-vpc --cidr-block x --help --nonsense"} {
+	for _, line := range []string{"create-vpc help", "create-vpc --help", "create-vpc -h", "--lab a create-vpc help", "create-vpc --cidr-block x --help --nonsense"} {
 		if _, in, got, err := parseLine(line); err != nil || !got.Help || in != nil {
 			t.Errorf("%s: %v %+v %v", line, in, got, err)
 		}
