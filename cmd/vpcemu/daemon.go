@@ -42,6 +42,9 @@ func newDaemon() *cobra.Command {
 				return err
 			}
 			cfg := labDirs(name)
+			if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
+				return errors.Join(needRoot(), err)
+			}
 			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 			ready := io.Discard
 			if background {
@@ -70,28 +73,48 @@ func runDaemon(ctx context.Context, cfg daemon.Config, ready io.Writer) error {
 	})
 }
 
-// connect returns a client of the lab's daemon, starting one where none runs.
-func connect(ctx context.Context, cfg daemon.Config) (*control.Client, error) {
+// connect returns a client of the lab's daemon, starting one where none runs. A
+// lab that does not exist is made if create says so.
+func connect(ctx context.Context, cfg daemon.Config, create bool) (*control.Client, error) {
 	c := control.NewClient(cfg.RunDir)
-	if _, err := c.Lab(ctx); !errors.Is(err, control.ErrNoDaemon) {
+	if err := c.Ping(ctx); !errors.Is(err, control.ErrNoDaemon) {
 		return c, err
+	}
+	if err := needRoot(); err != nil {
+		return nil, err
+	}
+	// Before anything is put into the lab's directories.
+	if err := daemon.FinishRemoval(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if create {
+		if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
+			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
+		}
 	}
 	if err := startDaemon(ctx, cfg); err != nil {
 		return nil, err
 	}
-	_, err := c.Lab(ctx)
-	return c, err
+	return c, nil
+}
+
+// needRoot is the first thing that a user who forgot sudo should be told.
+func needRoot() error {
+	if os.Geteuid() != 0 {
+		return errors.New("vpcemu makes network namespaces and devices, which needs root: run it with sudo")
+	}
+	return nil
 }
 
 // startDaemon runs this program as the lab's daemon, detached from the terminal,
 // and waits until it is ready or says why it cannot be.
 func startDaemon(ctx context.Context, cfg daemon.Config) error {
-	if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
-		return fmt.Errorf("lab %s: %w", cfg.Lab, rootHint(err))
+	log, err := openLog(filepath.Join(cfg.StateDir, "daemon.log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return noLab(cfg.Lab)
 	}
-	log, err := os.OpenFile(filepath.Join(cfg.StateDir, "daemon.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("lab %s: %w", cfg.Lab, rootHint(err))
+		return fmt.Errorf("lab %s: %w", cfg.Lab, err)
 	}
 	defer log.Close()
 	self, err := os.Executable()
@@ -134,9 +157,13 @@ func startDaemon(ctx context.Context, cfg daemon.Config) error {
 	}
 }
 
-func rootHint(err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w: run the command as root (sudo vpcemu …)", err)
+// maxLog is the size in bytes from which on a daemon's log starts anew.
+const maxLog = 8 << 20
+
+func openLog(path string) (*os.File, error) {
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
+		flags |= os.O_TRUNC
 	}
-	return err
+	return os.OpenFile(path, flags, 0o600)
 }

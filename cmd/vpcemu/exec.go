@@ -34,7 +34,7 @@ func newExec() *cobra.Command {
 terminal, signals and exit status pass through. It needs no daemon.`,
 		Example:           "  sudo vpcemu exec web -- curl -s http://172.30.1.10/\n  sudo vpcemu exec db -u ec2-user -- id",
 		Args:              cobra.MinimumNArgs(2),
-		ValidArgsFunction: completeInstances,
+		ValidArgsFunction: completeInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, i, err := instanceOf(cmd.Context(), args[0])
 			if err != nil {
@@ -69,7 +69,7 @@ func newShell() *cobra.Command {
 		Short:             "Open a shell in an instance",
 		Example:           "  sudo vpcemu shell web",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeInstances,
+		ValidArgsFunction: completeInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, i, err := instanceOf(cmd.Context(), args[0])
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/daemon"
+	"github.com/vpcemu/vpcemu/internal/host"
 )
 
 // labFlag is the value of --lab.
@@ -55,7 +56,7 @@ func labs() []string {
 // theLab is the lab that a command means: the one named, or the only one.
 func theLab() (string, error) {
 	if labFlag != "" {
-		return labFlag, nil
+		return labFlag, validLab(labFlag)
 	}
 	switch all := labs(); len(all) {
 	case 0:
@@ -65,6 +66,18 @@ func theLab() (string, error) {
 	default:
 		return "", fmt.Errorf("there are several labs: say which with --lab: %s", strings.Join(all, ", "))
 	}
+}
+
+// validLab keeps directories inside those of vpcemu.
+func validLab(name string) error {
+	if !host.ValidName(name) {
+		return fmt.Errorf("lab %q: not a name: letters, digits, '-', '_' and '.' only, at most 64, the first a letter or digit", name)
+	}
+	return nil
+}
+
+func noLab(name string) error {
+	return fmt.Errorf("there is no lab %s: bring it up with `vpcemu up FILE --lab %s`", name, name)
 }
 
 // client returns a client of the lab's daemon, starting the daemon where it does
@@ -77,16 +90,25 @@ func client(ctx context.Context) (*control.Client, daemon.Config, error) {
 	cfg := labDirs(name)
 	if _, err := os.Stat(cfg.StateDir); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, cfg, fmt.Errorf("there is no lab %s: bring it up with `vpcemu up FILE --lab %s`", name, name)
+			return nil, cfg, noLab(name)
 		}
 		return nil, cfg, err
 	}
-	c, err := connect(ctx, cfg)
+	c, err := connect(ctx, cfg, false)
 	return c, cfg, err
 }
 
-// completeInstances completes the names of the lab's instances.
-func completeInstances(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeInstance completes the name of one instance; what follows it is a
+// program's command line.
+func completeInstance(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return completeInstances(cmd, args, word)
+}
+
+// completeInstances completes the names of the lab's instances that are not there yet.
+func completeInstances(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	name, err := theLab()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -97,7 +119,9 @@ func completeInstances(cmd *cobra.Command, _ []string, _ string) ([]string, cobr
 	}
 	var names []string
 	for _, i := range lab.Instances {
-		names = append(names, i.Name+"\t"+i.State)
+		if i.State != "terminated" && !slices.Contains(args, i.Name) {
+			names = append(names, i.Name+"\t"+i.State)
+		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -49,10 +50,13 @@ func listLabs(cmd *cobra.Command, out string) error {
 	var list []control.Lab
 	for _, name := range labs() {
 		lab, err := control.NewClient(labDirs(name).RunDir).Lab(cmd.Context())
-		if err != nil {
+		switch {
+		case errors.Is(err, control.ErrNoDaemon):
 			lab = &control.Lab{Name: name}
 			rows = append(rows, []string{name, "", "not running", ""})
-		} else {
+		case err != nil:
+			return err
+		default:
 			rows = append(rows, []string{name, lab.Region, "process " + strconv.Itoa(lab.Daemon), strconv.Itoa(len(lab.Instances))})
 		}
 		list = append(list, *lab)

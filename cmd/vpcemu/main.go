@@ -39,6 +39,15 @@ func report(err error) int {
 	if errors.As(err, &status) {
 		return int(status)
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "vpcemu: interrupted; the lab's daemon goes on with what was begun: run the command again to see it through, or `vpcemu down` to remove the lab")
+		return 130
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(os.Stderr, "vpcemu:", err)
+		return 2
+	}
 	var invalid topology.Errors
 	if errors.As(err, &invalid) {
 		fmt.Fprintln(os.Stderr, err) // already file:line: object: reason, a line each
@@ -77,5 +86,23 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 		newPower("terminate", "Terminate instances and destroy their disks", terminateActions),
 		newEC2(), newDaemon(),
 	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, err) })
+	for _, cmd := range root.Commands() {
+		if check := cmd.Args; check != nil {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return usageOf(cmd, err)
+				}
+				return nil
+			}
+		}
+	}
 	return root
+}
+
+// usageError is a command line that was wrong.
+type usageError struct{ error }
+
+func usageOf(cmd *cobra.Command, err error) error {
+	return usageError{fmt.Errorf("%w\nusage: %s (see %s --help)", err, cmd.UseLine(), cmd.CommandPath())}
 }

@@ -19,24 +19,32 @@ func outputFlag(cmd *cobra.Command, out *string) {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// validOutput refuses a format before anything is done.
+func validOutput(format string) error {
+	if format != "" && format != "json" && format != "yaml" {
+		return usageError{fmt.Errorf("--output %s: use json or yaml, or leave it out for text", format)}
+	}
+	return nil
+}
+
 // printAs prints v as JSON or YAML. Both have the same keys.
 func printAs(w io.Writer, format string, v any) error {
+	if err := validOutput(format); err != nil {
+		return err
+	}
 	b, err := json.MarshalIndent(v, "", "    ")
 	if err != nil {
 		return err
 	}
-	switch format {
-	case "json":
+	if format == "json" {
 		_, err = fmt.Fprintln(w, string(b))
 		return err
-	case "yaml":
-		var plain any
-		if err := json.Unmarshal(b, &plain); err != nil {
-			return err
-		}
-		return yaml.NewEncoder(w).Encode(plain)
 	}
-	return fmt.Errorf("--output %s: use json or yaml, or leave it out for text", format)
+	var plain any
+	if err := json.Unmarshal(b, &plain); err != nil {
+		return err
+	}
+	return yaml.NewEncoder(w).Encode(plain)
 }
 
 // table prints rows in columns; the first row is the heading.

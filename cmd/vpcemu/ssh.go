@@ -22,7 +22,7 @@ It goes to the instance's public address, or with --via to its private address t
 bastion, as ssh -J does.`,
 		Example:           "  sudo vpcemu ssh web\n  sudo vpcemu ssh --via web db -- uptime",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeInstances,
+		ValidArgsFunction: completeInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, cfg, err := client(cmd.Context())
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,13 +78,16 @@ func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest,
 	if lab == "" {
 		lab = f.Name.V
 	}
+	if err := errors.Join(validLab(lab), validOutput(out)); err != nil {
+		return err
+	}
 	cfg := labDirs(lab)
 	if req.Plan {
-		if plan, err := planNew(cfg, f, req); plan != nil || err != nil {
+		if plan, err := planOffline(ctx, cfg, f, req); plan != nil || err != nil {
 			return printUp(w, plan, req, out, err)
 		}
 	}
-	c, err := connect(ctx, cfg)
+	c, err := connect(ctx, cfg, true)
 	if err != nil {
 		return err
 	}
@@ -91,13 +95,20 @@ func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest,
 	return printUp(w, result, req, out, err)
 }
 
-// planNew answers a plan for a lab that does not exist, which needs no daemon and
-// no root. The result is nil for a lab that does.
-func planNew(cfg daemon.Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
-	if _, err := os.Stat(cfg.StateDir); !errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+// planOffline answers a plan without a daemon, which would start what the lab
+// had: for a lab that does not exist it needs no root either. The result is nil
+// where a daemon runs.
+func planOffline(ctx context.Context, cfg daemon.Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
+	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
+		return daemon.PlanNew(f, cfg.Lab, req)
 	}
-	return daemon.PlanNew(f, cfg.Lab, req)
+	if err := control.NewClient(cfg.RunDir).Ping(ctx); !errors.Is(err, control.ErrNoDaemon) {
+		return nil, err
+	}
+	if err := needRoot(); err != nil {
+		return nil, err
+	}
+	return daemon.PlanStopped(ctx, cfg, f, req)
 }
 
 // readTopology finds a file on disk, or among those that come with vpcemu.
@@ -160,26 +171,38 @@ func newDown() *cobra.Command {
   sudo vpcemu down --lab second`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if labFlag == "" && len(labs()) == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "there is no lab: nothing to remove")
+				return nil
+			}
 			name, err := theLab()
 			if err != nil {
-				if labFlag == "" && len(labs()) == 0 {
-					return nil // nothing there is nothing to do
-				}
 				return err
 			}
-			cfg := labDirs(name)
-			c := control.NewClient(cfg.RunDir)
-			ended := daemonEnd(cmd.Context(), c)
-			err = c.Down(cmd.Context(), progress(""))
-			if errors.Is(err, control.ErrNoDaemon) {
-				return daemon.Remove(cmd.Context(), cfg)
+			if err := needRoot(); err != nil {
+				return err
 			}
-			if err == nil {
-				ended()
+			if !slices.Contains(labs(), name) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "there is no lab %s: nothing to remove\n", name)
 			}
-			return err
+			return runDown(cmd.Context(), labDirs(name))
 		},
 	}
+}
+
+// runDown has the daemon remove the lab and sees it off; without a daemon, or
+// where it dies over it, it does so itself.
+func runDown(ctx context.Context, cfg daemon.Config) error {
+	c := control.NewClient(cfg.RunDir)
+	ended := daemonEnd(ctx, c)
+	err := c.Down(ctx, progress(""))
+	if errors.Is(err, control.ErrNoDaemon) {
+		return daemon.Remove(ctx, cfg)
+	}
+	if err == nil {
+		ended()
+	}
+	return err
 }
 
 // endLimit is how long a daemon may take to end after its lab is removed.

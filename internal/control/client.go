@@ -37,6 +37,11 @@ func NewClient(runDir string) *Client {
 	return c
 }
 
+// Ping tells whether the daemon answers: ErrNoDaemon where there is none.
+func (c *Client) Ping(ctx context.Context) error {
+	return c.call(ctx, http.MethodGet, "/v1/ping", nil, nil, nil)
+}
+
 // Up converges the lab; progress gets a line at a time and may be nil.
 func (c *Client) Up(ctx context.Context, req UpRequest, progress func(string)) (*UpResult, error) {
 	r := &UpResult{}
@@ -96,14 +101,26 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, pro
 		return ErrNoDaemon
 	}
 	if errors.Is(err, syscall.EACCES) {
-		return fmt.Errorf("%s: permission denied: run the command as root", c.path)
+		return fmt.Errorf("%s: permission denied: run the command as root (sudo vpcemu …)", c.path)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return errCut
 	}
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
 	defer resp.Body.Close()
-	return read(resp.Body, out, progress)
+	if err = read(resp.Body, out, progress); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
+
+// errCut: nobody knows whether the request was carried out.
+var errCut = fmt.Errorf("%w any more: it ended before it answered; run the command again: it goes on from where it was", ErrNoDaemon)
 
 // read takes progress lines until a result or an error ends the answer.
 func read(body io.Reader, out any, progress func(string)) error {
@@ -112,7 +129,7 @@ func read(body io.Reader, out any, progress func(string)) error {
 		var m message
 		if err := lines.Decode(&m); err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return errors.New("the lab's daemon ended before it answered; run the command again: it goes on from where it was")
+				return errCut
 			}
 			return fmt.Errorf("control: answer: %w", err)
 		}

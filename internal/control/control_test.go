@@ -63,6 +63,9 @@ func TestRoundTrips(t *testing.T) {
 	f := &fake{}
 	c := client(t, f)
 	ctx := t.Context()
+	if err := c.Ping(ctx); err != nil {
+		t.Fatalf("ping: %v", err)
+	}
 	var lines []string
 	r, err := c.Up(ctx, UpRequest{File: "a.yaml", Text: "x"}, func(s string) { lines = append(lines, s) })
 	if err != nil || len(r.Changes) != 1 || cmp.Diff([]string{"vpc main", "instance web"}, lines) != "" {
@@ -120,7 +123,7 @@ func TestCutAnswerIsAnError(t *testing.T) {
 	})}
 	go s.Serve(l)
 	defer s.Close()
-	if _, err := NewClient(dir).Up(t.Context(), UpRequest{}, nil); err == nil {
-		t.Fatal("no error")
+	if _, err := NewClient(dir).Up(t.Context(), UpRequest{}, nil); !errors.Is(err, ErrNoDaemon) {
+		t.Fatalf("got %v", err)
 	}
 }

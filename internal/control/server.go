@@ -48,6 +48,7 @@ func Handler(a Applier) http.Handler {
 		out, err := a.Run(r.Context(), r.PathValue("action"), body, r.URL.Query().Has("wait"))
 		answer(w, out, err)
 	})
+	mux.HandleFunc("GET /v1/ping", func(w http.ResponseWriter, _ *http.Request) { answer(w, struct{}{}, nil) })
 	mux.HandleFunc("GET /v1/lab", func(w http.ResponseWriter, r *http.Request) {
 		lab, err := a.Lab(r.Context())
 		answer(w, lab, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/topology"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -83,6 +84,29 @@ func unfinished(lab *control.Lab) (notes []string) {
 		}
 	}
 	return notes
+}
+
+// PlanStopped tells what `up` would do for a lab whose daemon does not run.
+func PlanStopped(ctx context.Context, cfg Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
+	lock, err := takeLock(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if beingRemoved(cfg) {
+		return PlanNew(f, cfg.Lab, req)
+	}
+	s, err := store.Open(filepath.Join(cfg.StateDir, "state.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	m, _, err := s.Load()
+	if err != nil {
+		return nil, err
+	}
+	_, changes, _, err := f.Converge(m, time.Now().UTC(), topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: cfg.Lab})
+	return &control.UpResult{Changes: wireChanges(changes)}, err
 }
 
 // mayStart asks the host whether what m adds can be made there, before anything
