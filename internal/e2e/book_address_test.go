@@ -106,12 +106,20 @@ func TestB09_PrivateAddressesStay(t *testing.T) {
 		boots[n] = l.booted(n)
 	}
 
-	// The daemon is killed: instances do not notice.
+	// The daemon is killed: instances do not notice, nor does who is connected.
+	l.serve("fixed", "TCP-LISTEN:8000,fork", "PIPE")
+	talk := l.open("laptop", "socat - TCP:"+first["fixed"].public+":8000")
+	if !talk.echoes() {
+		t.Fatal("no connection from the Internet")
+	}
 	daemons, _ := l.processes()
 	equal(t, "daemons", len(daemons), 1)
 	l.kill(daemons...)
 	l.in("db", "ip -4 -o addr show dev eth0 | grep -F 'inet "+first["db"].private+"/24 '")
 	l.cli("up", l.file)
+	if !talk.echoes() {
+		t.Error("the connection did not outlive the daemon")
+	}
 	same("kill -9 of the daemon", false)
 	for _, n := range names {
 		equal(t, "boot of "+n, l.booted(n), boots[n])

@@ -121,19 +121,15 @@ internet_hosts:
 func TestB05_DefaultVpc(t *testing.T) {
 	t.Parallel()
 	l := up(t, embedded(t, "default-vpc"))
-	server := map[string]string{}
+	l.serve("laptop", "TCP-LISTEN:80,fork,reuseaddr", "'SYSTEM:echo $SOCAT_PEERADDR'")
+	laptop := l.publicOf("laptop")
 	onTheInternet := func(name string) {
 		t.Helper()
 		m := l.machine(name)
 		if !strings.HasPrefix(m.PrivateIp, "172.31.") || m.PublicIp == "" {
 			t.Fatalf("%s has the addresses %q and %q, want a private and a public one", name, m.PrivateIp, m.PublicIp)
 		}
-		if server[""] == "" {
-			l.start("laptop", "exec socat TCP-LISTEN:80,fork,reuseaddr 'SYSTEM:echo $SOCAT_PEERADDR'")
-			l.waitPort("laptop", "tcp", 80)
-			server[""] = l.publicOf("laptop")
-		}
-		equal(t, "address that the laptop saw", strings.TrimSpace(l.in(name, "socat -u TCP:"+server[""]+":80,connect-timeout=20 -")), m.PublicIp)
+		equal(t, "address that the laptop saw", strings.TrimSpace(l.in(name, "socat -u TCP:"+laptop+":80,connect-timeout=20 -")), m.PublicIp)
 		hostname := "ip-" + strings.ReplaceAll(m.PrivateIp, ".", "-")
 		equal(t, "host that ssh reached", l.login("laptop", "ec2-user@"+m.PublicIp+" hostname"), hostname)
 	}

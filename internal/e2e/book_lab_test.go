@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // patience is how long a connection is tried that has to be dropped silently, in
@@ -267,6 +266,3 @@ func (l *lab) kill(pids ...int) {
 		})
 	}
 }
-
-// seconds is how long something took, for limits that a user would notice.
-func seconds(since time.Time) float64 { return time.Since(since).Seconds() }

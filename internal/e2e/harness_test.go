@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -298,9 +300,16 @@ func machine() []string {
 	return found
 }
 
+// labName finds the labs of these tests, of this run or another one.
+var labName = regexp.MustCompile(`\bt(\d+)-\d+\b`)
+
+// residue is what came since, but for the labs of another run of these tests
+// that goes on at the same time.
 func residue(before, after []string) (left []string) {
+	own := strconv.Itoa(os.Getpid())
 	for _, s := range after {
-		if !slices.Contains(before, s) {
+		lab := labName.FindStringSubmatch(s)
+		if !slices.Contains(before, s) && (lab == nil || lab[1] == own) {
 			left = append(left, s)
 		}
 	}
