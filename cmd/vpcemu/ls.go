@@ -87,7 +87,7 @@ Analyzer's code where it has one, with the rule, route or object that decided.`,
 				if err != nil {
 					return err
 				}
-				if out != "" {
+				if out != "" && (len(drops) > 0 || !follow) {
 					if err := printAs(cmd.OutOrStdout(), out, drops); err != nil {
 						return err
 					}

@@ -125,7 +125,7 @@ func (d *Daemon) Counters(context.Context) (map[string]uint64, error) {
 // reading at its end, in nanoseconds.
 func (d *Daemon) Drops(_ context.Context, after uint64) ([]control.Drop, error) {
 	now, boot := time.Now(), slab.Boottime()
-	var out []control.Drop
+	out := []control.Drop{} // an empty list is one in JSON too
 	for _, e := range d.engine.Drops() {
 		if uint64(e.At) <= after {
 			continue

@@ -254,7 +254,7 @@ func TestB07_Bastion(t *testing.T) {
 
 	// Two steps. Without a key there, web is no way to db.
 	second := "'" + sshOptions + "ec2-user@" + db + ` "hostname; echo \$SSH_CONNECTION"'`
-	if out, errs, status := l.tryIn("laptop", sshOptions+"ec2-user@"+web+" "+second); status == 0 || !strings.Contains(errs, "Permission denied (publickey") {
+	if out, errs, status := l.tryIn("laptop", sshOptions+"ec2-user@"+web+" "+second); status == 0 || !strings.Contains(errs, "Permission denied (publickey).") {
 		t.Errorf("without a key: exit status %d: %s%s", status, out, errs)
 	}
 	agent := l.in("laptop", "eval $(ssh-agent) >/dev/null && ssh-add -q ~/.ssh/book.pem && "+sshOptions+"-A ec2-user@"+web+" "+second+"; kill $SSH_AGENT_PID")
@@ -265,7 +265,7 @@ func TestB07_Bastion(t *testing.T) {
 	logged("two steps, with a copied key", copied, dbName, "172.30.0.10", db)
 	// Passwords let nobody in, nor does another key.
 	l.in("laptop", "ssh-keygen -q -t ed25519 -N '' -f /root/other")
-	if _, errs, status := l.tryIn("laptop", sshOptions+"-F none -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -i /root/other ec2-user@"+web+" true"); status == 0 || !strings.Contains(errs, "Permission denied (publickey") {
+	if _, errs, status := l.tryIn("laptop", sshOptions+"-F none -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -i /root/other ec2-user@"+web+" true"); status == 0 || !strings.Contains(errs, "Permission denied (publickey).") {
 		t.Errorf("with another key: exit status %d: %s", status, errs)
 	}
 }

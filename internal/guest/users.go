@@ -45,6 +45,11 @@ func setUpUsers(c *wire.Config, authorized bool) error {
 	if err := allowSudo(); err != nil {
 		return err
 	}
+	if authorized {
+		if err := keysOnly(); err != nil {
+			return err
+		}
+	}
 	root, err := lookupAccount("/", "root")
 	if err != nil {
 		return err
@@ -122,6 +127,16 @@ func allowSudo() error {
 		return nil // no sudo
 	}
 	return os.WriteFile(filepath.Join(dir, "90-cloud-init-users"), []byte(loginUser+" ALL=(ALL) NOPASSWD:ALL\n"), 0o440)
+}
+
+// keysOnly turns password log-ins off, as cloud-init does on Amazon's images; the file is the user's to edit
+// from then on. An sshd that is installed later reads it too.
+func keysOnly() error {
+	const dir = "/etc/ssh/sshd_config.d"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "50-cloud-init.conf"), []byte("PasswordAuthentication no\nKbdInteractiveAuthentication no\n"), 0o600)
 }
 
 // makeHome makes the home directory with the files that a new user gets.
