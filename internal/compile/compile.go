@@ -119,21 +119,29 @@ func (c *compiler) acl(id vpc.NetworkAclID) (*filter.ACL, error) {
 		return nil, fmt.Errorf("network ACL %s does not exist", id)
 	}
 	rules := make([]filter.ACLRule, 0, len(a.Entries))
-	for _, e := range a.Entries {
-		proto, err := strconv.ParseInt(e.Protocol, 10, 16)
+	for i := range a.Entries {
+		r, err := aclRule(&a.Entries[i])
 		if err != nil {
-			return nil, fmt.Errorf("network ACL %s rule %d: protocol %q", id, e.RuleNumber, e.Protocol)
+			return nil, fmt.Errorf("network ACL %s rule %d: %w", id, a.Entries[i].RuleNumber, err)
 		}
-		cidr := e.CidrBlock
-		if !cidr.IsValid() {
-			cidr = e.Ipv6Cidr
-		}
-		rules = append(rules, filter.ACLRule{Number: e.RuleNumber, Dir: direction(e.Egress), Allow: e.RuleAction == "allow",
-			Proto: int16(proto), CIDR: cidr, FromPort: int32(e.FromPort), ToPort: int32(e.ToPort),
-			ICMPType: int16(e.IcmpType), ICMPCode: int16(e.IcmpCode)})
+		rules = append(rules, r)
 	}
 	c.acls[id] = filter.CompileACL(string(id), a.Name(), rules)
 	return c.acls[id], nil
+}
+
+func aclRule(e *vpc.NetworkAclEntry) (filter.ACLRule, error) {
+	proto, err := strconv.ParseInt(e.Protocol, 10, 16)
+	if err != nil || proto < -1 || proto > 255 {
+		return filter.ACLRule{}, fmt.Errorf("protocol %q", e.Protocol)
+	}
+	cidr := e.CidrBlock
+	if !cidr.IsValid() {
+		cidr = e.Ipv6Cidr
+	}
+	return filter.ACLRule{Number: e.RuleNumber, Dir: direction(e.Egress), Allow: e.RuleAction == "allow",
+		Proto: int16(proto), CIDR: cidr, FromPort: int32(e.FromPort), ToPort: int32(e.ToPort),
+		ICMPType: int16(e.IcmpType), ICMPCode: int16(e.IcmpCode)}, nil
 }
 
 func direction(egress bool) filter.Direction {

@@ -13,6 +13,7 @@ import (
 	"github.com/vpcemu/vpcemu/dataplane"
 	pt "github.com/vpcemu/vpcemu/dataplane/porttest"
 	"github.com/vpcemu/vpcemu/dhcp"
+	"github.com/vpcemu/vpcemu/filter"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/packet"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -151,6 +152,67 @@ func TestCT02_TimeoutsOfTheInterface(t *testing.T) {
 	c.says().Want(dropped(dataplane.SGHasNoRules, "svc", ""))
 }
 
+func TestCT02_EachTimeoutIsItsOwn(t *testing.T) {
+	want := conntrack.DefaultTimeouts()
+	want.TCPEstablished, want.UDP, want.UDPStream = 61*time.Second, 31*time.Second, 62*time.Second
+	got := timeouts(&vpc.NetworkInterface{TcpEstablishedTimeout: 61, UdpTimeout: 31, UdpStreamTimeout: 62})
+	if diff := cmp.Diff(&want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSG08_HandlesOfAnInterfaceAscend(t *testing.T) {
+	l := newSite(t)
+	for _, groups := range [][]vpc.SecurityGroupID{{"b", "shut", "open", "ssh"}, {"ssh", "open", "shut", "b"}} {
+		l.setGroups("web", groups...)
+		if got := l.compiled("web").GroupHandles; len(got) != 4 || !slices.IsSorted(got) {
+			t.Errorf("handles %v", got)
+		}
+	}
+}
+
+func TestSG04_SG05_SG06_RulesAsTheFilterTakesThem(t *testing.T) {
+	c := &compiler{groups: map[vpc.SecurityGroupID]uint32{"sg-2": 7}}
+	g := &vpc.SecurityGroup{ID: "sg-1", GroupName: "web"}
+	v4, v6 := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")
+	for name, row := range map[string]struct {
+		in   vpc.SecurityGroupRule
+		want filter.GroupRule
+	}{
+		"range of ports":       {vpc.SecurityGroupRule{IpProtocol: "tcp", FromPort: 80, ToPort: 443, CidrIpv4: v4}, filter.GroupRule{Proto: 6, FromPort: 80, ToPort: 443, CIDR: v4}},
+		"UDP over IPv6":        {vpc.SecurityGroupRule{IpProtocol: "udp", FromPort: 53, ToPort: 53, CidrIpv6: v6}, filter.GroupRule{Proto: 17, FromPort: 53, ToPort: 53, CIDR: v6}},
+		"ICMP type and code":   {vpc.SecurityGroupRule{IpProtocol: "icmp", FromPort: 3, ToPort: 4, CidrIpv4: v4}, filter.GroupRule{Proto: 1, FromPort: 3, ToPort: 4, CIDR: v4}},
+		"ICMPv6":               {vpc.SecurityGroupRule{IpProtocol: "icmpv6", FromPort: -1, ToPort: -1, CidrIpv6: v6}, filter.GroupRule{Proto: 58, FromPort: -1, ToPort: -1, CIDR: v6}},
+		"another protocol":     {vpc.SecurityGroupRule{IpProtocol: "47", FromPort: -1, ToPort: -1, CidrIpv4: v4}, filter.GroupRule{Proto: 47, FromPort: -1, ToPort: -1, CIDR: v4}},
+		"everything, a group":  {vpc.SecurityGroupRule{IpProtocol: "-1", FromPort: -1, ToPort: -1, GroupID: "sg-2"}, filter.GroupRule{Proto: -1, FromPort: -1, ToPort: -1, Group: 7}},
+		"a group that is gone": {vpc.SecurityGroupRule{IpProtocol: "-1", FromPort: -1, ToPort: -1, GroupID: "sg-3"}, filter.GroupRule{Proto: -1, FromPort: -1, ToPort: -1}},
+	} {
+		for _, dir := range []filter.Direction{filter.Ingress, filter.Egress} {
+			row.in.ID = "sgr-1"
+			row.want.RuleID, row.want.GroupID, row.want.GroupName, row.want.Dir = "sgr-1", "sg-1", "web", dir
+			if got, err := c.rule(g, &row.in, dir); err != nil || got != row.want {
+				t.Errorf("%s: %+v, %v; want %+v", name, got, err, row.want)
+			}
+		}
+	}
+}
+
+func TestAC04_AC05_EntriesAsTheFilterTakesThem(t *testing.T) {
+	v4, v6 := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")
+	for name, row := range map[string]struct {
+		in   vpc.NetworkAclEntry
+		want filter.ACLRule
+	}{
+		"ports":    {vpc.NetworkAclEntry{RuleNumber: 90, Protocol: "6", RuleAction: "allow", CidrBlock: v4, FromPort: 80, ToPort: 443}, filter.ACLRule{Number: 90, Allow: true, Proto: 6, CIDR: v4, FromPort: 80, ToPort: 443}},
+		"ICMP":     {vpc.NetworkAclEntry{RuleNumber: 91, Egress: true, Protocol: "1", RuleAction: "deny", CidrBlock: v4, IcmpType: 3, IcmpCode: 4}, filter.ACLRule{Number: 91, Dir: filter.Egress, Proto: 1, CIDR: v4, ICMPType: 3, ICMPCode: 4}},
+		"the last": {vpc.NetworkAclEntry{RuleNumber: 32768, Protocol: "-1", RuleAction: "deny", Ipv6Cidr: v6}, filter.ACLRule{Number: 32768, Proto: -1, CIDR: v6}},
+	} {
+		if got, err := aclRule(&row.in); err != nil || got != row.want {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, row.want)
+		}
+	}
+}
+
 // A stale rule matches nothing, and is still a rule.
 func TestSG10_StaleReferenceIsARuleThatMatchesNothing(t *testing.T) {
 	l := newSite(t)
@@ -216,6 +278,15 @@ func TestAD06_RT18_SecondaryBlockIsRoutedAtOnce(t *testing.T) {
 	l.works("far", "web:80", "web")
 	l.query("far", "10.0.0.2").Want(pt.At("resolver of main")) // the resolver is at the primary block's
 	l.query("far", "10.1.0.2").Want(pt.Dropped(dataplane.ReservedAddress))
+	// And the block goes again.
+	l.do(&vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{"far"}})
+	l.do(&vpc.DeleteSubnetInput{SubnetId: "second"})
+	v := l.Vpcs.Get(l.eni("app").VpcID)
+	l.do(&vpc.DisassociateVpcCidrBlockInput{AssociationId: v.Cidrs[1].ID})
+	l.fails("app", "10.1.0.10:80", dropped(dataplane.IGWDestinationRFC1918, "igw", ""))
+	if got := l.snap.VPCs[0].CIDRs; len(got) != 1 {
+		t.Errorf("blocks %v", got)
+	}
 }
 
 func TestRT14_EdgeAssociation(t *testing.T) {
