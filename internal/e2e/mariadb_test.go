@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ func localRepository(t *testing.T, packages ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command("bash", append([]string{"-c", `. ../../scripts/lib.sh && local_repository "$@"`, "fetch", dir}, packages...)...)
+	cmd.Env = append(os.Environ(), "tmp="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")

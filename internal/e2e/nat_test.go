@@ -79,12 +79,12 @@ func (l *lab) pings(from, addr string) bool {
 	return status == 0
 }
 
-// capture runs tcpdump in an instance; the function that it returns ends it and
-// gives what it saw, a line a packet.
-func (l *lab) capture(instance, filter string) (stop func() string) {
+// capture runs tcpdump in an instance; the function that it returns waits until it
+// has seen so many packets, ends it, and gives what it saw, a line a packet.
+func (l *lab) capture(instance, filter string) (saw func(packets int) string) {
 	l.t.Helper()
 	file := fmt.Sprintf("/tmp/capture-%d", labNo.Add(1))
-	cmd := l.start(instance, fmt.Sprintf("exec tcpdump -U -l -n -i eth0 '%s' >%s 2>%s.err", filter, file, file))
+	cmd := l.start(instance, fmt.Sprintf("exec tcpdump --immediate-mode -l -n -i eth0 '%s' >%s 2>%s.err", filter, file, file))
 	eventually(l.t, "tcpdump in "+instance, func() error {
 		out, _, _ := l.tryIn(instance, "cat "+file+".err")
 		if !strings.Contains(out, "listening on") {
@@ -92,8 +92,14 @@ func (l *lab) capture(instance, filter string) (stop func() string) {
 		}
 		return nil
 	})
-	return func() string {
+	return func(packets int) string {
 		l.t.Helper()
+		eventually(l.t, fmt.Sprintf("%d packets of %s in %s", packets, filter, instance), func() error {
+			if out := l.in(instance, "cat "+file); strings.Count(out, "\n") < packets {
+				return fmt.Errorf("only\n%s", out)
+			}
+			return nil
+		})
 		l.in(instance, "pkill -INT -x tcpdump")
 		_ = cmd.Wait()
 		return strings.TrimSpace(l.in(instance, "cat "+file))
@@ -132,7 +138,7 @@ func TestB08_NATGateway(t *testing.T) {
 
 	t.Run("UDP", func(t *testing.T) {
 		l.serve("server", "UDP-RECVFROM:9999,fork", `SYSTEM:'echo $SOCAT_PEERADDR $SOCAT_PEERPORT'`)
-		seen := strings.Fields(l.in("db", "echo hello | socat -t 0.5 - UDP:"+server+":9999"))
+		seen := strings.Fields(l.in("db", "echo hello | nc -u -W 1 -w 20 "+server+" 9999"))
 		if len(seen) != 2 || seen[0] != elastic {
 			t.Fatalf("the server saw a datagram from %v, want %s", seen, elastic)
 		}
@@ -141,10 +147,10 @@ func TestB08_NATGateway(t *testing.T) {
 		}
 	})
 	t.Run("ICMP", func(t *testing.T) {
-		stop := l.capture("server", "icmp")
+		saw := l.capture("server", "icmp[icmptype] == icmp-echo")
 		l.in("db", "ping -q -c 3 -i 0.05 -W 2 "+server)
-		if saw := stop(); strings.Count(saw, elastic+" > "+server+": ICMP echo request") != 3 || strings.Contains(saw, db) {
-			t.Errorf("want 3 echo requests from %s, got\n%s", elastic, saw)
+		if got := saw(3); strings.Count(got, elastic+" > "+server+": ICMP echo request") != 3 || strings.Contains(got, db) {
+			t.Errorf("want 3 echo requests from %s, got\n%s", elastic, got)
 		}
 	})
 	t.Run("NothingFromOutside", func(t *testing.T) {
@@ -160,7 +166,7 @@ func TestB08_NATGateway(t *testing.T) {
 		if err != nil || mapped.Addr().String() != elastic {
 			t.Fatalf("the connection comes from %v (%v), want %s", peers, err, elastic)
 		}
-		stop := l.capture("db", "not port 7777 and not udp")
+		saw := l.capture("db", "not port 7777 and not udp")
 		for _, from := range []string{"laptop", "server"} {
 			l.blocked(from, elastic, 22, "NGW_NO_CONNECTION")
 			l.blocked(from, elastic, 8080, "NGW_NO_CONNECTION")
@@ -174,8 +180,8 @@ func TestB08_NATGateway(t *testing.T) {
 				t.Errorf("%s: the NAT gateway answered a ping to %s", from, to)
 			}
 		}
-		if saw := stop(); saw != "" {
-			t.Errorf("db saw packets that nobody inside asked for:\n%s", saw)
+		if got := saw(0); got != "" {
+			t.Errorf("db saw packets that nobody inside asked for:\n%s", got)
 		}
 		if !talk.echoes() {
 			t.Error("the open connection broke")
