@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ func Main(args []string) int {
 	switch name {
 	case "systemctl":
 		return unit.Main(unit.SocketPath, args[1:], os.Stdout, os.Stderr)
+	case "journalctl":
+		return unit.JournalMain(context.Background(), "/", args[1:], os.Stdout, os.Stderr)
 	case "poweroff", "reboot", "halt", "shutdown", "init", "telinit":
 		err = power(name, args[1:])
 	case unit.TrampolineName:

@@ -19,7 +19,7 @@ import (
 
 // multiCall are the names under which the instance's users find this program, in the places where an init
 // system has its own. They are written at each boot, as a package may have replaced them.
-var multiCall = []string{"/usr/bin/systemctl", "/bin/systemctl", "/usr/sbin/poweroff", "/sbin/poweroff", "/usr/sbin/reboot", "/sbin/reboot",
+var multiCall = []string{"/usr/bin/systemctl", "/bin/systemctl", "/usr/bin/journalctl", "/bin/journalctl", "/usr/sbin/poweroff", "/sbin/poweroff", "/usr/sbin/reboot", "/sbin/reboot",
 	"/usr/sbin/halt", "/sbin/halt", "/usr/sbin/shutdown", "/sbin/shutdown", "/usr/sbin/init", "/sbin/init", "/usr/sbin/telinit", "/sbin/telinit"}
 
 func installNames() error {

@@ -169,11 +169,12 @@ func TestPrepare(t *testing.T) {
 	l.file("/usr/lib/tmpfiles.d/x.conf", "# c\nd /run/x 0711 - - -\nd /var/run/y 1777\nd /etc/no 0755\nL /run/link - - - - /x\nbad\n")
 	l.mustStart("ssh")
 	l.file("/etc/ssh/ssh_host_ed25519_key", "")
+	l.file("/usr/lib/tmpfiles.d/later.conf", "d /run/later\n") // by a package installed meanwhile
 	l.mustStart("ssh")
 	if want := l.c.path("/bin/ssh-keygen") + " -A|/bin/true|/bin/true"; strings.Join(ran, "|") != want {
 		t.Errorf("ran %q, want %s", ran, want)
 	}
-	if !l.exists("/run/sshd") || !l.exists("/run/x") || !l.exists("/run/y") || l.exists("/etc/no") || l.exists("/run/link") {
+	if !l.exists("/run/sshd") || !l.exists("/run/x") || !l.exists("/run/y") || !l.exists("/run/later") || l.exists("/etc/no") || l.exists("/run/link") {
 		t.Error("runtime directories")
 	}
 }

@@ -13,8 +13,10 @@ import (
 
 // Manager starts, stops and knows the units of an instance. It is safe for concurrent use.
 type Manager struct {
-	c    Config
-	once sync.Once // runtimeFiles
+	c Config
+
+	declaredMu sync.Mutex
+	declared   map[string]bool // files of tmpfiles.d that were followed
 
 	mu       sync.Mutex
 	services map[string]*service // by name without alias
@@ -24,7 +26,7 @@ type Manager struct {
 // NewManager returns a manager without any unit running.
 func NewManager(c Config) *Manager {
 	c.setDefaults()
-	return &Manager{c: c, services: map[string]*service{}, env: environ{}}
+	return &Manager{c: c, services: map[string]*service{}, env: environ{}, declared: map[string]bool{}}
 }
 
 // environment returns a copy of what set-environment set.

@@ -69,25 +69,25 @@ func prepareMariaDB(ctx context.Context, l *life) error {
 }
 
 // runtimeFiles makes the directories below /run that packages declare in tmpfiles.d (tmpfiles.d(5), types d
-// and D), once a boot, before the first unit starts. A line that cannot be followed is reported and passed over.
+// and D): of each file once a boot, before the first unit starts that finds it there, as packages bring theirs
+// while the instance runs. A line that cannot be followed is reported and passed over.
 func (m *Manager) runtimeFiles() {
-	m.once.Do(func() {
-		seen := map[string]bool{}
-		for _, dir := range []string{"/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"} {
-			files, err := filepath.Glob(m.c.path(filepath.Join(dir, "*.conf")))
-			if err != nil {
-				continue
-			}
-			for _, f := range files {
-				if base := filepath.Base(f); !seen[base] {
-					seen[base] = true
-					if err := m.c.runtimeFile(f); err != nil {
-						m.c.Logf("%s: %v", f, err)
-					}
+	m.declaredMu.Lock()
+	defer m.declaredMu.Unlock()
+	for _, dir := range []string{"/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"} {
+		files, err := filepath.Glob(m.c.path(filepath.Join(dir, "*.conf")))
+		if err != nil {
+			continue
+		}
+		for _, f := range files {
+			if base := filepath.Base(f); !m.declared[base] {
+				m.declared[base] = true
+				if err := m.c.runtimeFile(f); err != nil {
+					m.c.Logf("%s: %v", f, err)
 				}
 			}
 		}
-	})
+	}
 }
 
 func (c *Config) runtimeFile(name string) error {
