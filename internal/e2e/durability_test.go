@@ -434,13 +434,14 @@ func TestDurability_KilledAtAnyMomentOfAnOperation(t *testing.T) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}()
-		for i := range 40 {
-			out, _, status := l.try("", "ec2", "create-subnet", "--vpc-id", "v", "--cidr-block", fmt.Sprintf("10.30.%d.%d/28", 16+round, 16*(i%16)),
-				"--query", "Subnet.SubnetId", "--output", "text")
+		for i := range 32 {
+			out, _, status := l.try("", "ec2", "create-subnet", "--vpc-id", "v", "--cidr-block", fmt.Sprintf("10.30.%d.%d/28", 16+2*round+i/16, 16*(i%16)))
 			if status != 0 {
 				break
 			}
-			promised[strings.TrimSpace(out)] = true
+			var made struct{ Subnet struct{ SubnetId string } }
+			l.decode(out, &made)
+			promised[made.Subnet.SubnetId] = true
 		}
 		<-killed
 		l.kill9(l.daemons()...)
