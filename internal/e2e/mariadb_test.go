@@ -50,13 +50,14 @@ func TestB14_DatabaseWithAPrivateAddress(t *testing.T) {
 	text := embedded(t, "book")
 	text = replaced(t, text, "    security_groups: [default, web]\n", "    security_groups: [default]\n")
 	text = replaced(t, text, "\ninternet_hosts:\n", "  db2: {subnet: private, security_groups: [default]}\n\ninternet_hosts:\n")
+	packages := localRepository(t, "mariadb-server", "mariadb-client")
 	l := up(t, text)
 	server, db, db2 := l.publicOf("server"), l.privateOf("db"), l.privateOf("db2")
 	equal(t, "public address of db", l.publicOf("db"), "")
 	for _, name := range []string{"web", "db", "db2"} {
 		equal(t, "groups of "+name, get(t, l.instance(name), "SecurityGroups", 0, "GroupName"), "default")
 	}
-	l.copyIn("server", localRepository(t, "mariadb-server", "mariadb-client"), "/srv/www/packages")
+	l.copyIn("server", packages, "/srv/www/packages")
 	l.waitPort("server", "tcp", 80)
 
 	var wait sync.WaitGroup

@@ -219,7 +219,7 @@ func TestB08_NATGatewayInPrivateSubnetCarriesNothing(t *testing.T) {
 
 // A secondary private address is the guest's own business (EN-06), and has its
 // own Elastic IP (EN-01, EI-01).
-func TestEN06_SecondaryAddressWithElasticIP(t *testing.T) {
+func TestEN06_SecondaryAddressesWithElasticIPs(t *testing.T) {
 	t.Parallel()
 	l := up(t, `
 version: 1
@@ -227,11 +227,15 @@ default_vpc: false
 vpcs: {main: {cidr_block: 10.0.0.0/16}}
 subnets:
   public: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true}
+  other: {vpc: main, cidr_block: 10.0.1.0/24}
 internet_gateways: {igw: {vpc: main}}
 route_tables:
-  public: {vpc: main, subnets: [public], routes: [{cidr_block: 0.0.0.0/0, gateway: igw}]}
+  public: {vpc: main, subnets: [public, other], routes: [{cidr_block: 0.0.0.0/0, gateway: igw}]}
 elastic_ips:
   second: {address: 203.0.113.77, instance: web, associate_with_private_ip: 10.0.0.50}
+  extra: {address: 203.0.113.78, network_interface: extra, associate_with_private_ip: 10.0.1.61}
+network_interfaces:
+  extra: {subnet: other, private_ips: [10.0.1.60, 10.0.1.61], security_groups: [all], attachment: {instance: web}}
 security_groups:
   all: {vpc: main, ingress: [{protocol: all, cidr_blocks: [0.0.0.0/0]}]}
 instances:
@@ -245,28 +249,39 @@ internet_hosts: {laptop: {}}
 	}
 	l.serve("web", "TCP-LISTEN:8000,fork", `SYSTEM:'echo $SOCAT_SOCKADDR $SOCAT_PEERADDR'`)
 	laptop := l.publicOf("laptop")
-	ask := func(from, addr string) string {
-		out, _, _ := l.tryIn(from, "socat -t 2 -u TCP:"+addr+":8000,connect-timeout=0.5 - </dev/null")
+	const wait = "20"
+	ask := func(from, addr, wait string) string {
+		t.Helper()
+		out, _, _ := l.tryIn(from, "socat -t 5 -u TCP:"+addr+":8000,connect-timeout="+wait+" -")
 		return strings.TrimSpace(out)
 	}
-	if got := ask("laptop", first); got != "10.0.0.10 "+laptop {
+	if got := ask("laptop", first, wait); got != "10.0.0.10 "+laptop {
 		t.Errorf("to the primary's public address: %q", got)
 	}
-	if got := ask("laptop", "203.0.113.77"); got != "" {
+	if got := ask("laptop", "203.0.113.77", patience); got != "" {
 		t.Errorf("the guest answered at an address that it has not configured: %q", got)
 	}
 	l.in("web", "ip address add 10.0.0.50/32 dev eth0")
-	if got := ask("laptop", "203.0.113.77"); got != "10.0.0.50 "+laptop {
+	if got := ask("laptop", "203.0.113.77", wait); got != "10.0.0.50 "+laptop {
 		t.Errorf("to the secondary's Elastic IP: %q", got)
 	}
-	if got := ask("peer", "10.0.0.50"); !strings.HasPrefix(got, "10.0.0.50 ") {
+	if got := ask("peer", "10.0.0.50", wait); !strings.HasPrefix(got, "10.0.0.50 ") {
 		t.Errorf("to the secondary within the subnet: %q", got)
 	}
+	// The same on a second interface, whose addresses have a routing table of their own.
+	l.in("web", `ip address add 10.0.1.61/32 dev eth1 &&
+		ip rule add from 10.0.1.61 lookup $(ip rule | sed -n 's/.*from 10.0.1.60 lookup //p')`)
+	equal(t, "answer at the second interface's Elastic IP", ask("laptop", "203.0.113.78", wait), "10.0.1.61 "+laptop)
 	// Outward, the source chosen decides the public address.
 	l.serve("laptop", "TCP-LISTEN:8000,fork", `SYSTEM:'echo $SOCAT_PEERADDR'`)
-	for source, want := range map[string]string{"10.0.0.10": first, "10.0.0.50": "203.0.113.77"} {
-		if got := strings.TrimSpace(l.in("web", "socat -t 2 -u TCP:"+laptop+":8000,bind="+source+",connect-timeout=2 -")); got != want {
-			t.Errorf("from %s the laptop saw %q, want %s", source, got, want)
-		}
+	for source, want := range map[string]string{"10.0.0.10": first, "10.0.0.50": "203.0.113.77", "10.0.1.61": "203.0.113.78"} {
+		got := l.in("web", "socat -t 5 -u TCP:"+laptop+":8000,bind="+source+",connect-timeout=20 -")
+		equal(t, "address that the laptop saw of "+source, strings.TrimSpace(got), want)
 	}
+	// 10.0.1.60 has no public address: the gateway has nothing to make of it (IG-03).
+	since := l.lastDrop()
+	if l.pings("web", "-I 10.0.1.60 "+laptop) {
+		t.Error("an address without a public one reached the Internet")
+	}
+	l.droppedSince(since, "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS", "10.0.1.60 > "+laptop)
 }
