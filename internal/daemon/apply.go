@@ -152,7 +152,25 @@ func (d *Daemon) compile(m *vpc.Model) (*dataplane.Snapshot, error) {
 // the old snapshot any more, so that the answer to an operation means that the
 // next packet meets it.
 func (d *Daemon) show(m *vpc.Model, s *dataplane.Snapshot) {
+	d.disown(m)
 	d.model.Store(m)
 	d.engine.Swap(s)
 	d.names.publish(m)
+}
+
+// disown notes the disks that nobody owns in m any more: those of instances that
+// were stopped when they went, so that no sandbox's end takes the disk along.
+func (d *Daemon) disown(m *vpc.Model) {
+	old := d.Model()
+	if old == nil {
+		return // at start: what belongs to nothing has been removed already
+	}
+	was, is := d.wishes(old), d.wishes(m)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, w := range was {
+		if is[id] == nil && d.actual[id] == nil && w.state != vpc.StateShuttingDown {
+			d.orphans[id] = true
+		}
+	}
 }

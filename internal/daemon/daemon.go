@@ -84,6 +84,7 @@ type Daemon struct {
 	actual   map[string]*sandbox
 	busy     map[string]bool
 	failed   map[string]failure
+	orphans  map[string]bool // instances that are gone but for their disks
 	failures uint64
 	changed  chan struct{} // closed and replaced whenever the host side changed
 }
@@ -119,7 +120,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	d = &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),
-		actual: map[string]*sandbox{}, busy: map[string]bool{}, failed: map[string]failure{},
+		actual: map[string]*sandbox{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
 	d.names.open = services

@@ -485,3 +485,21 @@ func TestLeases_OfTheLastMomentAreKept(t *testing.T) {
 		t.Fatalf("lease %+v, %v", l, ok)
 	}
 }
+
+// Taken out of the file while it is stopped, an instance has nothing running
+// whose end could take its disk along.
+func TestUp_DiskOfAStoppedInstanceGoesWithIt(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	id := string(b.instance("a").ID)
+	b.must("StopInstances", `{"InstanceIds":["a"]}`)
+	if !b.m.disks[id] {
+		t.Fatal("a stopped instance lost its disk")
+	}
+	b.mustUp(strings.Replace(twoInstances, "  a: {subnet: s}\n", "", 1))
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	if b.m.disks[id] {
+		t.Fatal("its disk is left")
+	}
+}

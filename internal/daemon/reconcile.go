@@ -55,6 +55,9 @@ func (d *Daemon) reconcile() {
 	for id := range wishes {
 		d.employ(wishes, id)
 	}
+	for id := range d.orphans {
+		d.employ(wishes, id)
+	}
 	for id := range d.failed {
 		if wishes[id] == nil && d.actual[id] == nil {
 			delete(d.failed, id)
@@ -142,6 +145,8 @@ func (d *Daemon) fail(id string, err error, retrying bool) {
 func (d *Daemon) next(wishes map[string]*wish, id string) (do step, blocked bool) {
 	want, have := wishes[id], d.actual[id]
 	switch {
+	case want == nil && have == nil && d.orphans[id]:
+		return func(ctx context.Context) error { return d.removeDisk(ctx, id) }, false
 	case want == nil && have == nil:
 		return nil, false
 	case want == nil:

@@ -111,6 +111,17 @@ func (d *Daemon) stopSandbox(ctx context.Context, s *sandbox, grace time.Duratio
 	return err
 }
 
+// removeDisk takes away what is left of an instance that did not run when it went.
+func (d *Daemon) removeDisk(ctx context.Context, id string) error {
+	if err := d.host.Remove(ctx, id, true); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	delete(d.orphans, id)
+	d.mu.Unlock()
+	return nil
+}
+
 func (d *Daemon) stopInstance(ctx context.Context, id string, have *sandbox) error {
 	if have != nil {
 		if err := d.stopSandbox(ctx, have, stopGrace, false); err != nil {
