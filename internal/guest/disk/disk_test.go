@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 )
@@ -56,6 +58,47 @@ func TestWithin(t *testing.T) {
 	for path, want := range map[string]bool{"/run": true, "/run/x": true, "/running": false, "/": false} {
 		if within(path, []string{"/run"}) != want {
 			t.Errorf("%s within /run: %v", path, !want)
+		}
+	}
+}
+
+func TestClearTmp(t *testing.T) {
+	upper := t.TempDir()
+	layers := []Layer{{Mount: "/", Upper: upper}}
+	if err := ClearTmp(layers); err != nil {
+		t.Errorf("without /tmp: %v", err)
+	}
+	if err := os.MkdirAll(filepath.Join(upper, "tmp/dir/file"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := ClearTmp(layers); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Join(upper, "tmp")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// Whoever is root in an instance can make /tmp a link, and at the next boot it would be followed on the host.
+func TestClearTmp_FollowsNoLinkToTheHost(t *testing.T) {
+	for _, link := range []string{"tmp", "tmp/inside"} {
+		upper, hosts := t.TempDir(), t.TempDir()
+		kept := filepath.Join(hosts, "kept")
+		if err := os.WriteFile(kept, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(upper, link)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(hosts, path); err != nil {
+			t.Fatal(err)
+		}
+		if err := ClearTmp([]Layer{{Mount: "/", Upper: upper}}); err != nil {
+			t.Errorf("/%s is a link: %v", link, err)
+		}
+		if _, err := os.Stat(kept); err != nil {
+			t.Errorf("/%s is a link: what it points to on the host is gone: %v", link, err)
 		}
 	}
 }

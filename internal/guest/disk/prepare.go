@@ -85,13 +85,16 @@ func Remove(root string) error {
 	return nil
 }
 
-// ClearTmp empties /tmp between two boots, as distributions do.
+// ClearTmp empties /tmp between two boots, as distributions do. The layers are not mounted yet: a link that
+// the instance put in the place of /tmp would be followed into the host's own files, so it is left alone.
 func ClearTmp(layers []Layer) error {
 	upper := upperPath(layers, "/tmp")
-	entries, err := os.ReadDir(upper)
-	if errors.Is(err, fs.ErrNotExist) {
+	if fi, err := os.Lstat(upper); errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
 		return nil
+	} else if err != nil {
+		return err
 	}
+	entries, err := os.ReadDir(upper)
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(upper, e.Name())))
 	}
