@@ -147,7 +147,7 @@ func startDaemon(ctx context.Context, cfg daemon.Config) error {
 		case "ready":
 			return nil
 		case "":
-			return fmt.Errorf("the daemon of lab %s ended at once: see %s", cfg.Lab, log.Name())
+			return fmt.Errorf("the daemon of lab %s ended at once%s", cfg.Lab, lastLine(log.Name()))
 		}
 		return errors.New(said)
 	case <-ctx.Done():
@@ -155,6 +155,16 @@ func startDaemon(ctx context.Context, cfg daemon.Config) error {
 	case <-time.After(startLimit):
 		return fmt.Errorf("the daemon of lab %s is not ready after %s: see %s", cfg.Lab, startLimit, log.Name())
 	}
+}
+
+// lastLine is what a daemon that died had to say, for the end of an error.
+func lastLine(path string) string {
+	b, err := os.ReadFile(path)
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if err != nil || lines[len(lines)-1] == "" {
+		return ""
+	}
+	return ": " + lines[len(lines)-1]
 }
 
 // maxLog is the size in bytes from which on a daemon's log starts anew.

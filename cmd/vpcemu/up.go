@@ -87,12 +87,29 @@ func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest,
 			return printUp(w, plan, req, out, err)
 		}
 	}
+	_, err = os.Stat(cfg.StateDir)
+	fresh := errors.Is(err, os.ErrNotExist)
 	c, err := connect(ctx, cfg, true)
 	if err != nil {
+		if fresh && ctx.Err() == nil && os.Geteuid() == 0 {
+			err = errors.Join(err, daemon.Remove(ctx, cfg))
+		}
 		return err
 	}
 	result, err := c.Up(ctx, req, progress(out))
+	if err != nil && fresh {
+		err = errors.Join(err, dropEmpty(ctx, c, cfg))
+	}
 	return printUp(w, result, req, out, err)
+}
+
+// dropEmpty removes a lab that was made for a file that was then refused.
+func dropEmpty(ctx context.Context, c *control.Client, cfg daemon.Config) error {
+	lab, err := c.Lab(ctx)
+	if err != nil || lab.Region != "" { // a model was committed
+		return nil
+	}
+	return runDown(ctx, cfg)
 }
 
 // planOffline answers a plan without a daemon, which would start what the lab

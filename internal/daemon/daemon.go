@@ -116,8 +116,8 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 }
 
 // open is Open on a machine that tests may put in its place.
-func open(ctx context.Context, cfg Config, lock *os.File, h machine, services serviceOpener) (d *Daemon, err error) {
-	d = &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
+func open(ctx context.Context, cfg Config, lock *os.File, h machine, services serviceOpener) (_ *Daemon, err error) {
+	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),
 		actual: map[string]*sandbox{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},

@@ -13,10 +13,19 @@ func (h *Host) Ended(id string) (boot int, exit Exit, ok bool) {
 	}
 	if p, err := openProcess(st.PID, st.StartTime); err == nil {
 		p.close()
-		return 0, Exit{}, false
+		if !dead(st.PID) {
+			return 0, Exit{}, false
+		}
 	}
 	if cause := readCause(h.runDir(id)); cause != "" {
 		return st.BootID, Exit{Cause: cause}, true
 	}
 	return st.BootID, Exit{Cause: ExitKilled, Detail: "while the lab's daemon was not there to see it"}, true
+}
+
+// dead tells a process of which only the exit status is left (proc_pid_stat(5)):
+// its starter died, and whoever inherited it has not asked for that yet.
+func dead(pid int) bool {
+	fields, err := statFields(pid)
+	return err != nil || fields[0] == "Z" || fields[0] == "X"
 }
