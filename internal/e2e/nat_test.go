@@ -137,7 +137,7 @@ func TestB08_NATGateway(t *testing.T) {
 	})
 
 	t.Run("UDP", func(t *testing.T) {
-		l.serve("server", "UDP-RECVFROM:9999,fork", `SYSTEM:'echo $SOCAT_PEERADDR $SOCAT_PEERPORT'`)
+		l.serve("server", "UDP-RECVFROM:9999,fork", `SYSTEM:'read datagram; echo $SOCAT_PEERADDR $SOCAT_PEERPORT'`)
 		seen := strings.Fields(l.in("db", "echo hello | nc -u -W 1 -w 20 "+server+" 9999"))
 		if len(seen) != 2 || seen[0] != elastic {
 			t.Fatalf("the server saw a datagram from %v, want %s", seen, elastic)
