@@ -57,7 +57,9 @@
 //     reverse a rule admits as untracked counts as a reply of an untracked flow. A UDP
 //     client whose own port is open to everybody is therefore untracked, too.
 //   - TCP without SYN that no state knows is admitted by a rule (mid-stream pick-up) but
-//     not by a NAT gateway, which resets it (NA-07).
+//     not by a NAT gateway, which resets it (NA-07). It starts a tracked connection unless
+//     a rule for everybody on all ports lets it pass: such a rule lets the replies of
+//     untracked flows pass, and a removed rule has to cut those at once (CT-05).
 //   - RT-14: what the redirected subnet sends straight to the Internet gateway is dropped
 //     there: AWS documents the path as unusable, not where it ends.
 //   - MT-01: a packet larger than the receiving ENI's MTU is treated as by a router, with
