@@ -28,12 +28,7 @@ func makeDevice(n wire.NIC) (queue *os.File, err error) {
 	if n.Ethernet {
 		typ = water.TAP
 	}
-	dev, err := water.New(water.Config{DeviceType: typ, PlatformSpecificParams: water.PlatformSpecificParams{
-		Name: n.Name(), Persist: true, MultiQueue: true}})
-	if err != nil {
-		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
-	}
-	if err := dev.Close(); err != nil {
+	if err := makePersistent(n.Name(), typ); err != nil {
 		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
 	}
 	defer func() {
@@ -49,6 +44,19 @@ func makeDevice(n wire.NIC) (queue *os.File, err error) {
 		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
 	}
 	return queue, nil
+}
+
+// makePersistent leaves a device without a queue. water does not mark its descriptor close-on-exec: with the
+// lock, no program started at this moment gets a queue.
+func makePersistent(name string, typ water.DeviceType) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	dev, err := water.New(water.Config{DeviceType: typ, PlatformSpecificParams: water.PlatformSpecificParams{
+		Name: name, Persist: true, MultiQueue: true}})
+	if err != nil {
+		return err
+	}
+	return dev.Close()
 }
 
 // attachQueue opens a queue of the device, non-blocking, so that whoever gets a duplicate can poll it.

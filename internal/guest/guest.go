@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -76,8 +77,8 @@ func run(args []string) error {
 	if _, _, _, ok := wire.ParseLabel(args); !ok || os.Getpid() != 1 {
 		return errors.New("this program is PID 1 of vpcemu's instances; `vpcemu up` starts it")
 	}
-	for fd := wire.FDSocket; fd <= wire.FDExit; fd++ {
-		unix.CloseOnExec(fd)
+	if err := keepDescriptors(); err != nil {
+		return err
 	}
 	report := os.NewFile(wire.FDReport, "report")
 	g, listener, step, err := start()
@@ -95,6 +96,21 @@ func run(args []string) error {
 	go g.serve(listener)
 	go g.boot()
 	<-g.stopped
+	return nil
+}
+
+// keepDescriptors keeps what this process was started with from the programs of the instance: its own pipes and
+// socket, and what the user's shell left open for the daemon.
+func keepDescriptors() error {
+	open, err := os.ReadDir("/proc/self/fd") // close_range(2) can do so from Linux 5.11 on
+	if err != nil {
+		return err
+	}
+	for _, e := range open {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= wire.FDSocket {
+			unix.CloseOnExec(fd)
+		}
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -60,6 +61,29 @@ func TestExec_StatusStreamsAndUsers(t *testing.T) {
 	}
 	if _, err := host.Exec(limited(t), cfg.RunDir, "i-2", host.ExecRequest{Argv: []string{"true"}}); err == nil || !strings.Contains(err.Error(), "instance i-2: not running") {
 		t.Errorf("no such instance: %v", err)
+	}
+}
+
+// What the daemon has open, and what whoever started it had, is out of reach of an instance's programs: through
+// the queue of the VPC's services they could forge the resolver.
+func TestExec_ProgramsGetOnlyTheirStreams(t *testing.T) {
+	h, cfg := newLab(t)
+	services, err := host.NewServices([]netip.Addr{netip.MustParseAddr("172.30.0.2")}, 1500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer services.Close()
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY, 0) // not close-on-exec, as in a shell
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(null)
+	start(t, h, internetHost("i-1", "web"))
+	if open := shell(t, cfg, "i-1", "cd /proc/$$/fd && readlink [3-9]* [1-9][0-9]*; true"); open != "" {
+		t.Errorf("besides its streams a program has open:\n%s", open)
+	}
+	if open := shell(t, cfg, "i-1", "readlink /proc/1/fd/* | grep -c dev/net/tun; true"); open != "0" {
+		t.Errorf("PID 1 has %s queues from elsewhere", open)
 	}
 }
 

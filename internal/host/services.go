@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
@@ -60,13 +61,9 @@ func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("disable_ipv6: %w", err)
 	}
-	dev, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{Name: "vpc0"}})
+	name, queue, err := newServicesDevice()
 	if err != nil {
 		return fmt.Errorf("device vpc0: %w", err)
-	}
-	queue, ok := dev.ReadWriteCloser.(*os.File)
-	if !ok {
-		return errors.Join(errors.New("device vpc0: water gave no file"), dev.Close())
 	}
 	s.Queue = queue
 	defer func() {
@@ -84,7 +81,7 @@ func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
 	} else if e := nl.LinkSetUp(lo); e != nil {
 		return fmt.Errorf("device lo: %w", e)
 	}
-	link, err := nl.LinkByName(dev.Name())
+	link, err := nl.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("device vpc0: %w", err)
 	}
@@ -105,6 +102,29 @@ func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
 		return fmt.Errorf("device vpc0: default route: %w", err)
 	}
 	return nil
+}
+
+// newServicesDevice makes the device. water does not mark its descriptor close-on-exec: with the lock, no
+// instance started at this moment gets it, and with it the means to read and forge the VPC's services.
+func newServicesDevice() (name string, queue *os.File, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	dev, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{Name: "vpc0"}})
+	if err != nil {
+		return "", nil, err
+	}
+	queue, ok := dev.ReadWriteCloser.(*os.File)
+	if !ok {
+		return "", nil, errors.Join(errors.New("water gave no file"), dev.Close())
+	}
+	raw, err := queue.SyscallConn() // Fd() would make the file blocking
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { unix.CloseOnExec(int(fd)) })
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, queue.Close())
+	}
+	return dev.Name(), queue, nil
 }
 
 // ListenPacket opens a UDP socket inside the namespace.
