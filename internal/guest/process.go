@@ -55,8 +55,8 @@ type started struct {
 }
 
 // forbidden are the capabilities no program of an instance has: they reach past the namespaces, to the
-// host's devices, modules, memory and clock.
-var forbidden = []uintptr{unix.CAP_MKNOD, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_TIME}
+// host's devices, modules, memory and clock, and to its files by their handles (open_by_handle_at(2)).
+var forbidden = []uintptr{unix.CAP_MKNOD, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_TIME, unix.CAP_DAC_READ_SEARCH}
 
 // newProcesses starts the wait loop and the thread that forks.
 func newProcesses() (*processes, error) {

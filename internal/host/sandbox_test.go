@@ -3,9 +3,12 @@ package host_test
 import (
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/internal/host"
 )
@@ -43,8 +46,8 @@ func TestStart_InstanceOfItsOwn(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.script, got, c.want)
 		}
 	}
-	for _, script := range []string{"mknod /root/sda b 8 0", "echo 1 > /proc/sys/kernel/panic", "echo b > /proc/sysrq-trigger",
-		"echo 0 > /sys/kernel/profiling", "date -s @0", "modprobe nothing", "cat /dev/net/tun"} {
+	for _, script := range []string{"mknod /root/sda b 8 0", "echo 1 > /proc/sys/kernel/panic", "echo h > /proc/sysrq-trigger",
+		"echo 0 > /sys/kernel/profiling", "date -s now", "modprobe nothing", "cat /dev/net/tun"} {
 		if out, status := shellStatus(t, cfg, "i-1", script); status == 0 {
 			t.Errorf("%s: allowed: %s", script, out)
 		}
@@ -102,5 +105,22 @@ func TestStart_TwoAtOnceAreApart(t *testing.T) {
 	ids, err := h.Sandboxes()
 	if err != nil || strings.Join(ids, " ") != "i-1 i-2" {
 		t.Errorf("Sandboxes: %v, %v", ids, err)
+	}
+}
+
+// With CAP_DAC_READ_SEARCH every file of the host could be opened by its handle, the labs' private keys too.
+func TestSandbox_ProgramsLackWhatReachesTheHost(t *testing.T) {
+	h, cfg := newLab(t)
+	start(t, h, internetHost("i-1", "web"))
+	text := shell(t, cfg, "i-1", "sed -n 's/^CapBnd:[[:space:]]*//p' /proc/self/status")
+	have, err := strconv.ParseUint(text, 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]int{"DAC_READ_SEARCH": unix.CAP_DAC_READ_SEARCH, "MKNOD": unix.CAP_MKNOD, "SYS_MODULE": unix.CAP_SYS_MODULE,
+		"SYS_RAWIO": unix.CAP_SYS_RAWIO, "SYS_TIME": unix.CAP_SYS_TIME} {
+		if have>>c&1 != 0 {
+			t.Errorf("CAP_%s is in the bounding set %s", name, text)
+		}
 	}
 }
