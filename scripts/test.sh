@@ -4,6 +4,7 @@
 # and the Go module proxy. Leaves the machine as it was, packages apart.
 #   --full   longer fuzzing, and end-to-end tests several times over
 set -euo pipefail
+# shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 fuzz_seconds=120 # in all
@@ -14,67 +15,66 @@ case ${1:-} in
 *) die "usage: test.sh [--full]" ;;
 esac
 
-need_root
-exec </dev/null
-
-# What a killed run may have left: its labs, and the folders of its tests.
-clean_up() {
-	local dir lab bin
-	for dir in "${TMPDIR:-/tmp}"/vpcemu-e2e-*; do
-		[ -d "$dir" ] || continue
-		bin=$dir/vpcemu
-		for lab in $(ls "$dir/run" "$dir/state" 2>/dev/null | grep -v : | sed 's/\.lock$//' | sort -u); do
-			[ -x "$bin" ] || continue
-			VPCEMU_STATE_DIR=$dir/state VPCEMU_RUN_DIR=$dir/run timeout 60 "$bin" --lab "$lab" down || true
-		done
-		rm -rf "$dir"
-	done
-}
-tests=''
+# Everything of the run, so that the next one finds it again if this one is
+# killed. The name is short, as sockets lie below and their paths may have 107 bytes.
+tmp=/var/lib/vpcemu-test
 ended() {
-	local status=$?
+	local status=$? left
 	trap - EXIT
-	if [ -n "$tests" ]; then kill "$tests" 2>/dev/null || true; wait "$tests" 2>/dev/null || true; fi
-	clean_up
+	trap '' INT TERM HUP
+	stop_child
+	allow_services
+	left=$(left_in $tmp/tmp)
+	sweep $tmp && rmdir $tmp
+	if [ $status = 0 ] && [ -n "$left" ]; then
+		echo "vpcemu: the tests passed, and left on the machine (it is removed now):"$'\n'"$left" >&2
+		status=1
+	fi
 	exit $status
 }
-trap ended EXIT
-trap 'exit 130' INT TERM HUP
 
-# run COMMAND...: in the background, so that a signal is seen at once.
-run() {
-	"$@" &
-	tests=$!
-	local status=0
-	wait "$tests" || status=$?
-	tests=''
-	return $status
-}
+need_root
+exec </dev/null
+only_one $tmp
+trap ended EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+sweep $tmp # what a killed run left
+mkdir $tmp/tmp
 
 say "What the tests need"
-need_packages gcc libc6-dev git tar iproute2 kmod "${lab_packages[@]}" "${test_packages[@]}"
+need_packages ca-certificates gcc libc6-dev kmod "${lab_packages[@]}" "${test_packages[@]}"
 need_go
 cd "$repo"
-clean_up
+export TMPDIR=$tmp/tmp GOTMPDIR=$tmp/tmp CI=true
 
 say "Format, vet, staticcheck"
 unformatted=$(gofmt -l .)
 [ -z "$unformatted" ] || die "gofmt differs: $unformatted"
-go vet ./...
-go tool staticcheck ./...
+run go vet ./...
+run go tool staticcheck ./...
 
 say "Unit and pipeline tests, with the race detector"
 mapfile -t quick < <(go list ./... | grep -v /internal/e2e)
+[ ${#quick[@]} -gt 0 ] || die "no packages to test"
 run go test -race -timeout 15m "${quick[@]}"
 
-say "Fuzzing, $fuzz_seconds seconds in all"
-mapfile -t targets < <(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs grep -HoE '^func Fuzz[A-Za-z0-9_]+' | sed 's/:func /:/')
+mapfile -t targets < <(tests_named Fuzz)
+seconds=$((fuzz_seconds / ${#targets[@]}))
+say "Fuzzing, ${#targets[@]} targets for $seconds seconds each"
+touch $tmp/fuzzing
 for target in "${targets[@]}"; do
-	run go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime "$((fuzz_seconds / ${#targets[@]}))s" "$(dirname "${target%%:*}")"
+	run go test -run '^$' -fuzz "^${target#* }\$" -fuzztime "${seconds}s" "${target% *}" && continue
+	# The go command keeps the input that failed as a test case.
+	find . -path '*/testdata/fuzz/*' -type f -newer $tmp/fuzzing -printf 'the input that failed, to be kept as a test: %p\n'
+	die "fuzzing failed: ${target#* } in ${target% *}"
 done
 
-say "Benchmarks still run"
-run go test -run '^$' -bench . -benchtime 1x ./dataplane/... ./filter/... ./nat/... ./internal/conntrack/... ./internal/packet/...
+say "Every benchmark, once"
+mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
+run go test -run '^$' -bench . -benchtime 1x "${benchmarks[@]}"
 
 say "End-to-end tests"
 run go test -timeout 60m -count "$e2e_count" ./internal/e2e/...
+
+say "All passed in $((SECONDS / 60)) minutes and $((SECONDS % 60)) seconds"
