@@ -78,6 +78,13 @@ func short(m map[string]any) string {
 		return str("SubnetId") + str("GatewayId")
 	case m["PublicIp"] != nil && m["PrivateIp"] != nil:
 		return str("PrivateIp") + " as " + str("PublicIp")
+	case m["PrivateIpAddress"] != nil: // of a network interface
+		if a, ok := m["Association"].(map[string]any); ok && cell(a["PublicIp"]) != "" {
+			return str("PrivateIpAddress") + " as " + cell(a["PublicIp"])
+		}
+		return str("PrivateIpAddress")
+	case m["CidrBlockState"] != nil: // of a VPC
+		return str("CidrBlock")
 	case m["Key"] != nil && m["Values"] != nil: // DHCP options
 		return str("Key") + "=" + str("Values")
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,26 +17,27 @@ import (
 )
 
 // A kind of object that describe knows: the action that lists it, where the list
-// is in the answer, and the columns of its table (dotted paths into an object).
+// is in the answer, the key of its ID, and the other columns of its table, each
+// HEADING=PATH with a dotted path into an object.
 type kind struct {
-	action, list string
-	columns      []string
+	action, list, id string
+	columns          []string
 }
 
 var kinds = map[string]kind{
-	"vpc":               {"DescribeVpcs", "Vpcs", []string{"VpcId", "CidrBlock", "State", "IsDefault", "InstanceTenancy"}},
-	"subnet":            {"DescribeSubnets", "Subnets", []string{"SubnetId", "VpcId", "CidrBlock", "AvailabilityZone", "MapPublicIpOnLaunch", "AvailableIpAddressCount"}},
-	"route-table":       {"DescribeRouteTables", "RouteTables", []string{"RouteTableId", "VpcId", "Associations", "Routes"}},
-	"internet-gateway":  {"DescribeInternetGateways", "InternetGateways", []string{"InternetGatewayId", "Attachments"}},
-	"nat-gateway":       {"DescribeNatGateways", "NatGateways", []string{"NatGatewayId", "SubnetId", "State", "ConnectivityType", "NatGatewayAddresses"}},
-	"elastic-ip":        {"DescribeAddresses", "Addresses", []string{"AllocationId", "PublicIp", "PrivateIpAddress", "NetworkInterfaceId"}},
-	"security-group":    {"DescribeSecurityGroups", "SecurityGroups", []string{"GroupId", "GroupName", "VpcId", "IpPermissions", "IpPermissionsEgress"}},
-	"network-acl":       {"DescribeNetworkAcls", "NetworkAcls", []string{"NetworkAclId", "VpcId", "IsDefault", "Associations", "Entries"}},
-	"dhcp-options":      {"DescribeDhcpOptions", "DhcpOptions", []string{"DhcpOptionsId", "DhcpConfigurations"}},
-	"network-interface": {"DescribeNetworkInterfaces", "NetworkInterfaces", []string{"NetworkInterfaceId", "SubnetId", "PrivateIpAddress", "Association.PublicIp", "MacAddress", "Status", "Attachment.InstanceId", "Attachment.DeviceIndex"}},
-	"instance":          {"DescribeInstances", "Reservations.Instances", []string{"InstanceId", "State.Name", "InstanceType", "PrivateIpAddress", "PublicIpAddress", "SubnetId", "SecurityGroups"}},
-	"internet-host":     {"DescribeInternetHosts", "InternetHosts", []string{"InternetHostId", "HostName", "PublicIp", "State"}},
-	"key-pair":          {"DescribeKeyPairs", "KeyPairs", []string{"KeyPairId", "KeyName", "KeyFingerprint"}},
+	"vpc":               {"DescribeVpcs", "Vpcs", "VpcId", []string{"CIDR=CidrBlockAssociationSet", "STATE=State", "DEFAULT=IsDefault", "TENANCY=InstanceTenancy"}},
+	"subnet":            {"DescribeSubnets", "Subnets", "SubnetId", []string{"VPC=VpcId", "CIDR=CidrBlock", "ZONE=AvailabilityZone", "PUBLIC IP=MapPublicIpOnLaunch", "FREE=AvailableIpAddressCount"}},
+	"route-table":       {"DescribeRouteTables", "RouteTables", "RouteTableId", []string{"VPC=VpcId", "OF=Associations", "ROUTES=Routes"}},
+	"internet-gateway":  {"DescribeInternetGateways", "InternetGateways", "InternetGatewayId", []string{"VPC=Attachments"}},
+	"nat-gateway":       {"DescribeNatGateways", "NatGateways", "NatGatewayId", []string{"SUBNET=SubnetId", "STATE=State", "TYPE=ConnectivityType", "ADDRESSES=NatGatewayAddresses"}},
+	"elastic-ip":        {"DescribeAddresses", "Addresses", "AllocationId", []string{"PUBLIC=PublicIp", "PRIVATE=PrivateIpAddress", "INTERFACE=NetworkInterfaceId", "INSTANCE=InstanceId"}},
+	"security-group":    {"DescribeSecurityGroups", "SecurityGroups", "GroupId", []string{"VPC=VpcId", "INGRESS=IpPermissions", "EGRESS=IpPermissionsEgress"}},
+	"network-acl":       {"DescribeNetworkAcls", "NetworkAcls", "NetworkAclId", []string{"VPC=VpcId", "DEFAULT=IsDefault", "SUBNETS=Associations", "ENTRIES=Entries"}},
+	"dhcp-options":      {"DescribeDhcpOptions", "DhcpOptions", "DhcpOptionsId", []string{"OPTIONS=DhcpConfigurations"}},
+	"network-interface": {"DescribeNetworkInterfaces", "NetworkInterfaces", "NetworkInterfaceId", []string{"SUBNET=SubnetId", "PRIVATE=PrivateIpAddresses", "MAC=MacAddress", "STATUS=Status", "ATTACHED=Attachment.InstanceId", "INDEX=Attachment.DeviceIndex", "GROUPS=Groups"}},
+	"instance":          {"DescribeInstances", "Reservations.Instances", "InstanceId", []string{"STATE=State.Name", "TYPE=InstanceType", "PRIVATE=PrivateIpAddress", "PUBLIC=PublicIpAddress", "SUBNET=SubnetId", "GROUPS=SecurityGroups", "KEY=KeyName"}},
+	"internet-host":     {"DescribeInternetHosts", "InternetHosts", "InternetHostId", []string{"STATE=State", "PUBLIC=PublicIp", "KEYS=KeyNames"}},
+	"key-pair":          {"DescribeKeyPairs", "KeyPairs", "KeyPairId", []string{"TYPE=KeyType", "FINGERPRINT=KeyFingerprint"}},
 }
 
 func newDescribe() *cobra.Command {
@@ -76,41 +79,67 @@ ID. Kinds: ` + strings.Join(slices.Sorted(maps.Keys(kinds)), ", ") + `.`,
 }
 
 func describe(ctx context.Context, w io.Writer, c *control.Client, names, args []string, out string) error {
-	all := map[string][]any{}
-	for _, name := range names {
-		objects, err := objectsOf(ctx, c, kinds[name])
+	if err := validOutput(out); err != nil {
+		return err
+	}
+	all := map[string][]any{} // of every kind: tables show names instead of IDs
+	for name, k := range kinds {
+		objects, err := objectsOf(ctx, c, k)
 		if err != nil {
 			return err
 		}
-		if len(args) == 2 {
-			objects = slices.DeleteFunc(objects, func(o any) bool { return !isNamed(o, kinds[name], args[1]) })
-			if len(objects) == 0 {
-				return fmt.Errorf("no %s %s", name, args[1])
-			}
-		}
 		all[name] = objects
 	}
-	if out != "" {
-		if len(names) == 1 {
+	known := namesOf(all)
+	if len(args) < 2 {
+		hideUnused(all)
+	} else {
+		k := kinds[names[0]]
+		all[names[0]] = slices.DeleteFunc(all[names[0]], func(o any) bool { return !isNamed(o, k, args[1]) })
+		if len(all[names[0]]) == 0 {
+			return fmt.Errorf("no %s %s", names[0], args[1])
+		}
+	}
+	if len(names) == 1 {
+		if out != "" {
 			return printAs(w, out, all[names[0]])
 		}
+		return describeTable(w, kinds[names[0]], all[names[0]], known)
+	}
+	if out != "" {
 		return printAs(w, out, all)
 	}
 	for _, name := range names {
-		if len(all[name]) == 0 && len(names) > 1 {
+		if len(all[name]) == 0 {
 			continue
 		}
-		if len(names) > 1 {
-			fmt.Fprintf(w, "%s\n", strings.ToUpper(name))
-		}
-		if err := describeTable(w, kinds[name], all[name]); err != nil {
+		fmt.Fprintf(w, "%s\n", strings.ToUpper(name))
+		if err := describeTable(w, kinds[name], all[name], known); err != nil {
 			return err
 		}
-		if len(names) > 1 {
-			fmt.Fprintln(w)
-		}
+		fmt.Fprintln(w)
 	}
 	return nil
+}
+
+// hideUnused leaves out a default VPC without a network interface: every account
+// has one, and nobody asked for it.
+func hideUnused(all map[string][]any) {
+	unused := map[any]bool{}
+	for _, v := range all["vpc"] {
+		if at(v, "IsDefault") == true {
+			unused[at(v, "VpcId")] = true
+		}
+	}
+	for _, e := range all["network-interface"] {
+		delete(unused, at(e, "VpcId"))
+	}
+	for name, objects := range all {
+		all[name] = slices.DeleteFunc(objects, func(o any) bool {
+			attachments, _ := at(o, "Attachments").([]any)
+			return unused[at(o, "VpcId")] || len(attachments) == 1 && unused[at(attachments[0], "VpcId")]
+		})
+	}
 }
 
 func objectsOf(ctx context.Context, c *control.Client, k kind) ([]any, error) {
@@ -138,7 +167,7 @@ func objectsOf(ctx context.Context, c *control.Client, k kind) ([]any, error) {
 // isNamed tells whether an object has the name or ID.
 func isNamed(o any, k kind, name string) bool {
 	m, _ := o.(map[string]any)
-	return nameTag(m) == name || m[k.columns[0]] == name || m["GroupName"] == name || m["KeyName"] == name || m["HostName"] == name
+	return nameTag(m) == name || m[k.id] == name || m["GroupName"] == name || m["KeyName"] == name || m["HostName"] == name
 }
 
 func nameTag(m map[string]any) string {
@@ -152,22 +181,87 @@ func nameTag(m map[string]any) string {
 	return ""
 }
 
-func describeTable(w io.Writer, k kind, objects []any) error {
-	heading := []string{"NAME"}
+// nameOf is what people call an object.
+func nameOf(o any) string {
+	m, _ := o.(map[string]any)
+	for _, s := range []string{nameTag(m), cell(m["GroupName"]), cell(m["HostName"]), cell(m["KeyName"])} {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// namesOf lists the names of the objects that have one, by their IDs.
+func namesOf(all map[string][]any) map[string]string {
+	names := map[string]string{}
+	for kind, objects := range all {
+		for _, o := range objects {
+			if name := nameOf(o); name != "" {
+				names[cell(at(o, kinds[kind].id))] = name
+			}
+		}
+	}
+	return names
+}
+
+var anID = regexp.MustCompile(`[a-z]+-[0-9a-f]{17}`)
+
+// describeTable prints an object a block: a list in it goes one item a line, and
+// references are by name where there is one.
+func describeTable(w io.Writer, k kind, objects []any, names map[string]string) error {
+	heading := []string{"NAME", "ID"}
 	for _, c := range k.columns {
-		parts := strings.Split(c, ".")
-		heading = append(heading, strings.ToUpper(parts[len(parts)-1]))
+		title, _, _ := strings.Cut(c, "=")
+		heading = append(heading, title)
 	}
 	rows := [][]string{heading}
 	for _, o := range objects {
-		m, _ := o.(map[string]any)
-		row := []string{nameTag(m)}
+		cells := [][]string{{nameOf(o)}, {cell(at(o, k.id))}}
 		for _, c := range k.columns {
-			row = append(row, cell(at(o, c)))
+			_, path, _ := strings.Cut(c, "=")
+			cells = append(cells, linesOf(at(o, path), names))
+		}
+		rows = append(rows, block(cells)...)
+	}
+	return table(w, rows)
+}
+
+func linesOf(v any, names map[string]string) (lines []string) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, item := range list {
+		if s := cell(item); s != "" {
+			lines = append(lines, anID.ReplaceAllStringFunc(s, func(id string) string { return cmp.Or(names[id], id) }))
+		}
+	}
+	if len(lines) == 0 {
+		return []string{""}
+	}
+	return lines
+}
+
+// block puts columns of different heights beside one another.
+func block(columns [][]string) (rows [][]string) {
+	height := 0
+	for _, c := range columns {
+		height = max(height, len(c))
+	}
+	for i := range height {
+		row := make([]string, len(columns))
+		for j, c := range columns {
+			switch {
+			case i < len(c):
+				row[j] = c[i]
+			case i > 0:
+				row[j] = " " // nothing, as opposed to none
+			}
 		}
 		rows = append(rows, row)
 	}
-	return table(w, rows)
+	return rows
 }
 
 func at(o any, path string) any {
