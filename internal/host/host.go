@@ -190,9 +190,6 @@ func (h *Host) inventory() (inventory, error) {
 // does not exist is removed already. The queue descriptors that Queues gave keep the network namespace in the
 // kernel until they are closed.
 func (h *Host) Remove(ctx context.Context, id string, disk bool) error {
-	if !validName(id) {
-		return fmt.Errorf("instance %q: not an ID", id)
-	}
 	defer h.turn(id).Unlock()
 	found, err := h.inventory()
 	if err != nil {
@@ -235,6 +232,9 @@ func (h *Host) RemoveAll(ctx context.Context) error {
 
 // remove takes an instance apart: what may still run first, then its names, mounts and files.
 func (h *Host) remove(ctx context.Context, id string, disk bool, found inventory) error {
+	if !validName(id) { // it becomes part of paths
+		return fmt.Errorf("instance %q: not an ID", id)
+	}
 	var errs []error
 	for _, p := range found.processes {
 		if p.id == id {

@@ -74,3 +74,35 @@ func TestFindGuest_FromTheEnvironment(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+func TestInitBelow_NoProgramOfAnInstance(t *testing.T) {
+	for status, want := range map[string]bool{
+		"Name:\tinit\nNSpid:\t4711\t1\nThreads:\t1\n": true,
+		"NSpid:\t4711\n":        false, // of the host
+		"NSpid:\t4711\t26\n":    false, // of an instance
+		"NSpid:\t4711\t26\t1\n": false, // in a namespace that it made
+		"":                      false,
+	} {
+		if initBelow(status) != want {
+			t.Errorf("%q: %v", status, !want)
+		}
+	}
+}
+
+// IDs become parts of paths that are deleted.
+func TestRemove_LeavesNoDirectoryOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	h := &Host{cfg: Config{Lab: "lab", RunDir: filepath.Join(dir, "run"), StateDir: filepath.Join(dir, "state")}}
+	kept := filepath.Join(dir, "kept")
+	if err := os.MkdirAll(kept, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"../../kept", "", ".", ".."} {
+		if err := h.remove(t.Context(), id, true, inventory{}); err == nil {
+			t.Errorf("%q: removed", id)
+		}
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
+	}
+}

@@ -157,7 +157,7 @@ func findNetns(runDir string) (map[string]string, error) {
 	}
 	mine := make(map[string]string)
 	for name, l := range labels {
-		if l.RunDir == runDir {
+		if l.RunDir == runDir && validName(l.ID) {
 			mine[name] = l.ID
 		}
 	}

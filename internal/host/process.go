@@ -196,7 +196,7 @@ func findProcesses(runDir string) ([]labelled, error) {
 			continue
 		}
 		_, dir, id, ok := wire.ParseLabel(strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00"))
-		if !ok || dir != runDir || !isInit(pid) {
+		if !ok || dir != runDir || !validName(id) || !isInit(pid) {
 			continue
 		}
 		if started, err := startTime(pid); err == nil {
@@ -206,17 +206,19 @@ func findProcesses(runDir string) ([]labelled, error) {
 	return found, nil
 }
 
-// isInit tells whether the process is PID 1 of a namespace below this one, which no program that merely calls
-// itself by the name is.
+// isInit tells whether the process is PID 1 of a namespace directly below this one.
 func isInit(pid int) bool {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(data)) {
+	return err == nil && initBelow(string(data))
+}
+
+// initBelow reads /proc/PID/status. A program of an instance can call itself what it likes, and be PID 1 of a
+// namespace that it makes, but that namespace is two below.
+func initBelow(status string) bool {
+	for line := range strings.Lines(status) {
 		if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
 			f := strings.Fields(ids)
-			return len(f) > 1 && f[len(f)-1] == "1"
+			return len(f) == 2 && f[1] == "1"
 		}
 	}
 	return false
