@@ -106,3 +106,34 @@ func TestRemove_LeavesNoDirectoryOfItsOwn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An instance can reach these files through PID 1's descriptors, and a sparse one of a terabyte costs it nothing.
+func TestReadCause_BoundedWhateverTheInstanceDid(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{"reboot\n": ExitReboot, "stop\n": ExitStop, "poweroff\n": ExitPoweroff, "": "", "reboot\nstop\n": "", "x": ""} {
+		if err := os.WriteFile(filepath.Join(dir, exitFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := readCause(dir); got != want {
+			t.Errorf("%q: cause %q, want %q", text, got, want)
+		}
+	}
+	console := filepath.Join(dir, "console.log")
+	if err := os.WriteFile(console, []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := consoleTail(console); got != ": one; two" {
+		t.Errorf("console %q", got)
+	}
+	for _, path := range []string{filepath.Join(dir, exitFile), console} {
+		if err := os.Truncate(path, 1<<40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := readCause(dir); got != "" {
+		t.Errorf("cause %q", got)
+	}
+	if got := consoleTail(console); len(got) > 5000 {
+		t.Errorf("console's tail of %d bytes", len(got))
+	}
+}

@@ -69,13 +69,22 @@ func (s *Sandbox) watch(ctx context.Context) {
 // release forgets the sandbox; it runs on.
 func (s *Sandbox) release() { s.once.Do(s.cancel) }
 
-// readCause reads what PID 1 wrote when it began to stop.
+// readCause reads what PID 1 wrote when it began to stop. Anything else in the file is not from it.
 func readCause(dir string) string {
-	data, err := os.ReadFile(filepath.Join(dir, exitFile))
+	f, err := os.Open(filepath.Join(dir, exitFile))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(data))
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return ""
+	}
+	switch cause := strings.TrimSpace(string(data)); cause {
+	case ExitPoweroff, ExitReboot, ExitStop:
+		return cause
+	}
+	return ""
 }
 
 // exitOf puts together what PID 1 wrote and what the kernel says. The system call reboot(2) in the instance

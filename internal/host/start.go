@@ -291,12 +291,27 @@ func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) 
 
 // consoleTail gives the last lines of the console for the end of an error.
 func consoleTail(path string) string {
-	data, err := os.ReadFile(path)
+	data, err := readTail(path, 4096)
 	if err != nil || len(data) == 0 {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	return ": " + strings.Join(lines[max(0, len(lines)-5):], "; ")
+}
+
+// readTail reads the end of a file, at most limit bytes: an instance can make files that PID 1 has open as long
+// as it likes.
+func readTail(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(f, max(0, fi.Size()-limit), limit))
 }
 
 func writeState(dir string, st state) error {
