@@ -55,10 +55,15 @@ func short(m map[string]any) string {
 		if r, ok := m["PortRange"].(map[string]any); ok {
 			s += " " + portRange(cell(r["From"]), cell(r["To"]))
 		}
+		if r, ok := m["IcmpTypeCode"].(map[string]any); ok {
+			s += icmpType(cell(r["Type"]), cell(r["Code"]))
+		}
 		return s + " " + str("CidrBlock") + str("Ipv6CidrBlock")
 	case m["IpProtocol"] != nil: // a permission
 		s := protocolName(str("IpProtocol"))
-		if m["FromPort"] != nil {
+		if m["FromPort"] != nil && strings.HasPrefix(s, "icmp") {
+			s += icmpType(str("FromPort"), str("ToPort"))
+		} else if m["FromPort"] != nil {
 			s += " " + portRange(str("FromPort"), str("ToPort"))
 		}
 		var peers []string
@@ -101,6 +106,17 @@ func portRange(from, to string) string {
 		return from
 	}
 	return from + "-" + to
+}
+
+// icmpType words type and code, each -1 for any.
+func icmpType(typ, code string) string {
+	switch {
+	case typ == "-1":
+		return ""
+	case code == "-1":
+		return " type " + typ
+	}
+	return " type " + typ + " code " + code
 }
 
 func protocolName(p string) string {

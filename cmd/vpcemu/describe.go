@@ -44,9 +44,13 @@ func newDescribe() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "describe [KIND [NAME]]",
-		Short: "Show a lab's objects in full",
+		Short: "Show a lab's objects: all, those of a kind, or one",
 		Long: `Describe shows the objects of a lab: all of them, those of one kind, or one by its name or
-ID. Kinds: ` + strings.Join(slices.Sorted(maps.Keys(kinds)), ", ") + `.`,
+ID. A default VPC that nothing is in is left out of lists. With -o it shows what EC2's
+Describe actions answer.
+
+Kinds:
+  ` + strings.Join(slices.Sorted(maps.Keys(kinds)), "\n  "),
 		Example: "  sudo vpcemu describe\n  sudo vpcemu describe security-group web -o yaml",
 		Args:    cobra.MaximumNArgs(2),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -63,7 +67,7 @@ ID. Kinds: ` + strings.Join(slices.Sorted(maps.Keys(kinds)), ", ") + `.`,
 					name = args[0]
 				}
 				if _, ok := kinds[name]; !ok {
-					return fmt.Errorf("no kind %s; there are: %s", args[0], strings.Join(names, ", "))
+					return fmt.Errorf("no kind %s; describe wants a kind, then a name; kinds are: %s", args[0], strings.Join(names, ", "))
 				}
 				names = []string{name}
 			}
@@ -171,7 +175,10 @@ func isNamed(o any, k kind, name string) bool {
 }
 
 func nameTag(m map[string]any) string {
-	tags, _ := m["Tags"].([]any)
+	tags, ok := m["Tags"].([]any)
+	if !ok { // network interfaces have theirs here
+		tags, _ = m["TagSet"].([]any)
+	}
 	for _, t := range tags {
 		if tag, _ := t.(map[string]any); tag["Key"] == "Name" {
 			name, _ := tag["Value"].(string)

@@ -23,10 +23,10 @@ func newEC2() *cobra.Command {
 		Short: "Run one EC2 operation on the lab, with the flags of `aws ec2`",
 		Long: `ec2 runs one operation of Amazon EC2 on the lab. Actions, flags and output are those of
 ` + "`aws ec2`" + `; objects may also be named by their lab names. The flag --wait returns once the
-instances concerned have reached their state.`,
+instances concerned have reached their state. There is no --query: pipe JSON into jq.`,
 		Example: `  sudo vpcemu ec2 create-subnet --vpc-id book --cidr-block 172.30.2.0/24
   sudo vpcemu ec2 authorize-security-group-ingress --group-id web --protocol tcp --port 22 --cidr 0.0.0.0/0
-  sudo vpcemu ec2 describe-instances --filters Name=tag:Name,Values=web --output table
+  sudo vpcemu ec2 describe-subnets --filters Name=tag:Name,Values=public --output table
   sudo vpcemu ec2 run-instances help`,
 		DisableFlagParsing: true,
 		ValidArgsFunction:  completeEC2,

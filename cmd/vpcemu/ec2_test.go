@@ -137,7 +137,7 @@ func TestEC2Help(t *testing.T) {
 
 func TestEC2Completion(t *testing.T) {
 	serveEC2(t)
-	lab := "--lab\tname of the lab; without it, the only lab there is"
+	lab := "--lab\tname of the lab; without it VPCEMU_LAB, or the only lab there is"
 	for _, c := range []struct {
 		args []string
 		want []string

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,14 +30,18 @@ func newExec() *cobra.Command {
 	var o execOptions
 	noTTY := false
 	cmd := &cobra.Command{
-		Use:   "exec INSTANCE -- COMMAND [ARG...]",
+		Use:   "exec [flags] INSTANCE -- COMMAND [ARG...]",
 		Short: "Run a program in an instance",
 		Long: `Exec runs a program in an instance or Internet host, as root. Standard input, output,
-terminal, signals and exit status pass through. It needs no daemon.`,
-		Example:           "  sudo vpcemu exec web -- curl -s http://172.30.1.10/\n  sudo vpcemu exec db -u ec2-user -- id",
+terminal, signals and exit status pass through. It needs no daemon. Flags go before
+INSTANCE: what follows it is the program's.`,
+		Example:           "  sudo vpcemu exec web -- curl -s http://172.30.1.10/\n  sudo vpcemu exec -u ec2-user db -- id",
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: completeInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.HasPrefix(args[1], "-") && args[1] != "--" {
+				return usageOf(cmd, fmt.Errorf("flags of exec go before the instance: %s comes after it", args[1]))
+			}
 			cfg, i, err := instanceOf(cmd.Context(), args[0])
 			if err != nil {
 				return err

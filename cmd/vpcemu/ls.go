@@ -57,7 +57,7 @@ func listLabs(cmd *cobra.Command, out string) error {
 		case err != nil:
 			return err
 		default:
-			rows = append(rows, []string{name, lab.Region, "process " + strconv.Itoa(lab.Daemon), strconv.Itoa(len(lab.Instances))})
+			rows = append(rows, []string{name, lab.Region, "process " + strconv.Itoa(lab.Daemon), strconv.Itoa(instances(lab))})
 		}
 		list = append(list, *lab)
 	}
@@ -65,6 +65,16 @@ func listLabs(cmd *cobra.Command, out string) error {
 		return printAs(cmd.OutOrStdout(), out, list)
 	}
 	return table(cmd.OutOrStdout(), rows)
+}
+
+// instances counts what runs or may be started, without hosts on the Internet.
+func instances(lab *control.Lab) (n int) {
+	for _, i := range lab.Instances {
+		if i.Kind == "instance" && i.State != "terminated" {
+			n++
+		}
+	}
+	return n
 }
 
 func newDrops() *cobra.Command {

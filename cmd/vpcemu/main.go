@@ -72,7 +72,7 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.PersistentFlags().StringVar(&labFlag, "lab", os.Getenv("VPCEMU_LAB"), "name of the lab; without it, the only lab there is")
+	root.PersistentFlags().StringVar(&labFlag, "lab", os.Getenv("VPCEMU_LAB"), "name of the lab; without it VPCEMU_LAB, or the only lab there is")
 	_ = root.RegisterFlagCompletionFunc("lab", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return labs(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -104,5 +104,8 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 type usageError struct{ error }
 
 func usageOf(cmd *cobra.Command, err error) error {
+	if strings.Contains(err.Error(), "arg(s)") { // cobra's wording
+		err = fmt.Errorf("%s: wrong number of arguments", cmd.Name())
+	}
 	return usageError{fmt.Errorf("%w\nusage: %s (see %s --help)", err, cmd.UseLine(), cmd.CommandPath())}
 }

@@ -14,12 +14,12 @@ import (
 func newSSH() *cobra.Command {
 	var via, from, user string
 	cmd := &cobra.Command{
-		Use:   "ssh INSTANCE [-- COMMAND...]",
+		Use:   "ssh [flags] INSTANCE [-- COMMAND...]",
 		Short: "Log in to an instance with the real ssh, from a host on the lab's Internet",
-		Long: `Ssh runs the real ssh client on a host of the lab's Internet (the one that --from names,
-else the first that runs), so that its packets pass Internet gateway, ACL and security group.
-It goes to the instance's public address, or with --via to its private address through a
-bastion, as ssh -J does.`,
+		Long: `Ssh runs the real ssh client on a host of the lab's Internet, so that its packets pass
+Internet gateway, ACL and security group. That host is the one that --from names, else
+laptop, client or home, else the first that runs. It goes to the instance's public address,
+or with --via to its private address through a bastion, as ssh -J does.`,
 		Example:           "  sudo vpcemu ssh web\n  sudo vpcemu ssh --via web db -- uptime",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeInstance,
@@ -47,7 +47,7 @@ bastion, as ssh -J does.`,
 		},
 	}
 	cmd.Flags().StringVar(&via, "via", "", "instance to jump through (a bastion with a public address)")
-	cmd.Flags().StringVar(&from, "from", "", "host of the lab's Internet to start from")
+	cmd.Flags().StringVar(&from, "from", "", "Internet host to start from (laptop, or the first that runs)")
 	cmd.Flags().StringVarP(&user, "login", "l", "ec2-user", "user to log in as")
 	_ = cmd.RegisterFlagCompletionFunc("via", completeInstances)
 	_ = cmd.RegisterFlagCompletionFunc("from", completeInstances)
@@ -65,6 +65,9 @@ func sshCommand(lab *control.Lab, name, via, user string) ([]string, error) {
 		return nil, err
 	}
 	argv := []string{"ssh", "-o", newHosts}
+	if target.State == "stopped" {
+		return nil, fmt.Errorf("instance %s is stopped: start it with `vpcemu start %s`", name, name)
+	}
 	addr := target.PublicIp
 	if via != "" {
 		bastion, err := findInstance(lab, via)
@@ -104,7 +107,7 @@ func internetHost(lab *control.Lab, name string) (control.Instance, error) {
 		}
 	}
 	if len(names) == 0 {
-		return control.Instance{}, errors.New("the lab's Internet has no running host to log in from: add one under internet_hosts, with the instance's key in key_names")
+		return control.Instance{}, errors.New("the lab's Internet has no running host to log in from: start one, or add one under internet_hosts, with the instance's key in key_names")
 	}
 	return findInstance(lab, names[0])
 }

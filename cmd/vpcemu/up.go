@@ -28,7 +28,7 @@ func newUp() *cobra.Command {
 		Use:   "up FILE",
 		Short: "Bring a lab to what a topology file says",
 		Long: `Up brings a lab to what a topology file says and returns when every instance runs and
-holds its DHCP lease. FILE is a path, or the name of a topology that comes with vpcemu
+holds its DHCP lease; user data may still be at work then, as on EC2. FILE is a path, or the name of a topology that comes with vpcemu
 (see "vpcemu topologies"). Run again, it changes only what differs, and puts back what
 was changed by other means; it touches only objects that a file made, unless --prune.`,
 		Example: `  sudo vpcemu up book
