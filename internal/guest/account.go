@@ -19,11 +19,11 @@ type account struct {
 
 // lookupAccount finds a user by name or number in root/etc.
 func lookupAccount(root, user string) (account, error) {
-	passwd, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
+	passwd, err := readFile(filepath.Join(root, "etc/passwd"))
 	if err != nil {
 		return account{}, err
 	}
-	group, err := os.ReadFile(filepath.Join(root, "etc/group"))
+	group, err := readFile(filepath.Join(root, "etc/group"))
 	if err != nil && !os.IsNotExist(err) {
 		return account{}, err
 	}

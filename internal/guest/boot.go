@@ -116,7 +116,7 @@ func ended(status syscall.WaitStatus) string {
 
 // loadUserData finds out what is to be done about user data, before anyone can ask for the status.
 func (g *guest) loadUserData() {
-	data, err := os.ReadFile(userDataResult)
+	data, err := readFile(userDataResult)
 	if err == nil {
 		err = json.Unmarshal(data, &g.userData)
 	}
@@ -218,7 +218,7 @@ func hostKeys() []string {
 	}
 	var keys []string
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
+		data, err := readFile(path)
 		if f := strings.Fields(string(data)); err == nil && len(f) >= 2 {
 			keys = append(keys, f[0]+" "+f[1])
 		}

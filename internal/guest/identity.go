@@ -72,7 +72,7 @@ func (n *names) Start() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	name := n.fixed
-	if old, err := os.ReadFile("/etc/hostname"); name == "" && err == nil {
+	if old, err := readFile("/etc/hostname"); name == "" && err == nil {
 		name = strings.TrimSpace(string(old))
 	}
 	if name == "" {

@@ -154,7 +154,7 @@ func makeHome(a account) error {
 	}
 	for from, to := range skel {
 		path := filepath.Join(a.Home, to)
-		text, err := os.ReadFile(from)
+		text, err := readFile(from)
 		if err != nil {
 			continue // another distribution
 		}
@@ -203,7 +203,7 @@ func installKeys(a account, c *wire.Config, authorized bool) error {
 func offerKeys(a account, dir string, names []string) error {
 	const mark = "# Written at boot; remove this line to keep changes.\n"
 	path := filepath.Join(dir, "config")
-	old, err := os.ReadFile(path)
+	old, err := readFile(path)
 	if err == nil && !strings.HasPrefix(string(old), mark) || err != nil && len(names) == 0 {
 		return nil
 	}
@@ -225,7 +225,7 @@ func writeOwned(path string, data []byte, perm os.FileMode, a account) error {
 // editFile replaces a file of /etc by what edit makes of it, with its owner and mode. A missing file is made
 // only if edit has something to say.
 func editFile(path string, perm os.FileMode, edit func(string) string) error {
-	old, err := os.ReadFile(path)
+	old, err := readFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
