@@ -24,6 +24,12 @@ import (
 // restarts what the lab had.
 const startLimit = 60 * time.Second
 
+// pingLimit is how long one that runs may take.
+const pingLimit = 10 * time.Second
+
+// pingEvery is how often it is looked whether another command has started it.
+const pingEvery = 50 * time.Millisecond
+
 // readyFD is the descriptor on which a daemon started in the background reports:
 // "ready", or what went wrong.
 const readyFD = 3
@@ -77,7 +83,7 @@ func runDaemon(ctx context.Context, cfg daemon.Config, ready io.Writer) error {
 // lab that does not exist is made if create says so.
 func connect(ctx context.Context, cfg daemon.Config, create bool) (*control.Client, error) {
 	c := control.NewClient(cfg.RunDir)
-	if err := c.Ping(ctx); !errors.Is(err, control.ErrNoDaemon) {
+	if err := ping(ctx, c, cfg); !errors.Is(err, control.ErrNoDaemon) {
 		return c, err
 	}
 	if err := needRoot(); err != nil {
@@ -92,10 +98,21 @@ func connect(ctx context.Context, cfg daemon.Config, create bool) (*control.Clie
 			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
 		}
 	}
-	if err := startDaemon(ctx, cfg); err != nil {
+	if err := startDaemon(ctx, cfg, c); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// ping asks whether there is a daemon, and does not wait for one that is stuck.
+func ping(ctx context.Context, c *control.Client, cfg daemon.Config) error {
+	short, cancel := context.WithTimeout(ctx, pingLimit)
+	defer cancel()
+	err := c.Ping(short)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the daemon of lab %s does not answer within %s: see %s", cfg.Lab, pingLimit, filepath.Join(cfg.StateDir, "daemon.log"))
+	}
+	return err
 }
 
 // needRoot is the first thing that a user who forgot sudo should be told.
@@ -108,7 +125,7 @@ func needRoot() error {
 
 // startDaemon runs this program as the lab's daemon, detached from the terminal,
 // and waits until it is ready or says why it cannot be.
-func startDaemon(ctx context.Context, cfg daemon.Config) error {
+func startDaemon(ctx context.Context, cfg daemon.Config, c *control.Client) error {
 	log, err := openLog(filepath.Join(cfg.StateDir, "daemon.log"))
 	if errors.Is(err, os.ErrNotExist) {
 		return noLab(cfg.Lab)
@@ -141,19 +158,28 @@ func startDaemon(ctx context.Context, cfg daemon.Config) error {
 		line, _ := io.ReadAll(bufio.NewReader(r)) // ends with "ready" or with the daemon
 		answer <- strings.TrimSpace(string(line))
 	}()
-	select {
-	case said := <-answer:
-		switch said {
-		case "ready":
-			return nil
-		case "":
-			return fmt.Errorf("the daemon of lab %s ended at once%s", cfg.Lab, lastLine(log.Name()))
+	late := time.After(startLimit)
+	look := time.NewTicker(pingEvery)
+	defer look.Stop()
+	for {
+		select {
+		case said := <-answer:
+			switch said {
+			case "ready":
+				return nil
+			case "":
+				return fmt.Errorf("the daemon of lab %s ended at once%s", cfg.Lab, lastLine(log.Name()))
+			}
+			return errors.New(said)
+		case <-look.C:
+			if c.Ping(ctx) == nil {
+				return nil // it is ready, or another command's is, and ours gives up
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late:
+			return fmt.Errorf("the daemon of lab %s is not ready after %s: see %s", cfg.Lab, startLimit, log.Name())
 		}
-		return errors.New(said)
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(startLimit):
-		return fmt.Errorf("the daemon of lab %s is not ready after %s: see %s", cfg.Lab, startLimit, log.Name())
 	}
 }
 

@@ -31,7 +31,7 @@ func NewClient(runDir string) *Client {
 	c.http.Transport = &http.Transport{
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", c.path)
+			return dial(ctx, c.path)
 		},
 	}
 	return c

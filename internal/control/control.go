@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"time"
 )
 
@@ -138,6 +137,3 @@ func (e *Error) Error() string {
 	}
 	return e.Code + ": " + e.Message
 }
-
-// Socket is the path of a lab's control socket.
-func Socket(runDir string) string { return filepath.Join(runDir, "daemon.sock") }

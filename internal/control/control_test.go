@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,12 +45,11 @@ func (f *fake) Down(context.Context, func(string)) error { f.down = true; return
 
 func client(t *testing.T, a Applier) *Client {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ctl") // a socket path is at most 107 bytes
-	if err != nil {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30)) // a socket's address has 107 bytes
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("unix", filepath.Join(dir, "daemon.sock"))
+	l, err := Listen(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

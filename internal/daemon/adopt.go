@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 
@@ -39,15 +38,11 @@ func (d *Daemon) adoptAll(ctx context.Context, m *vpc.Model) error {
 	return errors.Join(errs...)
 }
 
+// adopt takes over an instance that runs, also one that should not or that is of
+// an earlier boot: it gets the grace to end that it would have got.
 func (d *Daemon) adopt(ctx context.Context, w *wish) error {
 	in, err := d.host.Adopt(ctx, w.id)
-	switch {
-	case err != nil:
-	case !w.run:
-		err = fmt.Errorf("it should be %s", w.state)
-	case in.BootID() != w.boot:
-		err = fmt.Errorf("it is of boot %d, not %d", in.BootID(), w.boot)
-	default:
+	if err == nil {
 		err = d.keep(ctx, in, w)
 	}
 	if err == nil {

@@ -153,18 +153,8 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 // Serve answers the control socket until ctx ends or the lab is removed, and
 // calls ready once it does. Instances go on running when it returns after ctx ended.
 func (d *Daemon) Serve(ctx context.Context, ready func()) error {
-	path := control.Socket(d.cfg.RunDir)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := control.Listen(d.cfg.RunDir)
 	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	// After a removal the path may be the next daemon's.
-	l.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return fmt.Errorf("control socket: %w", err)
 	}
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))

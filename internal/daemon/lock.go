@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ func takeLock(ctx context.Context, cfg Config) (*os.File, error) {
 			return f, nil
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("lab %s: %w: use it, or end it with `vpcemu down --lab %s`", cfg.Lab, ErrRunning, cfg.Lab)
+			return nil, fmt.Errorf("lab %s: %w (process %s): use it, or remove the lab with `vpcemu down --lab %s`", cfg.Lab, ErrRunning, holder(cfg), cfg.Lab)
 		}
 		select {
 		case <-ctx.Done():
@@ -60,10 +61,27 @@ func tryLock(cfg Config) (*os.File, error) {
 	ours, err1 := f.Stat()
 	there, err2 := os.Stat(lockPath(cfg))
 	if err1 == nil && err2 == nil && os.SameFile(ours, there) {
-		return f, nil
+		return f, writeHolder(f)
 	}
 	f.Close()
 	return nil, nil
+}
+
+// writeHolder tells whoever finds the lock taken by whom.
+func writeHolder(f *os.File) error {
+	err := f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	}
+	return err
+}
+
+func holder(cfg Config) string {
+	b, err := os.ReadFile(lockPath(cfg))
+	if err != nil || len(b) == 0 {
+		return "unknown"
+	}
+	return string(b)
 }
 
 func lockPath(cfg Config) string { return cfg.RunDir + ".lock" }

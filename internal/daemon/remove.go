@@ -45,6 +45,9 @@ func (d *Daemon) remove(ctx context.Context, progress func(string)) error {
 // are left. It is no error where there is nothing.
 func Remove(ctx context.Context, cfg Config) error {
 	lock, err := takeLock(ctx, cfg)
+	if errors.Is(err, ErrRunning) {
+		return fmt.Errorf("lab %s: %w, but does not answer: end it (kill %s) and run the command again", cfg.Lab, ErrRunning, holder(cfg))
+	}
 	if err != nil {
 		return err
 	}
