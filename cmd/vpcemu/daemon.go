@@ -147,7 +147,9 @@ func startDaemon(ctx context.Context, cfg daemon.Config, c *control.Client) erro
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{w}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
+	if err = keepInherited(); err == nil {
+		err = cmd.Start()
+	}
 	w.Close()
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
