@@ -48,8 +48,10 @@ func newDaemon() *cobra.Command {
 				return err
 			}
 			cfg := labDirs(name)
-			if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
-				return errors.Join(needRoot(), err)
+			if !background { // else the command that started it has made it
+				if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
+					return errors.Join(needRoot(), err)
+				}
 			}
 			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 			ready := io.Discard

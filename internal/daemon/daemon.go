@@ -94,7 +94,8 @@ var ErrRunning = errors.New("a daemon is already running")
 
 // Open takes the lab's lock, loads its model, and brings the host to it: adopts
 // the instances that still run, restarts those that should and do not, removes
-// what belongs to nothing. A model that was never saved is empty.
+// what belongs to nothing. A model that was never saved is empty; a lab without
+// a state directory is none.
 func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := host.Check(); err != nil {
 		return nil, err
@@ -106,6 +107,10 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err := finishRemoval(ctx, cfg); err != nil {
 		lock.Close()
 		return nil, err
+	}
+	if _, err := os.Stat(cfg.StateDir); err != nil {
+		// It was removed while this waited for the lock, and is not to come back empty.
+		return nil, errors.Join(fmt.Errorf("lab %s: %w", cfg.Lab, err), removeLock(cfg), lock.Close())
 	}
 	h, err := openMachine(cfg)
 	if err != nil {

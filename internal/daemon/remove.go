@@ -106,7 +106,10 @@ func finishRemoval(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return removeAll(ctx, cfg, h)
+	if err := removeAll(ctx, cfg, h); err != nil {
+		return err
+	}
+	return os.MkdirAll(cfg.StateDir, 0o755)
 }
 
 // removeAll takes the host's side away first and the marker last, so that it can

@@ -525,3 +525,94 @@ func TestDurability_AnyCommandAfterARebootBringsTheLabBack(t *testing.T) {
 		return nil
 	})
 }
+
+// Commands that find no daemon and start one at the same time share it, and the
+// one that was not needed does nothing when its turn would come.
+func TestDurability_CommandsThatStartTheDaemonTogether(t *testing.T) {
+	l := up(t, small)
+	for range 3 {
+		l.crash()
+		failed := make(chan string, 6)
+		for range cap(failed) {
+			go func() {
+				out, err := l.command("ls").CombinedOutput()
+				if err != nil {
+					failed <- string(out)
+				} else {
+					failed <- ""
+				}
+			}()
+		}
+		for range cap(failed) {
+			if out := <-failed; out != "" {
+				t.Errorf("ls: %s", out)
+			}
+		}
+		eventually(t, "one daemon", func() error {
+			if n := len(l.daemons()); n != 1 {
+				return fmt.Errorf("%d are there", n)
+			}
+			return nil
+		})
+	}
+	l.whole()
+	l.crash()
+	for range 3 {
+		_ = l.command("ls").Run()
+	}
+	l.cli("down")
+	eventually(t, "end of the daemons that were not needed", func() error {
+		if left := l.left(); len(left) > 0 {
+			return fmt.Errorf("left: %v", left)
+		}
+		return nil
+	})
+}
+
+// A daemon that is asked to end leaves the instances alone, as one that is killed.
+func TestDurability_DaemonEndsOnSIGTERM(t *testing.T) {
+	l := up(t, small)
+	boot := l.booted("a")
+	for _, pid := range l.daemons() {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "end of the daemon", func() error {
+		if n := len(l.daemons()); n > 0 {
+			return fmt.Errorf("%d are there", n)
+		}
+		return nil
+	})
+	l.cli("ls")
+	equal(t, "boot of a", l.booted("a"), boot)
+	l.whole()
+}
+
+// An instance that was being stopped when the daemon died still gets the time to
+// shut its services down.
+func TestDurability_StopGoesOnWithItsGrace(t *testing.T) {
+	l := up(t, small)
+	l.in("a", `cat >/root/service <<'END'
+trap 'sleep 1.5; echo done >/root/done; exit' TERM; touch /root/trapped; while :; do sleep 0.1; done
+END
+setsid sh /root/service >/dev/null 2>&1 </dev/null &`)
+	eventually(t, "a service", func() error {
+		if _, _, status := l.tryIn("a", "test -e /root/trapped"); status != 0 {
+			return fmt.Errorf("exit status %d", status)
+		}
+		return nil
+	})
+	stop := l.command("stop", "a")
+	if err := stop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.stateOf("a", "stopping")
+	l.crash()
+	_ = stop.Wait()
+	l.stateOf("a", "stopped")
+	l.cli("start", "a")
+	if out := l.in("a", "cat /root/done"); out != "done\n" {
+		t.Errorf("the service was cut short: %q", out)
+	}
+}
