@@ -398,12 +398,12 @@ func TestDurability_KilledAtAnyMomentOfUpAndDown(t *testing.T) {
 	for round := range 40 {
 		switch rng.IntN(4) {
 		case 0, 1:
-			l.crashing(rng, 400*time.Millisecond, "up", l.file)
+			l.crashing(rng, 200*time.Millisecond, "up", l.file)
 		case 2:
-			l.crashing(rng, 100*time.Millisecond, "down")
+			l.crashing(rng, 60*time.Millisecond, "down")
 		case 3:
 			l.cli("up", l.file)
-			l.crashing(rng, 150*time.Millisecond, "down")
+			l.crashing(rng, 80*time.Millisecond, "down")
 		}
 		if rng.IntN(2) == 0 {
 			l.cli("up", l.file)
