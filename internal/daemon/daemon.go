@@ -32,6 +32,7 @@ import (
 // Capacity of the tables, in records. Memory is used only where records are.
 const (
 	conntrackCapacity = 1 << 20
+	conntrackPerENI   = conntrackCapacity / 8 // a scan from one instance is not the others' trouble (CT-07)
 	natCapacity       = 1 << 19
 )
 
@@ -227,6 +228,7 @@ func (d *Daemon) openTables() (err error) {
 	if err != nil {
 		return fmt.Errorf("connection table: %w", err)
 	}
+	d.flows.LimitPerENI(conntrackPerENI)
 	d.nats, err = openTable(d, "nat", func(path string) (*nat.Table, error) { return nat.OpenTable(path, natCapacity) })
 	if err != nil {
 		return fmt.Errorf("NAT table: %w", err)
