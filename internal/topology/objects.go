@@ -13,7 +13,7 @@ type Vpc struct {
 	InstanceTenancy Value[string] `key:"instance_tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// Whether the Amazon resolver answers at the range's base + 2.
 	EnableDnsSupport Value[bool] `key:"enable_dns_support" default:"true" change:"in place"`
-	// Whether instances with public addresses get public DNS names.
+	// Whether the resolver knows private names such as ip-10-0-0-4.ec2.internal. Public names are shown, but not resolved.
 	EnableDnsHostnames Value[bool] `key:"enable_dns_hostnames" default:"false" change:"in place"`
 	// The DHCP option set; `none` associates none at all.
 	DhcpOptions Value[string] `key:"dhcp_options" ref:"dhcp_options" words:"none" unset:"the account's default set" change:"in place"`
