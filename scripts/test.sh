@@ -16,8 +16,8 @@ case ${1:-} in
 esac
 
 # Everything of the run, so that the next one finds it again if this one is
-# killed. The name is short, as sockets lie below and their paths may have 107 bytes.
-tmp=/var/lib/vpcemu-test
+# killed. Not where instances and tests mount something else, as on /tmp and /var/lib.
+tmp=/var/cache/vpcemu-test
 ended() {
 	local status=$? left
 	trap - EXIT
