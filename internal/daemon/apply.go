@@ -153,6 +153,7 @@ func (d *Daemon) compile(m *vpc.Model) (*dataplane.Snapshot, error) {
 // next packet meets it.
 func (d *Daemon) show(m *vpc.Model, s *dataplane.Snapshot) {
 	d.disown(m)
+	m.Publish()
 	d.model.Store(m)
 	d.engine.Swap(s)
 	d.names.publish(m)

@@ -258,8 +258,12 @@ func (d *Daemon) load(ctx context.Context) error {
 	if err := d.leases.load(d.store); err != nil {
 		return fmt.Errorf("leases: %w", err)
 	}
+	m.Publish()
 	d.model.Store(m)
 	if err := d.adoptAll(ctx, m); err != nil {
+		return err
+	}
+	if m, err = d.recordEnds(m); err != nil {
 		return err
 	}
 	return d.publish(m)

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/vpcemu/vpcemu/internal/conntrack"
@@ -31,4 +33,25 @@ func TestCT07_OneInterfaceLeavesRoomForTheOthers(t *testing.T) {
 	if err := syn(2, 0); err != nil {
 		t.Errorf("another interface: %v", err)
 	}
+}
+
+// For the race detector: names are looked up in the model that a change is just being made from.
+func TestRun_ReadsWhileOthersChange(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			for i := range 20 {
+				action, input := "DescribeSecurityGroups", `{}`
+				if worker == 0 {
+					action, input = "CreateSecurityGroup", fmt.Sprintf(`{"GroupName": "g%d", "Description": "d", "VpcId": "v"}`, i)
+				}
+				if _, err := b.Run(t.Context(), action, []byte(input), false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 )
 
@@ -18,6 +19,19 @@ func TestTable_CloneIsUnaffectedByWrites(t *testing.T) {
 	}
 	if m.Vpcs.Get("vpc-1") != c.Vpcs.Get("vpc-1") {
 		t.Fatal("an object that did not change was copied")
+	}
+}
+
+// One goroutine clones what others copy: a Clone that wrote to it would be a data race.
+func TestPublish_CloneWritesNothingAfterIt(t *testing.T) {
+	m := &Model{Lab: "a"}
+	m.Vpcs.Put("vpc-1", &Vpc{ID: "vpc-1"})
+	m.Publish()
+	was := *m
+	c := m.Clone()
+	c.Vpcs.Delete("vpc-1")
+	if !reflect.DeepEqual(*m, was) || m.Vpcs.shared != was.Vpcs.shared || m.Vpcs.Len() != 1 {
+		t.Errorf("%+v\nwas\n%+v", *m, was)
 	}
 }
 

@@ -31,11 +31,17 @@ func (m *Model) Tables() map[string]AnyTable {
 
 // Clone returns a copy that shares every object with m.
 func (m *Model) Clone() Model {
+	m.Publish()
+	return *m
+}
+
+// Publish readies a model that is complete for several goroutines: Clone writes
+// nothing to it from then on, so that it may be copied and read at the same time.
+func (m *Model) Publish() {
 	v := reflect.ValueOf(m).Elem()
 	for _, i := range tableFields {
 		v.Field(i).Addr().Interface().(AnyTable).share()
 	}
-	return *m
 }
 
 var tableFields = func() (fields []int) {
@@ -60,8 +66,8 @@ func (m *Model) WithoutTables() Model {
 }
 
 // share marks the map as used by more than one table, so that the next write
-// copies it. It writes only where needed: a published model is cloned by several
-// readers at once.
+// copies it. It writes only where needed: a published model is cloned and read by
+// several goroutines at once.
 func (t *Table[K, V]) share() {
 	if !t.shared {
 		t.shared = true
