@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/vpcemu/vpcemu/internal/host"
@@ -11,8 +13,8 @@ import (
 )
 
 // adoptAll takes over the sandboxes that an earlier daemon left running, and
-// removes what the model does not know. What ended meanwhile is kept in mind, and
-// reconcile records it; an instance that should run and left no trace, because
+// removes what the model does not know. What ended meanwhile is kept in mind for
+// recordEnds; an instance that should run and left no trace, because
 // the machine was restarted, is started afresh with its disk and addresses.
 func (d *Daemon) adoptAll(ctx context.Context, m *vpc.Model) error {
 	ids, err := d.host.Sandboxes()
@@ -65,4 +67,28 @@ func (d *Daemon) adopt(ctx context.Context, w *wish) error {
 // made, which is no reason to stop it.
 func tells(w *wish, exit host.Exit) bool {
 	return w.state == vpc.StateRunning || w.state == vpc.StatePending && (exit.Cause == host.ExitPoweroff || exit.Cause == host.ExitReboot)
+}
+
+// recordEnds makes the model tell what ended while no daemon was there, before
+// anybody asks it: an `up` that took a killed instance for a running one would
+// leave it stopped.
+func (d *Daemon) recordEnds(m *vpc.Model) (*vpc.Model, error) {
+	tx := vpc.Begin(m, d.call())
+	ended := false
+	for _, id := range slices.Sorted(maps.Keys(d.actual)) {
+		if s := d.actual[id]; s.exit != nil {
+			d.log.Info("instance ended", "id", id, "cause", cause(*s.exit))
+			markEnded(tx, id, *s.exit)
+			ended = true
+		}
+	}
+	if !ended {
+		return m, nil
+	}
+	if err := d.store.Commit(m, &tx.Model); err != nil {
+		return nil, err
+	}
+	tx.Model.Publish()
+	d.model.Store(&tx.Model)
+	return &tx.Model, nil
 }

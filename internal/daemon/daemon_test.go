@@ -503,3 +503,22 @@ func TestUp_DiskOfAStoppedInstanceGoesWithIt(t *testing.T) {
 		t.Fatal("its disk is left")
 	}
 }
+
+// An `up` right after the daemon's start must not take an instance that was killed
+// meanwhile for a running one, and find it stopped afterwards.
+func TestReopen_WhatEndedIsToldBeforeAnybodyAsks(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	b.Close()
+	for _, name := range []string{"a", "b"} {
+		b.m.die(name, host.Exit{Cause: host.ExitKilled})
+	}
+	b.open()
+	for _, name := range []string{"a", "b"} {
+		if i := b.instance(name); i.State != vpc.StateStopped || !strings.Contains(i.StateReason, "killed") {
+			t.Errorf("%s is %s: %s", name, i.State, i.StateReason)
+		}
+	}
+	b.mustUp(twoInstances)
+	equal(t, "running", b.m.names(), []string{"a", "b", "far"})
+}
