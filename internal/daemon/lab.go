@@ -51,7 +51,7 @@ func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance) control.Instance {
 	name := nameOr(i.Name(), string(i.ID))
 	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason}
 	if s := m.Subnets.Get(i.SubnetID); s != nil {
-		out.Subnet, out.Zone = nameOr(s.Name(), string(s.ID)), s.AvailabilityZone
+		out.Subnet, out.Zone = subnetName(s), s.AvailabilityZone
 	}
 	if v := m.Vpcs.Get(i.VpcID); v != nil {
 		out.Vpc = nameOr(v.Name(), string(v.ID))
@@ -180,4 +180,13 @@ func decided(e dataplane.Event) string {
 		s += rule
 	}
 	return s
+}
+
+// subnetName is what a topology file calls the subnet: a default subnet has no
+// name of its own there, but default-ZONE.
+func subnetName(s *vpc.Subnet) string {
+	if s.Name() == "" && s.DefaultForAz {
+		return "default-" + s.AvailabilityZone
+	}
+	return nameOr(s.Name(), string(s.ID))
 }

@@ -128,7 +128,7 @@ func (c *Config) openOutput(d *definition, where string) (*os.File, error) {
 // watchPidfd sees the end of a process that is not the caller's child; the status is not known and given as
 // success.
 func watchPidfd(pid int) (<-chan syscall.WaitStatus, error) {
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("watching process %d: %w", pid, err)
 	}
