@@ -3,6 +3,7 @@ package awscli
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -15,7 +16,7 @@ import (
 func FuzzShorthand(f *testing.F) {
 	for _, s := range []string{
 		"Name=vpc-id,Values=a,b", `ResourceType=vpc,Tags=[{Key=Name,Value="a, b"}]`, `a='it\'s'`, "a=b=c", `a=b\,c`,
-		"a=[[b],{c=d}]", "a={b={c=[d,e]}}", "a=b,c=d,e", "a=\"b", "a=b,\nc==d", "a=[,b]", "=", "a=", "é=ü",
+		`00000000=000,=\`, "a=[[b],{c=d}]", "a={b={c=[d,e]}}", "a=b,c=d,e", "a=\"b", "a=b,\nc==d", "a=[,b]", "=", "a=", "é=ü",
 	} {
 		f.Add(s)
 	}
@@ -29,7 +30,7 @@ func FuzzShorthand(f *testing.F) {
 			}
 			return
 		}
-		if !utf8.ValidString(text) {
+		if !utf8.ValidString(text) || endsInBackslash(m) {
 			return
 		}
 		full := shorthandText(m)
@@ -38,6 +39,24 @@ func FuzzShorthand(f *testing.F) {
 			t.Fatalf("%q: %#v, written as %s and read again %#v: %v", text, m, full, again, err)
 		}
 	})
+}
+
+// endsInBackslash: the AWS CLI's grammar takes \" for a quote within the value
+// wherever a further quote follows, so that it cannot write such a value down.
+func endsInBackslash(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.HasSuffix(v, `\`)
+	case []any:
+		return slices.ContainsFunc(v, endsInBackslash)
+	case map[string]any:
+		for _, item := range v {
+			if endsInBackslash(item) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // FuzzParse: no command line makes the parser fail other than by an error.
