@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -53,6 +55,7 @@ func table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		for i, cell := range r {
+			r[i] = printable(cell)
 			if cell == "" {
 				r[i] = "-"
 			}
@@ -68,6 +71,16 @@ func table(w io.Writer, rows [][]string) error {
 		}
 	}
 	return nil
+}
+
+// printable shows control characters by their escapes: a name may hold any, and
+// would break the table or play on the terminal.
+func printable(cell string) string {
+	if strings.IndexFunc(cell, unicode.IsControl) < 0 {
+		return cell
+	}
+	q := strconv.QuoteToGraphic(cell)
+	return q[1 : len(q)-1]
 }
 
 func printLab(w io.Writer, lab *control.Lab) error {
