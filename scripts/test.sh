@@ -64,7 +64,7 @@ seconds=$((fuzz_seconds / ${#targets[@]}))
 say "Fuzzing, ${#targets[@]} targets for $seconds seconds each"
 touch $tmp/fuzzing
 for target in "${targets[@]}"; do
-	run go test -run '^$' -fuzz "^${target#* }\$" -fuzztime "${seconds}s" "${target% *}" && continue
+	run go test -run '^$' -fuzz "^${target#* }\$" -fuzztime "${seconds}s" -fuzzminimizetime 1s "${target% *}" && continue
 	# The go command keeps the input that failed as a test case.
 	find . -path '*/testdata/fuzz/*' -type f -newer $tmp/fuzzing -printf 'the input that failed, to be kept as a test: %p\n'
 	die "fuzzing failed: ${target#* } in ${target% *}"
