@@ -3,6 +3,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -135,5 +136,21 @@ func TestReadCause_BoundedWhateverTheInstanceDid(t *testing.T) {
 	}
 	if got := consoleTail(console); len(got) > 5000 {
 		t.Errorf("console's tail of %d bytes", len(got))
+	}
+}
+
+// One lab's instances see nothing of another lab, wherever the user put them both.
+func TestHidden_OtherLabsToo(t *testing.T) {
+	for _, c := range []struct {
+		state, run string
+		want       []string
+	}{
+		{"/var/lib/vpcemu/a", "/run/vpcemu/a", []string{"/var/lib/vpcemu/a", "/run/vpcemu/a", "/var/lib/vpcemu", "/run/vpcemu"}},
+		{"/srv/labs/a", "/srv/run/a", []string{"/srv/labs/a", "/srv/run/a", "/srv/labs", "/srv/run"}},
+		{"/var/lib/a", "/a", []string{"/var/lib/a", "/a"}}, // without /var/lib nothing works
+	} {
+		if got := hidden(Config{StateDir: c.state, RunDir: c.run}); !slices.Equal(got, c.want) {
+			t.Errorf("%s, %s: %q, want %q", c.state, c.run, got, c.want)
+		}
 	}
 }

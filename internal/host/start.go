@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -252,7 +253,7 @@ func forkGuest(path string, argv []string, files []*os.File) (*process, error) {
 func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) error {
 	cfg := wire.Config{
 		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname,
-		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Hidden: []string{h.cfg.StateDir, h.cfg.RunDir},
+		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Hidden: hidden(h.cfg),
 		UserData: spec.UserData, AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
 	}
 	if note != "" {
@@ -287,6 +288,21 @@ func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) 
 		return fmt.Errorf("%s: %s", r.Step, r.Error)
 	}
 	return sent
+}
+
+// needed are directories that an instance cannot do without, should a lab's directory lie directly in one.
+var needed = []string{"/", "/etc", "/opt", "/usr", "/usr/local", "/usr/share", "/var", "/var/lib", "/var/cache"}
+
+// hidden are the directories of the host that the lab's instances shall not see: the lab's own, and those they
+// lie in, where the private keys and disks of the other labs are, also of those made later.
+func hidden(cfg Config) []string {
+	dirs := []string{cfg.StateDir, cfg.RunDir}
+	for _, dir := range dirs {
+		if parent := filepath.Dir(dir); !slices.Contains(needed, parent) {
+			dirs = append(dirs, parent)
+		}
+	}
+	return dirs
 }
 
 // consoleTail gives the last lines of the console for the end of an error.
