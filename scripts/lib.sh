@@ -52,10 +52,11 @@ stop_child() {
 
 # only_one DIR: make the folder that everything of a run goes into. It is locked
 # (descriptor 9) as long as this script lives; another run waits for it to end.
+# Others may pass through it, as a test runs the program as a user who is not root.
 only_one() {
 	local told=''
 	until [ "$1" -ef /proc/self/fd/9 ]; do # the run before us removed what we opened
-		install -d -m 700 "$1" || die "cannot make $1"
+		install -d -m 711 "$1" || die "cannot make $1"
 		exec 9<"$1"
 		until flock -n 9; do
 			[ -n "$told" ] || echo "another run is under way; waiting for it to end"
