@@ -129,7 +129,7 @@ func (h *Host) adopt(ctx context.Context, id string) (*Sandbox, error) {
 	}
 	s := newSandbox(h, id, st, p)
 	// A PID 1 whose starter died may still be setting up: it answers once it is up, or ends.
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	ctx, cancel := context.WithTimeout(ctx, adoptPatience)
 	defer cancel()
 	if _, err := s.Status(ctx); err != nil {
 		s.release()

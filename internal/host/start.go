@@ -31,6 +31,11 @@ const (
 // startPatience is how long a PID 1 may take to report.
 const startPatience = 60 * time.Second
 
+// adoptPatience is the same for one that may have been up already when its starter
+// died. It is shorter than what a user waits for a daemon, so that one instance that
+// hangs does not keep the lab from coming back.
+const adoptPatience = 10 * time.Second
+
 // maxConsole is the size in bytes beyond which the console's log starts anew at a boot.
 const maxConsole = 1 << 20
 
