@@ -5,20 +5,21 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Everything of the demo, apart from the labs that this machine's user may have.
-tmp=/var/lib/vpcemu-demo
+# Apart from the labs that this machine's user may have.
+home=/var/lib/vpcemu-demo
 ended() {
 	local status=$?
 	trap - EXIT
 	trap '' INT TERM HUP
 	stop_child
 	allow_services
-	if [ -d $tmp/state ]; then vpcemu down || status=1; fi
-	sweep $tmp && rmdir $tmp
+	if [ -d "$tmp/state" ]; then vpcemu down || status=1; fi
+	sweep "$tmp"
+	rmdir $home
 	exit $status
 }
 
-vpcemu() { $tmp/vpcemu "$@" 3>&- 9>&-; }
+vpcemu() { "$tmp/vpcemu" "$@" 3>&- 9>&-; }
 show() {
 	local word line='$'
 	for word in "$@"; do
@@ -30,8 +31,8 @@ show() {
 }
 quietly() { # unless it fails
 	if [ "$1" != show ]; then set -- run "$@"; fi
-	"$@" >$tmp/output 2>&1 && return
-	tail -n 20 $tmp/output >&2
+	"$@" >"$tmp/output" 2>&1 && return
+	tail -n 20 "$tmp/output" >&2
 	return 1
 }
 # address FIELD NAME: PublicIp or PrivateIp of an instance or Internet host.
@@ -39,19 +40,18 @@ address() { vpcemu ls -o json | sed -n "/\"Name\": \"$2\"/,/}/s/.*\"$1\": \"\(.*
 
 need_root
 exec </dev/null 3>&1
-only_one $tmp
+only_one $home
 trap ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-sweep $tmp # what a killed run left
 
 say "Set-up: packages from apt where they are missing, then the build"
 need_packages ca-certificates kmod "${lab_packages[@]}"
 need_go
 echo "building vpcemu"
-run build $tmp
+run build "$tmp"
 echo "fetching MariaDB's packages for the lab's own repository"
-local_repository $tmp/packages mariadb-server mariadb-client
+local_repository "$tmp/packages" mariadb-server mariadb-client
 
 export VPCEMU_STATE_DIR=$tmp/state VPCEMU_RUN_DIR=$tmp/run VPCEMU_LAB=demo
 started=$SECONDS
@@ -65,7 +65,7 @@ say "ssh from the laptop on the Internet, through the bastion web, to db's priva
 show vpcemu ssh --via web db -- 'hostname; echo "came from: $SSH_CLIENT"'
 
 say "db has no public address; it installs MariaDB with apt, through the NAT gateway"
-give_packages() { tar -C $tmp/packages -c . | vpcemu exec server -- sh -c 'mkdir -p /srv/www/packages && tar -C /srv/www/packages -x'; }
+give_packages() { tar -C "$tmp/packages" -c . | vpcemu exec server -- sh -c 'mkdir -p /srv/www/packages && tar -C /srv/www/packages -x'; }
 run give_packages
 run vpcemu exec db -- curl -sSf -o /dev/null --retry 20 --retry-delay 1 --retry-connrefused "http://$server/" # the server is up
 # The packages' only source is the server in the lab; a proxy of this machine is out of the lab's reach.
@@ -92,7 +92,7 @@ show vpcemu exec server -- tail -n 1 /root/seen.log
 
 say "The laptop tries port 3306 of web: dropped, and vpcemu says by what"
 show vpcemu exec laptop -- nc -z -v -w 2 "$web" 3306 || true
-show vpcemu drops >$tmp/drops
-tail -n 1 $tmp/drops
+show vpcemu drops >"$tmp/drops"
+tail -n 1 "$tmp/drops"
 
 say "Done in $((SECONDS - started)) seconds after set-up; removing the lab"

@@ -50,11 +50,12 @@ stop_child() {
 	child=''
 }
 
-# only_one DIR: make the folder that everything of a run goes into. It is locked
-# (descriptor 9) as long as this script lives; another run waits for it to end.
-# Others may pass through it, as a test runs the program as a user who is not root.
+# only_one DIR: make tmp, a folder in DIR that everything of this run goes into, and
+# remove what killed runs left. DIR is locked (descriptor 9) as long as this script
+# lives; another run waits for it to end. Others may pass through the folders, as a
+# test runs the program as a user who is not root.
 only_one() {
-	local told=''
+	local told='' left
 	until [ "$1" -ef /proc/self/fd/9 ]; do # the run before us removed what we opened
 		install -d -m 711 "$1" || die "cannot make $1"
 		exec 9<"$1"
@@ -64,6 +65,9 @@ only_one() {
 			sleep 1
 		done
 	done
+	for left in "$1"/*/; do sweep "${left%/}"; done
+	tmp=$(mktemp -d "$1/XXXXXX") # a name that no run in a container has either
+	chmod 711 "$tmp"
 }
 
 # processes_of DIR: those that name the folder in their environment or command line.
@@ -98,10 +102,11 @@ left_in() {
 	find "$1" -xdev -type f -printf 'file %p\n' 2>/dev/null | head -n 10 || true
 }
 
-# sweep DIR: remove all that a run left but the folder, going by what the kernel knows, so that
+# sweep DIR: remove all that a run left and its folder, going by what the kernel knows, so that
 # it works whatever state the run's own programs were killed in.
 sweep() {
 	local pids name point i
+	[ -d "$1" ] || return 0
 	for ((i = 0; i < 20; i++)); do # what is killed may just have started something
 		mapfile -t pids < <(processes_of "$1")
 		[ ${#pids[@]} -gt 0 ] || break
@@ -119,7 +124,7 @@ sweep() {
 		umount -l "$point"
 		[[ $point == "$1"/* ]] || rmdir "$point" 2>/dev/null || true
 	done
-	find "$1" -xdev -mindepth 1 -delete
+	rm -rf --one-file-system "$1"
 }
 
 # ---- Debian packages ----

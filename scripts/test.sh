@@ -15,17 +15,17 @@ case ${1:-} in
 *) die "usage: test.sh [--full]" ;;
 esac
 
-# Everything of the run, so that the next one finds it again if this one is
-# killed. Not where instances and tests mount something else, as on /tmp and /var/lib.
-tmp=/var/cache/vpcemu-test
+# Not where instances and tests mount something else, as on /tmp and /var/lib.
+home=/var/cache/vpcemu-test
 ended() {
 	local status=$? left
 	trap - EXIT
 	trap '' INT TERM HUP
 	stop_child
 	allow_services
-	left=$(left_in $tmp/tmp)
-	sweep $tmp && rmdir $tmp
+	left=$(left_in "$tmp/tmp")
+	sweep "$tmp"
+	rmdir $home
 	if [ $status = 0 ] && [ -n "$left" ]; then
 		echo "vpcemu: the tests passed, and left on the machine (it is removed now):"$'\n'"$left" >&2
 		status=1
@@ -35,12 +35,11 @@ ended() {
 
 need_root
 exec </dev/null
-only_one $tmp
+only_one $home
 trap ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-sweep $tmp # what a killed run left
-mkdir $tmp/tmp
+mkdir "$tmp/tmp"
 
 say "What the tests need"
 need_packages ca-certificates gcc libc6-dev kmod "${lab_packages[@]}" "${test_packages[@]}"
@@ -62,11 +61,11 @@ run go test -race -timeout 15m "${quick[@]}"
 mapfile -t targets < <(tests_named Fuzz)
 seconds=$((fuzz_seconds / ${#targets[@]}))
 say "Fuzzing, ${#targets[@]} targets for $seconds seconds each"
-touch $tmp/fuzzing
+touch "$tmp/fuzzing"
 for target in "${targets[@]}"; do
 	run go test -run '^$' -fuzz "^${target#* }\$" -fuzztime "${seconds}s" -fuzzminimizetime 1s "${target% *}" && continue
 	# The go command keeps the input that failed as a test case.
-	find . -path '*/testdata/fuzz/*' -type f -newer $tmp/fuzzing -printf 'the input that failed, to be kept as a test: %p\n'
+	find . -path '*/testdata/fuzz/*' -type f -newer "$tmp/fuzzing" -printf 'the input that failed, to be kept as a test: %p\n'
 	die "fuzzing failed: ${target#* } in ${target% *}"
 done
 
