@@ -91,8 +91,19 @@ namespaces_of() {
 # mounts_of DIR: mount points in the folder or of something in it, the innermost first.
 mounts_of() { { grep -F "$1/" /proc/self/mountinfo || true; } | cut -d' ' -f5 | grep -vx / | tac || true; }
 
-# left_in DIR: what of a run is still on the machine, a line each.
+# left_in DIR: what of a run is still on the machine, a line each. What is about to
+# end, such as a process that was killed a moment ago, gets five seconds.
 left_in() {
+	local i left=''
+	for ((i = 0; i < 50; i++)); do
+		left=$(found_in "$1")
+		[ -n "$left" ] || return 0
+		sleep 0.1
+	done
+	echo "$left"
+}
+
+found_in() {
 	local pid
 	for pid in $(processes_of "$1"); do
 		echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
