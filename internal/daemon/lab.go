@@ -31,7 +31,7 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 			State: h.State, Reason: h.StateNote, PublicIp: h.PublicIp})
 	}
 	slices.SortStableFunc(lab.Instances, func(a, b control.Instance) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name), ended(a)-ended(b))
 	})
 	notes := make([][]string, len(lab.Instances))
 	wishes := d.wishes(m)
@@ -189,4 +189,12 @@ func subnetName(s *vpc.Subnet) string {
 		return "default-" + s.AvailabilityZone
 	}
 	return nameOr(s.Name(), string(s.ID))
+}
+
+// ended sorts what is terminated behind what took its name.
+func ended(i control.Instance) int {
+	if i.State == vpc.StateTerminated {
+		return 1
+	}
+	return 0
 }

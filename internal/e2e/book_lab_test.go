@@ -43,7 +43,7 @@ type machineInfo struct {
 }
 
 // list is the lab as `vpcemu ls -o json` shows it: its daemon's process and its
-// machines by name.
+// machines by name, of several with one name the one that is not terminated.
 func (l *lab) list() (daemon int, machines map[string]machineInfo) {
 	l.t.Helper()
 	var out struct {
@@ -53,6 +53,9 @@ func (l *lab) list() (daemon int, machines map[string]machineInfo) {
 	l.decode(l.cli("ls", "-o", "json"), &out)
 	machines = map[string]machineInfo{}
 	for _, m := range out.Instances {
+		if _, met := machines[m.Name]; met && m.State == "terminated" {
+			continue // the one that took its name is listed before it
+		}
 		machines[m.Name] = m
 	}
 	return out.Daemon, machines
