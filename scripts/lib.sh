@@ -166,7 +166,7 @@ fetch_packages() {
 	run apt_quietly apt-get install --download-only "$@" && return
 	case $(apt_error) in
 	*locate* | *candidate* | *etch* | *archives*)
-		die "the Debian package registry is out of reach: connect this machine, run the script again (missing: ${*: -1})" ;;
+		die "the Debian package registry is out of reach: connect this machine and run the script again" ;;
 	*) die "apt: $(apt_error)" ;;
 	esac
 }
