@@ -73,11 +73,12 @@ only_one() {
 # processes_of DIR: those that name the folder in their environment or command line.
 processes_of() (
 	unset TMPDIR GOTMPDIR VPCEMU_STATE_DIR VPCEMU_RUN_DIR # for the programs here
-	grep -lsaF "$1" /proc/[0-9]*/environ /proc/[0-9]*/cmdline | while read -r file; do
+	found=$(grep -lsaF "$1" /proc/[0-9]*/environ /proc/[0-9]*/cmdline || true) # whole, so that grep has ended
+	while read -r file; do
 		pid=${file#/proc/} pid=${pid%/*}
-		# The grep itself has ended.
+		# The grep found itself too, and has ended.
 		if [ "$pid" != $$ ] && [ -e "/proc/$pid/exe" ]; then echo "$pid"; fi
-	done | sort -un
+	done <<<"$found" | sort -un
 )
 
 # namespaces_of DIR: names in `ip netns` of labs that run in the folder. The text
