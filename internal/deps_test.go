@@ -17,7 +17,7 @@ const module = "github.com/vpcemu/vpcemu/"
 // (docs/architecture.md). Those of one layer do not import one another, but for
 // the pairs in friends.
 var layers = [][]string{
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli"},
 	{"dataplane", "internal/guest"},
 	{"internal/compile", "internal/host", "cmd/vpcemu/guest"},
@@ -33,7 +33,7 @@ var friends = map[string][]string{
 
 // only says which packages may import a module of the outside.
 var only = map[string][]string{
-	"github.com/songgao/water":             {"internal/host", "internal/guest"},
+	"github.com/songgao/water":             {"internal/tun"},
 	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest"},
 	"github.com/google/gopacket":           {}, // tests alone
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},

@@ -142,10 +142,13 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	if err := d.openTables(); err != nil {
 		return nil, err
 	}
-	d.engine = dataplane.NewEngine(dataplane.Config{
+	d.engine, err = dataplane.NewEngine(dataplane.Config{
 		Conntrack: d.flows, NAT: d.nats, Now: slab.Boottime, RelatedICMP: true,
 		OnLease: d.leases.note, OnPortDown: d.portDown,
 	})
+	if err != nil {
+		return nil, err
+	}
 	if err := d.load(ctx); err != nil {
 		return nil, err
 	}

@@ -113,10 +113,18 @@ func (d *Daemon) look(ctx context.Context, i *control.Instance) (notes []string)
 }
 
 // Counters implements control.Applier.
-func (d *Daemon) Counters(context.Context) (map[string]uint64, error) {
-	out := map[string]uint64{}
-	for reason, n := range d.engine.Counters() {
-		out[reason.Name()] = n
+func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
+	s := d.engine.Stats()
+	out := &control.Counters{
+		Verdicts: map[string]uint64{}, Stages: map[string]uint64{},
+		Bytes: s.Bytes, Reads: s.Reads, Batches: s.Batches, Writes: s.Writes, Joined: s.Joined, Workers: s.Workers,
+		FlowCache: control.FlowCache(s.Cache),
+	}
+	for reason, n := range s.Reasons {
+		out.Verdicts[reason.Name()] = n
+	}
+	for stage, n := range s.Stages {
+		out.Stages[stage.String()] = n
 	}
 	return out, nil
 }

@@ -29,7 +29,7 @@ type serviceOpener func(vpc.VpcID, netip.Addr) (*services, error)
 type services struct {
 	ns     *host.Services
 	server *dns.Server
-	port   *filePort
+	port   *queuePort
 	addr   netip.Addr // the resolver's address in the VPC
 }
 
@@ -149,14 +149,18 @@ func openServices(id vpc.VpcID, addr netip.Addr) (s *services, err error) {
 		}
 		streams = append(streams, l)
 	}
-	return &services{ns: ns, addr: addr, server: dns.Serve(dns.NewZone(), packets, streams),
-		port: &filePort{File: ns.Queue, name: "services of " + string(id)}}, nil
+	port, err := newPort(ns.Queue, "services of "+string(id))
+	if err != nil {
+		return nil, err
+	}
+	return &services{ns: ns, addr: addr, server: dns.Serve(dns.NewZone(), packets, streams), port: port}, nil
 }
 
 func (s *services) close() {
 	// Both may have been closed already, by the engine with the port.
 	_ = s.server.Close()
 	_ = s.ns.Close()
+	_ = s.port.Close()
 }
 
 // zone lists the private names of a VPC's network interfaces (DNS-05). With

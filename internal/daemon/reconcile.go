@@ -26,8 +26,8 @@ type sandbox struct {
 	id       string
 	boot     int
 	netns    string
-	ports    map[uint32]*filePort // by NIC handle
-	exit     *host.Exit           // set once it has ended
+	ports    map[uint32]*queuePort // by NIC handle
+	exit     *host.Exit            // set once it has ended
 }
 
 // failure is why an instance is not what it should be.

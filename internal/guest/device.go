@@ -8,77 +8,28 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/internal/guest/thread"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
+	"github.com/vpcemu/vpcemu/internal/tun"
 )
 
 const tunDevice = "/dev/net/tun"
 
-// makeDevice makes the interface and returns its only queue: one packet (TUN) or frame (TAP) a read or write.
-// The interface is still down. /dev/net/tun must be there.
-//
-// The device is persistent for the instant between the creation and the attachment of the queue that stays:
-// with no queue attached, a device takes its flags from the next attach.
-func makeDevice(n wire.NIC) (queue *os.File, err error) {
-	typ := water.DeviceType(water.TUN)
-	if n.Ethernet {
-		typ = water.TAP
-	}
-	if err := makePersistent(n.Name(), typ); err != nil {
-		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, deleteDevice(n))
-		}
-	}()
-	if queue, err = attachQueue(n); err != nil {
-		return nil, fmt.Errorf("device %s: queue: %w", n.Name(), err)
+// makeDevice makes the interface and returns its only queue, with a virtio-net header before each packet (TUN) or
+// frame (TAP): see package tun. The interface is still down. /dev/net/tun must be there.
+func makeDevice(n wire.NIC) (*os.File, error) {
+	queue, err := tun.Make(n.Name(), n.Ethernet)
+	if err != nil {
+		return nil, err
 	}
 	if err := configureDevice(n); err != nil {
 		queue.Close()
-		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
+		return nil, errors.Join(fmt.Errorf("device %s: %w", n.Name(), err), deleteDevice(n))
 	}
 	return queue, nil
-}
-
-// makePersistent leaves a device without a queue. water does not mark its descriptor close-on-exec: with the
-// lock, no program started at this moment gets a queue.
-func makePersistent(name string, typ water.DeviceType) error {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	dev, err := water.New(water.Config{DeviceType: typ, PlatformSpecificParams: water.PlatformSpecificParams{
-		Name: name, Persist: true, MultiQueue: true}})
-	if err != nil {
-		return err
-	}
-	return dev.Close()
-}
-
-// attachQueue opens a queue of the device, non-blocking, so that whoever gets a duplicate can poll it.
-func attachQueue(n wire.NIC) (*os.File, error) {
-	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: tunDevice, Err: err}
-	}
-	req, err := unix.NewIfreq(n.Name())
-	if err == nil {
-		flags := uint16(unix.IFF_TUN)
-		if n.Ethernet {
-			flags = unix.IFF_TAP
-		}
-		req.SetUint16(flags | unix.IFF_NO_PI | unix.IFF_MULTI_QUEUE)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("TUNSETIFF", err)
-	}
-	return os.NewFile(uintptr(fd), n.Name()), nil
 }
 
 func configureDevice(n wire.NIC) error {
