@@ -295,25 +295,3 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-
-func BenchmarkGroupsMatch(b *testing.B) {
-	ref := in(6, 3306, 3306, "0.0.0.0/0")
-	ref.Group = 7
-	typical := []GroupRule{in(6, 22, 22, "10.0.0.0/8"), in(6, 80, 80, "0.0.0.0/0"), in(6, 443, 443, "0.0.0.0/0"), in(1, -1, -1, "0.0.0.0/0"), ref, out(-1, 0, 0, "0.0.0.0/0")}
-	for name, rules := range map[string][]GroupRule{"typical": typical, "960 rules": rulesOfALargeENI()} {
-		g := CompileGroups(rules)
-		port := uint16(443)
-		if name != "typical" {
-			port = 22
-		}
-		q := query(Ingress, "198.51.100.7", port)
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if r, _ := g.Match(q); r == nil {
-					b.Fatal("refused")
-				}
-			}
-		})
-	}
-}
