@@ -30,7 +30,7 @@ func host(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i)}), 32)
 }
 
-var benchSizes = []int{1, 10, 100, 1000, 10000}
+var benchSizes = []int{1, 10, 20, 31, 100, 1000, 10000}
 
 // cases are which rule the packets of a benchmark meet.
 var cases = []struct {
@@ -83,6 +83,16 @@ func benchmarkMatch(b *testing.B, compile func(shape, n, long int) func(q *Query
 						}
 					})
 				}
+				// Packets that meet each rule in turn, of 4,096 spread over all.
+				mixed := make([]*Query, 4096)
+				for i := range mixed {
+					mixed[i] = meets(s, i*2654435761%n)
+				}
+				b.Run(fmt.Sprintf("%s/%d/mixed/%s", shape.name, n, name), func(b *testing.B) {
+					for i := 0; b.Loop(); i++ {
+						match(mixed[i%len(mixed)])
+					}
+				})
 			}
 		}
 	}

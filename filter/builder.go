@@ -30,11 +30,11 @@ func (b *builder) add(f family, c class, list []entry, references bool) {
 }
 
 func (b *builder) build() *index {
-	x := &index{sets: []set{{first: none}}}
+	x := &index{groups: map[uint32]heads{}, sets: []set{{first: none}}}
 	x.addNetworks(b.networks)
 	x.addGroups(b.groups)
-	x.networks, x.groups, x.handles = slices.Clip(x.networks), slices.Clip(x.groups), slices.Clip(x.handles)
-	x.sets, x.starts, x.rules = slices.Clip(x.sets), slices.Clip(x.starts), slices.Clip(x.rules)
+	x.networks, x.sets = slices.Clone(x.networks), slices.Clone(x.sets)
+	x.starts, x.rules = slices.Clone(x.starts), slices.Clone(x.rules)
 	return x
 }
 
@@ -74,8 +74,7 @@ func (x *index) addGroups(list []filed) {
 		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.class, b.class), cmp.Compare(a.rule, b.rule))
 	})
 	for same := range runs(list, func(a, b *filed) bool { return a.group == b.group }) {
-		x.handles = append(x.handles, same[0].group)
-		x.groups = append(x.groups, x.addSets(heads{}, same))
+		x.groups[same[0].group] = x.addSets(heads{}, same)
 	}
 }
 

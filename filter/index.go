@@ -1,7 +1,7 @@
 package filter
 
 import (
-	"slices"
+	"math/bits"
 
 	"github.com/gaissmai/bart"
 )
@@ -11,9 +11,8 @@ import (
 type index struct {
 	prefixes bart.Table[int32] // to networks
 	networks []heads
-	handles  []uint32 // of the groups that rules refer to, ascending
-	groups   []heads  // in the order of handles
-	sets     []set    // the one numbered 0 is nobody's
+	groups   map[uint32]heads // of the groups that rules refer to, by handle
+	sets     []set            // the one numbered 0 is nobody's
 	starts   []uint16
 	rules    []int32
 }
@@ -49,17 +48,12 @@ func (x *index) find(q *Query, c class, everyone bool) (first int32, everywhere 
 			everywhere = wanted && rule != none
 		}
 	}
-	handles, passed := x.handles, 0
-	for _, h := range q.RemoteGroups {
-		if len(handles) == 0 {
-			break
-		}
-		i, found := slices.BinarySearch(handles, h)
-		handles, passed = handles[i:], passed+i
-		if !found {
-			continue
-		}
-		if s := &x.sets[x.groups[passed][c]]; before(s.first, first) {
+	if len(x.groups) == 0 {
+		return first, everywhere
+	}
+	for _, handle := range q.RemoteGroups {
+		// Handles without rules have nobody's set, whose first rule is none.
+		if s := &x.sets[x.groups[handle][c]]; before(s.first, first) {
 			if rule := x.lookup(s, key); before(rule, first) {
 				first = rule
 			}
@@ -77,9 +71,9 @@ func (x *index) lookup(s *set, key uint16) int32 {
 	low := 0 // starts[low] <= key
 	for n := len(starts); n > 1; {
 		half := n / 2
-		if starts[low+half] <= key {
-			low += half
-		}
+		// Adds half if the start is not above key, by arithmetic: a branch would be
+		// guessed wrong every other time.
+		low += half &^ ((int(key) - int(starts[low+half])) >> (bits.UintSize - 1))
 		n -= half
 	}
 	return x.rules[s.at:][low]

@@ -25,7 +25,7 @@ type table struct {
 
 // longList is from how many rules on a list is looked up in the index: about here
 // a scan to the end takes as long as a lookup (BenchmarkGroupsMatch).
-const longList = 16
+const longList = 32
 
 // none is the number of no rule.
 const none = -1
@@ -53,7 +53,7 @@ func (t *table) finish(long int) {
 		for c := range class(classes) {
 			list := t.lists[f][c]
 			if len(list) < long || len(list) == 0 {
-				t.lists[f][c] = slices.Clip(list)
+				t.lists[f][c] = slices.Clone(list)
 				continue
 			}
 			// References are the same in both families: once is enough.
