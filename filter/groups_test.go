@@ -287,11 +287,21 @@ func rulesOfALargeENI() []GroupRule {
 }
 
 func TestMatchDoesNotAllocate(t *testing.T) {
-	g := CompileGroups(rulesOfALargeENI())
+	rules := rulesOfALargeENI()
+	for i := range uint32(40) {
+		ref := in(6, 3306, 3306, "0.0.0.0/0")
+		ref.Group = i
+		rules = append(rules, ref)
+	}
+	g := CompileGroups(rules)
 	a := CompileACL("acl-1", "", defaultACL())
-	q := query(Ingress, "198.51.100.7", 22)
-	q.RemoteGroups = []uint32{1, 2, 3}
-	if n := testing.AllocsPerRun(100, func() { g.Match(q); a.Match(q); g.Empty(Ingress) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	large := CompileACL("acl-1", "", aclRules(3, 1000))
+	small := CompileGroups(rules[960:962])
+	for _, remote := range []string{"198.51.100.7", "10.1.2.3", "2001:db8::5"} {
+		q := query(Ingress, remote, 3306)
+		q.RemoteGroups = []uint32{1, 2, 3}
+		if n := testing.AllocsPerRun(100, func() { g.Match(q); small.Match(q); a.Match(q); large.Match(q); g.Empty(Ingress) }); n != 0 {
+			t.Errorf("%s: %v allocations", remote, n)
+		}
 	}
 }

@@ -18,9 +18,8 @@ import "slices"
 // networks or groups. What a group has for members is the query's to know, and is in no
 // rule. Memory is at most two intervals and a prefix for each rule and class.
 type table struct {
-	lists [families][classes][]entry // without the long ones
-	long  [families][classes]bool
-	index *index
+	lists [families][classes][]entry // empty where it was long
+	index *index                     // nil if none was
 }
 
 // longList is from how many rules on a list is looked up in the index: about here
@@ -49,6 +48,7 @@ func (t *table) add(f family, c class, e entry) {
 // finish moves the lists of at least long entries to the index.
 func (t *table) finish(long int) {
 	var b builder
+	var filed [classes]bool
 	for f := range family(families) {
 		for c := range class(classes) {
 			list := t.lists[f][c]
@@ -57,8 +57,8 @@ func (t *table) finish(long int) {
 				continue
 			}
 			// References are the same in both families: once is enough.
-			b.add(f, c, list, f == v4 || !t.long[v4][c])
-			t.lists[f][c], t.long[f][c] = nil, true
+			b.add(f, c, list, !filed[c])
+			t.lists[f][c], filed[c] = nil, true
 		}
 	}
 	if len(b.networks)+len(b.groups) != 0 {
@@ -69,13 +69,13 @@ func (t *table) finish(long int) {
 // find returns the first rule that matches q, of family f and class c, or none. If
 // everyone is asked for, it tells too whether any rule for everywhere does.
 func (t *table) find(q *Query, f family, c class, everyone bool) (first int32, everywhere bool) {
-	if t.long[f][c] {
+	list := t.lists[f][c]
+	if len(list) == 0 && t.index != nil {
 		return t.index.find(q, c, everyone)
 	}
 	key := keyOf(q, c)
 	hi, lo := halves(q.Remote)
 	first = none
-	list := t.lists[f][c]
 	for i := range list {
 		e := &list[i]
 		if !e.keys.has(key) || !e.allowsPeer(q, hi, lo) {
