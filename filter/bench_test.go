@@ -66,7 +66,7 @@ func meets(shape, i int) *Query {
 	return q
 }
 
-// matchers are both ways to match, that a list is long from on.
+// matchers are, by name, from how many rules on a list is in the index.
 var matchers = map[string]int{"product": longList, "scan": math.MaxInt, "index": 0}
 
 func benchmarkMatch(b *testing.B, compile func(shape, n, long int) func(q *Query)) {

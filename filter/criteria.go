@@ -150,11 +150,6 @@ func (n *network) has(hi, lo uint64) bool {
 // bits is the length of the prefix, from 96 on for IPv4.
 func (n *network) bits() int { return bits.OnesCount64(n.maskHi) + bits.OnesCount64(n.maskLo) }
 
-// isMapped tells whether n has only IPv4-mapped addresses.
-func (n *network) isMapped() bool {
-	return n.maskHi == ^uint64(0) && n.maskLo>>32 == 0xffffffff && n.hi == 0 && n.lo>>32 == 0xffff
-}
-
 // prefix is the network for a table of prefixes. Those of IPv4-mapped addresses are
 // netip's IPv4 ones.
 func (n *network) prefix(f family) netip.Prefix {

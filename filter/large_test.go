@@ -121,14 +121,14 @@ func TestSG01_LargeRuleSetsMatchAsTheOracle(t *testing.T) {
 		}
 		// Without one that everything meets first, later rules are seen more often.
 		rules = slices.DeleteFunc(rules, func(r GroupRule) bool { return r.Group == 0 && isEverywhere(r.CIDR) && d.IntN(8) != 0 })
-		both := groupsBothWays(rules)
+		each := groupsEachWay(rules)
 		for range 50 {
 			q := d.query(one(d, Ingress, Egress), d.proto(), d.cidr(), 22, 22, 0)
 			if len(rules) > 0 {
 				r := rules[d.IntN(len(rules))]
 				q = d.query(r.Dir, r.Proto, r.CIDR, r.FromPort, r.ToPort, r.Group)
 			}
-			checkGroups(t, rules, both, q)
+			checkGroups(t, rules, each, q)
 		}
 	})
 }
@@ -140,10 +140,10 @@ func TestAC04_LargeACLsMatchAsTheOracle(t *testing.T) {
 		for i, number := range d.Perm(n) {
 			rules[i] = d.aclRule(number + 1)
 		}
-		both := aclBothWays(rules)
+		each := aclEachWay(rules)
 		for range 50 {
 			r := rules[d.IntN(n)]
-			checkACL(t, rules, both, d.query(r.Dir, r.Proto, r.CIDR, r.FromPort, r.ToPort, 0))
+			checkACL(t, rules, each, d.query(r.Dir, r.Proto, r.CIDR, r.FromPort, r.ToPort, 0))
 		}
 	})
 }
