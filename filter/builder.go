@@ -42,8 +42,16 @@ func (b *builder) build() *index {
 // network comes right after the one that contains it and others within that one.
 func (x *index) addNetworks(list []filed) {
 	slices.SortFunc(list, func(a, b filed) int {
-		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.net.hi, b.net.hi), cmp.Compare(a.net.lo, b.net.lo),
-			cmp.Compare(a.bits, b.bits), cmp.Compare(a.class, b.class), cmp.Compare(a.rule, b.rule))
+		// Most often the address tells; cmp.Or would compare all the rest, too.
+		switch {
+		case a.family != b.family:
+			return cmp.Compare(a.family, b.family)
+		case a.net.hi != b.net.hi:
+			return cmp.Compare(a.net.hi, b.net.hi)
+		case a.net.lo != b.net.lo:
+			return cmp.Compare(a.net.lo, b.net.lo)
+		}
+		return cmp.Or(cmp.Compare(a.bits, b.bits), cmp.Compare(a.class, b.class), cmp.Compare(a.rule, b.rule))
 	})
 	type open struct {
 		*filed
