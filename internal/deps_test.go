@@ -40,7 +40,7 @@ var only = map[string][]string{
 	"go.etcd.io/bbolt":                     {"internal/store"},
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
-	"github.com/gaissmai/bart":             {"dataplane"},
+	"github.com/gaissmai/bart":             {"dataplane", "filter"},
 	module + "internal/vpc":                {"internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu"},
 	module + "dataplane":                   {"internal/compile", "internal/daemon", "dataplane/porttest"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu"},
