@@ -47,6 +47,8 @@ type Config struct {
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
 	Log       *slog.Logger
+	// Profile is where to serve the daemon's profiles: see CheckProfile.
+	Profile string
 }
 
 // Daemon is one lab's running network. Make it with Open.
@@ -98,7 +100,7 @@ var ErrRunning = errors.New("a daemon is already running")
 // what belongs to nothing. A model that was never saved is empty; a lab without
 // a state directory is none.
 func Open(ctx context.Context, cfg Config) (*Daemon, error) {
-	if err := host.Check(); err != nil {
+	if err := errors.Join(CheckProfile(cfg.Profile), host.Check()); err != nil {
 		return nil, err
 	}
 	lock, err := takeLock(ctx, cfg)
@@ -162,6 +164,13 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 	l, err := control.Listen(d.cfg.RunDir)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
+	}
+	if d.cfg.Profile != "" {
+		p, err := serveProfiles(d.cfg)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		defer p.Close()
 	}
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
