@@ -81,10 +81,12 @@ type Daemon struct {
 	leases     leaseBook
 	wish       atomic.Pointer[wishList]
 	slots      chan struct{} // one place for each who starts a sandbox
+	steps      atomic.Uint64 // that workers have taken
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
 	actual   map[string]*sandbox
+	held     map[string]int // names in `ip netns` that sandboxes of actual have, and how many
 	busy     map[string]bool
 	failed   map[string]failure
 	orphans  map[string]bool // instances that are gone but for their disks
@@ -128,7 +130,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),
-		actual: map[string]*sandbox{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
+		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
 	d.names.open = services

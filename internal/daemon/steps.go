@@ -66,7 +66,7 @@ func (d *Daemon) keep(ctx context.Context, in instance, w *wish) error {
 		s.ports[handle] = newPort(q, host.NIC{ID: fmt.Sprintf("handle %d", handle)})
 	}
 	d.mu.Lock()
-	d.actual[w.id] = s
+	d.place(w.id, s)
 	delete(d.failed, w.id)
 	d.mu.Unlock()
 	d.workers.Go(func() { d.watch(s) })
@@ -99,7 +99,7 @@ func (d *Daemon) stopSandbox(ctx context.Context, s *sandbox, grace time.Duratio
 	}
 	d.mu.Lock()
 	if d.actual[s.id] == s {
-		delete(d.actual, s.id)
+		d.place(s.id, nil)
 	}
 	d.mu.Unlock()
 	err = d.republish(ctx)

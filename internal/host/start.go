@@ -264,6 +264,10 @@ func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) 
 	if note != "" {
 		cfg.Notes = append(cfg.Notes, note)
 	}
+	var err error
+	if cfg.HostKeys, err = newHostKeys("root@" + spec.Name); err != nil {
+		return err
+	}
 	for _, n := range spec.NICs {
 		cfg.NICs = append(cfg.NICs, n.wire())
 	}
