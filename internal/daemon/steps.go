@@ -79,7 +79,7 @@ func (d *Daemon) keep(ctx context.Context, in instance, w *wish) error {
 		return err
 	}
 	d.mu.Lock()
-	d.actual[w.id] = s
+	d.place(w.id, s)
 	delete(d.failed, w.id)
 	d.mu.Unlock()
 	d.workers.Go(func() { d.watch(s) })
@@ -112,7 +112,7 @@ func (d *Daemon) stopSandbox(ctx context.Context, s *sandbox, grace time.Duratio
 	}
 	d.mu.Lock()
 	if d.actual[s.id] == s {
-		delete(d.actual, s.id)
+		d.place(s.id, nil)
 	}
 	d.mu.Unlock()
 	err = d.republish(ctx)

@@ -156,15 +156,22 @@ var sysctls = []struct{ name, value string }{
 	{"ipv6/conf/*/addr_gen_mode", "1"},
 }
 
+// setSysctls writes through a view of /proc of its own. In the host's, the same name of every network namespace
+// lies in one chain of the kernel's cache, which a thousand instances make long.
 func setSysctls() error {
+	proc, err := openProc()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(proc)
 	for _, s := range sysctls {
 		head, tail, each := strings.Cut(s.name, "*")
 		for _, conf := range []string{"all", "default"} {
-			path := "/proc/sys/net/" + head
+			path := head
 			if each {
 				path += conf + tail
 			}
-			err := os.WriteFile(path, []byte(s.value), 0)
+			err := setSysctl(proc, path, s.value)
 			// A kernel without IPv6 has none of its settings; addr_gen_mode of "all" cannot be set everywhere.
 			if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.EINVAL) {
 				return err
@@ -175,6 +182,34 @@ func setSysctls() error {
 		}
 	}
 	return nil
+}
+
+func setSysctl(proc int, path, value string) error {
+	fd, err := unix.Openat(proc, "sys/net/"+path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, []byte(value))
+		unix.Close(fd)
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: "/proc/sys/net/" + path, Err: err}
+	}
+	return nil
+}
+
+// openProc mounts the process table nowhere: the caller closes what shows it.
+func openProc() (fd int, err error) {
+	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("proc: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, fmt.Errorf("proc: %w", err)
+	}
+	if fd, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
+		return -1, fmt.Errorf("proc: %w", err)
+	}
+	return fd, nil
 }
 
 // metric orders the interfaces: eth0 first.
