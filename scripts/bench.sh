@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Benchmark vpcemu against the kernel router that people would build instead:
-# bench.sh [--short] [--only WORK] [--contestants LIST] [--rounds N] [--seconds S]
-#          [--json FILE] [--svg FILE] [--parts [--short]]
-# Needs root; without it, --parts alone works where Go is installed.
-#   --short        under 50 seconds: TCP, UDP and latency against the kernel router; writes no file
-#   --only WORK    tcp1, tcp4, udp*, ... separated by commas
-#   --parts        the packet path's own benchmarks (go test -bench), function by function
-# A full run takes about 20 minutes and writes docs/bench.json and docs/bench.svg.
+# Benchmark vpcemu against the kernel router that people would build instead, and
+# against other ways to forward in user space: bench.sh [FLAG...]. Needs root.
+#   --short              under 50 seconds: TCP, UDP and latency against the kernel
+#                        router; writes nothing
+#   --only WORK          tcp1, tcp*, nat, udp1400, rr, crr, rules, flows, instances,
+#                        book and more, separated by commas
+#   --contestants LIST   of kernel, bare, vpcemu, naive
+#   --rounds N, --seconds S   how often, and how long each measurement takes
+#   --json FILE, --svg FILE   write the results, draw the ratios
+#   --pin                keep the two ends of the traffic on a CPU each
+#   --parts [--short]    instead: the packet path's functions, by go test -bench; needs
+#                        no root where Go is installed
+# A full run takes about 15 minutes and writes docs/bench.json and docs/bench.svg.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,8 +22,15 @@ for word in "$@"; do
 	case $word in
 	--parts) parts=yes ;;
 	--short) short=yes ;;
+	-h | --help)
+		sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"
+		exit
+		;;
 	esac
 done
+if [ "$parts" ] && [ "$*" != --parts ] && [ "$*" != '--parts --short' ] && [ "$*" != '--short --parts' ]; then
+	die "with --parts only --short goes"
+fi
 
 ended() {
 	local status=$?
@@ -70,14 +82,17 @@ if [ "$parts" ]; then tmp=$(mktemp -d); else need_root; only_one $home; fi
 trap ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
-[ "$parts" ] || need_packages ca-certificates kmod nftables iproute2
-need_go
-cd "$repo"
 if [ "$parts" ]; then
+	need_go
+	cd "$repo"
 	show_parts
 	exit
 fi
-build_all() { build "$tmp" && CGO_ENABLED=0 go build -trimpath -o "$tmp/bench" ./internal/bench; }
+need_packages ca-certificates kmod nftables
+need_go
+build_all() { build "$tmp" && (cd "$repo" && CGO_ENABLED=0 go build -trimpath -o "$tmp/bench" ./internal/bench); }
 run build_all
-run "$tmp/bench" --vpcemu "$tmp/vpcemu" --dir "$tmp" "$@"
+run "$tmp/bench" --vpcemu "$tmp/vpcemu" --dir "$tmp" --docs "$repo/docs" "$@"
+for file in "$repo"/docs/bench.{json,svg}; do # the repository may be somebody else's than root's
+	if [ -e "$file" ]; then chown --reference="$repo/docs" "$file"; fi
+done

@@ -9,7 +9,13 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/vpcemu/vpcemu/internal/bench/report"
+	"github.com/vpcemu/vpcemu/internal/bench/traffic"
 )
+
+// benchFolder is in the environment of every process of a run, so that what a killed run leaves can be found.
+const benchFolder = "VPCEMU_BENCH_DIR"
 
 // Contestants by name; the kernel router is what the others are compared with.
 const (
@@ -30,27 +36,21 @@ type contestant struct {
 	down   func() error
 }
 
-// path is one way through a contestant.
-type path struct{ client, server string }
+// way is one path through a contestant.
+type way struct{ client, server string }
 
 var (
-	inVPC  = path{"a", "b"}
-	outNAT = path{"a", "server"}
+	inVPC  = way{"a", "b"}
+	outNAT = way{"a", "server"}
 )
 
-// forwarder is what the process that forwards weighs.
-type forwarder struct {
-	RSS     int64 // bytes
-	Threads int
-}
-
-func (c *contestant) weigh() (f forwarder) {
+// weigh adds what the process that forwards takes.
+func (c *contestant) weigh(r *report.Results) {
 	if c.pid == 0 {
-		return f
+		return
 	}
-	f.RSS = 1024 * procStatus(c.pid, "VmRSS")
-	f.Threads = int(procStatus(c.pid, "Threads"))
-	return f
+	r.Add(report.Figure{Work: "memory", Unit: "MiB", Less: true}, c.name, 0, float64(procStatus(c.pid, "VmRSS"))/1024)
+	r.Add(report.Figure{Work: "threads", Unit: "threads", Less: true}, c.name, 0, float64(procStatus(c.pid, "Threads")))
 }
 
 // procStatus is a number of proc_pid_status(5), 0 if the process is gone.
@@ -86,7 +86,7 @@ func (b *bench) bring(name string, t topologyFile) (*contestant, error) {
 		return nil, fmt.Errorf("contestant %s: %w", name, err)
 	}
 	for _, s := range c.spaces {
-		if err := s.do(prepareSpace); err != nil {
+		if err := s.do(traffic.Prepare); err != nil {
 			return nil, errors.Join(fmt.Errorf("contestant %s: %w", name, err), c.down())
 		}
 	}

@@ -51,7 +51,7 @@ func (b *bench) bringForwarder(name string, t topologyFile) (_ *contestant, err 
 		queues = append(queues, q)
 	}
 	cmd := exec.Command(b.self, "forward", name)
-	cmd.ExtraFiles = queues
+	cmd.ExtraFiles, cmd.Env = queues, append(os.Environ(), benchFolder+"="+b.dir)
 	life, err := cmd.StdinPipe()
 	if err == nil {
 		cmd.Stderr = os.Stderr

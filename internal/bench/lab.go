@@ -34,7 +34,7 @@ func (b *bench) bringVpcemu(t topologyFile) (_ *contestant, err error) {
 		for _, s := range c.spaces {
 			s.close()
 		}
-		return b.labDown(t.name)
+		return b.labDown(t)
 	}
 	defer func() {
 		if err != nil {
@@ -42,15 +42,18 @@ func (b *bench) bringVpcemu(t topologyFile) (_ *contestant, err error) {
 		}
 	}()
 	for _, l := range links {
-		s, err := openSpace(l.Name, filepath.Join("/run/netns", t.name+"."+l.Name))
+		s, err := openSpace(l.Name, filepath.Join("/run/netns", labName(t)+"."+l.Name))
 		if err != nil {
 			return nil, err
 		}
 		c.spaces[l.Name], c.addrs[l.Name] = s, l.Addr.Addr()
 	}
-	c.pid, err = b.labDaemon(t.name)
+	c.pid, err = b.labDaemon(t)
 	return c, err
 }
+
+// labName is like no other lab's on this machine: names of labs are also those of namespaces.
+func labName(t topologyFile) string { return fmt.Sprintf("%s-%d", t.name, os.Getpid()) }
 
 // labUp writes the topology file and runs `vpcemu up` with it.
 func (b *bench) labUp(t topologyFile) error {
@@ -58,18 +61,18 @@ func (b *bench) labUp(t topologyFile) error {
 	if err := os.WriteFile(file, []byte(t.text), 0o600); err != nil {
 		return err
 	}
-	_, err := b.vpcemu("up", file)
+	_, err := b.cli("up", file, "--lab", labName(t))
 	return err
 }
 
-func (b *bench) labDown(name string) error {
-	_, err := b.vpcemu("down", "--lab", name)
+func (b *bench) labDown(t topologyFile) error {
+	_, err := b.cli("down", "--lab", labName(t))
 	return err
 }
 
 // labDaemon is the process ID of a lab's daemon.
-func (b *bench) labDaemon(name string) (int, error) {
-	text, err := b.vpcemu("ls", "-o", "json", "--lab", name)
+func (b *bench) labDaemon(t topologyFile) (int, error) {
+	text, err := b.cli("ls", "-o", "json", "--lab", labName(t))
 	if err != nil {
 		return 0, err
 	}
@@ -78,14 +81,14 @@ func (b *bench) labDaemon(name string) (int, error) {
 		err = errors.New("no process")
 	}
 	if err != nil {
-		return 0, fmt.Errorf("daemon of lab %s: %w", name, err)
+		return 0, fmt.Errorf("daemon of lab %s: %w", labName(t), err)
 	}
 	return lab.Daemon, nil
 }
 
-// vpcemu runs the command with labs in the benchmark's own folder.
-func (b *bench) vpcemu(args ...string) (string, error) {
-	cmd := exec.Command(b.binary, args...)
+// cli runs vpcemu with labs in the benchmark's own folder.
+func (b *bench) cli(args ...string) (string, error) {
+	cmd := exec.Command(b.options.vpcemu, args...)
 	cmd.Env = append(os.Environ(), "VPCEMU_STATE_DIR="+filepath.Join(b.dir, "state"), "VPCEMU_RUN_DIR="+filepath.Join(b.dir, "run"))
 	return output(cmd, (*exec.Cmd).Start)
 }

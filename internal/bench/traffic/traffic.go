@@ -25,6 +25,8 @@ const (
 	UDP = "udp" // datagrams of Size bytes, unthrottled
 	RR  = "rr"  // one byte there and one back on one connection
 	CRR = "crr" // connect, one byte there and one back, close
+	// Flows is UDP with datagrams of Flows pairs of ports in turn, all set up before anything is measured.
+	Flows = "flows"
 )
 
 // Port is the first destination port; CRR and flows use Ports of them.
@@ -39,6 +41,12 @@ const Ready = "ready"
 // warmUp passes before anything is counted: slow start, caches, the CPU's frequency.
 const warmUp = 200 * time.Millisecond
 
+// grace is what an end gets beyond the measured time, and flowTime more for each flow, before it gives up.
+const (
+	grace    = 20 * time.Second
+	flowTime = 100 * time.Microsecond
+)
+
 // Spec says what to send. Client and server get the same.
 type Spec struct {
 	Kind    string
@@ -47,8 +55,8 @@ type Spec struct {
 	Size    int           // payload of a datagram in bytes
 	MSS     int           // TCP_MAXSEG in bytes, 0 for what the path gives
 	Time    time.Duration // what is measured, without warm-up
-	Flows   int           // UDP: distinct pairs of ports, used in turn
-	Pin     int           // CPU to stay on, -1 for none
+	Flows   int           // how many pairs of ports
+	CPU     int           // to stay on, -1 for any
 }
 
 // Result is what one end measured. Ends leave at 0 what they do not see.
@@ -59,6 +67,7 @@ type Result struct {
 	Sent    uint64  // datagrams sent in all
 	SentFor float64 // seconds in which they were sent
 	Lost    uint64  // datagrams that the sender's own socket refused
+	SetUp   uint64  // flows that arrived before the measured time
 	P50     float64 // of the round trips, in microseconds
 	P99     float64
 	P999    float64
@@ -69,17 +78,18 @@ type Result struct {
 func Main(end string, s Spec, w io.Writer) error {
 	runtime.GOMAXPROCS(s.Streams + 4)
 	debug.SetGCPercent(-1) // nothing is allocated while it is measured
-	if s.Pin >= 0 {
+	if s.CPU >= 0 {
 		var set unix.CPUSet
-		set.Set(s.Pin)
+		set.Set(s.CPU)
 		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			return fmt.Errorf("CPU %d: %w", s.Pin, err)
+			return fmt.Errorf("CPU %d: %w", s.CPU, err)
 		}
 	}
 	runtime.LockOSThread()
 	// A peer that is gone must not keep this process.
-	time.AfterFunc(s.Time+20*time.Second, func() {
-		fmt.Fprintf(os.Stderr, "%s %s: not done %s after it should be\n", s.Kind, end, 20*time.Second)
+	limit := s.Time + grace + time.Duration(s.Flows)*flowTime
+	time.AfterFunc(limit, func() {
+		fmt.Fprintf(os.Stderr, "%s %s: not done after %s\n", s.Kind, end, limit)
 		os.Exit(1)
 	})
 	ends := map[string]func(Spec, io.Writer) (Result, error){
@@ -87,6 +97,7 @@ func Main(end string, s Spec, w io.Writer) error {
 		"udp server": udpServer, "udp client": udpClient,
 		"rr server": rrServer, "rr client": rrClient,
 		"crr server": crrServer, "crr client": crrClient,
+		"flows server": flowsServer, "flows client": flowsClient,
 	}
 	run := ends[s.Kind+" "+end]
 	if run == nil {

@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,15 +14,12 @@ const receiveBuffer = 4 << 20
 
 // udpServer counts the datagrams that are delivered to it for the time, from a moment after the first one on.
 func udpServer(s Spec, w io.Writer) (Result, error) {
-	fd, err := socket(unix.SOCK_DGRAM)
+	fd, err := datagrams(Port, 0)
+	if err == nil {
+		err = wait(fd, 5*time.Second)
+	}
 	if err != nil {
 		return Result{}, err
-	}
-	if err := errors.Join(set(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer), wait(fd, 5*time.Second)); err != nil {
-		return Result{}, err
-	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: Port}); err != nil {
-		return Result{}, os.NewSyscallError("bind", err)
 	}
 	fmt.Fprintln(w, Ready)
 	b := make([]byte, 64<<10)
