@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"io"
 	"os"
 	"runtime"
 	"unsafe"
@@ -54,6 +55,9 @@ func move(from, to int, buffer []byte) error {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(from), p, uintptr(len(buffer)))
 		switch errno {
 		case 0:
+			if n == 0 {
+				return io.EOF
+			}
 		case unix.EAGAIN:
 			return nil
 		case unix.EINTR:

@@ -78,6 +78,7 @@ func Of(m *vpc.Model) (string, error) {
 		w.enis = append(w.enis, eni{NetworkInterface: e, name: m.Instances.Get(e.Attachment.InstanceID).Name(), subnet: m.Subnets.Get(e.SubnetID)})
 	}
 	slices.SortFunc(w.enis, func(a, b eni) int { return strings.Compare(a.name, b.name) })
+	w.routes()
 	w.line("table ip vpc {")
 	w.forward()
 	for _, e := range w.enis {
@@ -126,6 +127,7 @@ func (w *writer) forward() {
 	if len(guarded) == 0 { // else the ACLs see every packet first
 		w.line("\t\tct state established,related accept")
 	}
+	w.outside()
 	w.jump("iifname", "egress")
 	for _, s := range guarded {
 		own := w.in(s)
@@ -138,6 +140,61 @@ func (w *writer) forward() {
 	w.jump("oifname", "ingress")
 	w.line("\t\taccept")
 	w.line("\t}")
+}
+
+// outside keeps what no gateway translates from crossing to the Internet and back.
+func (w *writer) outside() {
+	if len(w.internet) == 0 {
+		return
+	}
+	internet := strings.Join(w.internet, ", ")
+	for _, v := range w.m.Vpcs.All() {
+		for _, c := range v.Cidrs {
+			w.line("\t\tiifname { %s } ct original ip daddr %s drop", internet, c.CidrBlock)
+		}
+	}
+	for _, e := range w.enis {
+		if !w.wayOut(e) {
+			w.line("\t\tiifname %q oifname { %s } drop", e.name, internet)
+		}
+	}
+}
+
+// wayOut tells whether an interface reaches the Internet: by a NAT gateway, or by the Internet gateway with a public address of its own.
+func (w *writer) wayOut(e eni) bool {
+	for _, r := range w.table(e.subnet).Routes {
+		if r.NatGatewayID != "" || r.GatewayID != "" && w.public(e, 0).IsValid() {
+			return true
+		}
+	}
+	return false
+}
+
+// table is a subnet's route table: its own, or its VPC's main one (RT-01).
+func (w *writer) table(s *vpc.Subnet) *vpc.RouteTable {
+	var main *vpc.RouteTable
+	for _, t := range w.m.RouteTables.All() {
+		for _, a := range t.Associations {
+			switch {
+			case a.SubnetID == s.ID:
+				return t
+			case a.Main && t.VpcID == s.VpcID:
+				main = t
+			}
+		}
+	}
+	return main
+}
+
+// public is the public address of an interface's private one, invalid if it has none.
+func (w *writer) public(e eni, i int) netip.Addr {
+	if a := w.m.Addresses.Get(e.PrivateIps[i].AllocationID); a != nil {
+		return a.PublicIp
+	}
+	if i == 0 {
+		return e.PublicIp
+	}
+	return netip.Addr{}
 }
 
 func (w *writer) jump(side, dir string) {
@@ -306,8 +363,7 @@ func (w *writer) acl(s *vpc.Subnet, egress bool) {
 		}
 		w.line("\t\t%s%s", match, map[string]string{"allow": "return", "deny": "drop"}[e.RuleAction])
 	}
-	w.line("\t\tdrop")
-	w.line("\t}")
+	w.line("\t}") // the last entry, *, has dropped what none decided
 }
 
 // gateways are the Internet gateway's 1:1 translation and the NAT gateways'.
@@ -319,13 +375,7 @@ func (w *writer) gateways() {
 	var in, out []string
 	for _, e := range w.enis {
 		for i, p := range e.PrivateIps {
-			public := e.PublicIp
-			if a := w.m.Addresses.Get(p.AllocationID); a != nil {
-				public = a.PublicIp
-			} else if i > 0 {
-				public = netip.Addr{}
-			}
-			if public.IsValid() {
+			if public := w.public(e, i); public.IsValid() {
 				in = append(in, fmt.Sprintf("\t\tiifname { %s } ip daddr %s dnat to %s", outside, public, p.PrivateIp))
 				out = append(out, fmt.Sprintf("\t\toifname { %s } ip saddr %s snat to %s", outside, p.PrivateIp, public))
 			}
@@ -345,31 +395,37 @@ func lines(list []string) (text string) {
 	return text
 }
 
-// natGateways translates what subnets send to a NAT gateway by their default route. The gateway's private address, which the Internet
-// gateway would translate in turn, is never on a wire here: both steps are one.
+// natGateways translates what subnets send by a NAT gateway. The gateway's private address, which the Internet gateway would
+// translate in turn, is never on a wire here: both steps are one.
 func (w *writer) natGateways(outside string) (rules []string) {
-	for _, t := range w.m.RouteTables.All() {
-		for _, r := range t.Routes {
+	seen := map[vpc.SubnetID]bool{}
+	for _, e := range w.enis {
+		if seen[e.SubnetID] {
+			continue
+		}
+		seen[e.SubnetID] = true
+		for _, r := range w.table(e.subnet).Routes {
 			g := w.m.NatGateways.Get(r.NatGatewayID)
 			if g == nil {
-				if !r.Local && r.GatewayID == "" {
-					w.fail("route table %s: the target of %s has no counterpart", t.Name(), r.DestinationCidrBlock)
-				}
 				continue
 			}
-			for _, a := range t.Associations {
-				s := w.m.Subnets.Get(a.SubnetID)
-				if s == nil {
-					continue
-				}
-				to := ""
-				if r.DestinationCidrBlock.Bits() > 0 {
-					to = "ip daddr " + r.DestinationCidrBlock.String() + " "
-				}
-				rules = append(rules, fmt.Sprintf("\t\toifname { %s } ip saddr %s %ssnat to %s", outside, s.CidrBlock, to, g.Addresses[0].PublicIp))
+			to := ""
+			if r.DestinationCidrBlock.Bits() > 0 {
+				to = "ip daddr " + r.DestinationCidrBlock.String() + " "
+			}
+			rules = append(rules, fmt.Sprintf("\t\toifname { %s } ip saddr %s %ssnat to %s", outside, e.subnet.CidrBlock, to, g.Addresses[0].PublicIp))
+		}
+	}
+	return rules
+}
+
+// routes refuses those that lead elsewhere than to where the router would send the packet anyway.
+func (w *writer) routes() {
+	for _, e := range w.enis {
+		for _, r := range w.table(e.subnet).Routes {
+			if g := w.m.NatGateways.Get(r.NatGatewayID); !r.Local && r.GatewayID == "" && (g == nil || !g.Addresses[0].PublicIp.IsValid()) {
+				w.fail("route of subnet %s to %s: its target has no counterpart", e.subnet.Name(), r.DestinationCidrBlock)
 			}
 		}
 	}
-	slices.Sort(rules)
-	return rules
 }
