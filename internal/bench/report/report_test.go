@@ -156,9 +156,9 @@ func TestTableShowsEachFigureOnce(t *testing.T) {
 	r.Add(Figure{Work: "udp64", Unit: "datagrams/s"}, "vpcemu", 0, 123456)
 	table.Print(r)
 	want := "" +
-		"WORK                       UNIT                       kernel             vpcemu\n" +
-		"tcp1                       Gbit/s               20.00 (1.00)       0.125 (0.01)\n" +
-		"udp64                      datagrams/s                     -             123456\n"
+		"WORK                           UNIT                       kernel             vpcemu\n" +
+		"tcp1                           Gbit/s               20.00 (1.00)       0.125 (0.01)\n" +
+		"udp64                          datagrams/s                     -             123456\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}

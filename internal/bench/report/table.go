@@ -17,7 +17,7 @@ type Table struct {
 // NewTable writes the heading.
 func NewTable(w io.Writer, contestants []string) *Table {
 	t := &Table{w, contestants, map[string]bool{}}
-	fmt.Fprintf(w, "%-26s %-14s", "WORK", "UNIT")
+	fmt.Fprintf(w, "%-30s %-14s", "WORK", "UNIT")
 	for _, c := range contestants {
 		fmt.Fprintf(w, " %18s", c)
 	}
@@ -33,7 +33,7 @@ func (t *Table) Print(r *Results) {
 			continue
 		}
 		t.shown[first.Work] = true
-		fmt.Fprintf(t.w, "%-26s %-14s", first.Work, first.Unit)
+		fmt.Fprintf(t.w, "%-30s %-14s", first.Work, first.Unit)
 		for _, c := range t.contestants {
 			fmt.Fprintf(t.w, " %18s", cell(all, first.Work, c))
 		}
