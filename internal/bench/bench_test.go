@@ -103,7 +103,8 @@ func TestWorksFitTheirNetwork(t *testing.T) {
 }
 
 func TestTheRuleThatMatchesIsTheLast(t *testing.T) {
-	m, err := rulesTopology().model()
+	counts := []int{1, 3, 100, 1000} // what is the same for more takes seconds
+	m, err := rulesTopology(counts).model()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestTheRuleThatMatchesIsTheLast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range ruleCounts {
+	for _, n := range counts {
 		_, chain, _ := strings.Cut(rules, fmt.Sprintf("chain ingress-b%d {\n", n))
 		chain, _, _ = strings.Cut(chain, "\t}")
 		var lines []string

@@ -17,7 +17,7 @@ const groupsOf = 5
 // rulesTopology has an instance for each of the counts and one that sends to all of them. AWS allows 1,000 rules an interface
 // (V-Q, rules x groups): the lab raises its quota to get further. Half of the rules that do not match have the client's address and
 // another port, half the port and another address.
-func rulesTopology() topologyFile {
+func rulesTopology(counts []int) topologyFile {
 	var b, groups, instances strings.Builder
 	b.WriteString(`version: 1
 name: bench-rules
@@ -34,7 +34,7 @@ subnets:
     egress: [{protocol: tcp, ports: 5001-5999, cidr_blocks: [10.0.0.0/16]}]
 `)
 	instances.WriteString("instances:\n  a: {subnet: a, private_ip: 10.0.1.10, security_groups: [client]}\n")
-	for i, n := range ruleCounts {
+	for i, n := range counts {
 		fmt.Fprintf(&b, "  b%d: {vpc: main, cidr_block: 10.0.%d.0/24}\n", n, 10+i)
 		fmt.Fprintf(&instances, "  b%d: {subnet: b%d, private_ip: 10.0.%d.10, security_groups: [%s]}\n", n, n, 10+i, ruleGroups(&groups, n))
 	}
@@ -71,7 +71,7 @@ func (b *bench) rulesStage() error {
 	if !b.wants(rulesWork) {
 		return nil
 	}
-	return b.with(b.taking(routers), rulesTopology(), func(up []*contestant) error {
+	return b.with(b.taking(routers), rulesTopology(ruleCounts), func(up []*contestant) error {
 		var todo []work
 		for _, n := range ruleCounts {
 			p := way{"a", fmt.Sprintf("b%d", n)}

@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,8 @@ import (
 // chunk is how much a stream reads or writes at once.
 const chunk = 256 << 10
 
-// tcpServer takes all streams, lets them warm up, and counts what arrives for the time. It ends the streams itself.
+// tcpServer takes all streams, lets them warm up, and counts what arrives for the time. The streams
+// end with the process.
 func tcpServer(s Spec, w io.Writer) (Result, error) {
 	l, err := listen(Port, s)
 	if err != nil {
@@ -33,8 +35,12 @@ func tcpServer(s Spec, w io.Writer) (Result, error) {
 	start, before, work := time.Now(), total(counts), busy()
 	time.Sleep(s.Time)
 	elapsed, after, worked := time.Since(start), total(counts), busy()
+	// The end of this process resets the streams. A shutdown would not: with a window of 0 the client would wait for one that
+	// never comes.
 	for _, fd := range fds {
-		unix.Shutdown(fd, unix.SHUT_RDWR) // what the client still sends is answered with a reset
+		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+			return Result{}, os.NewSyscallError("setsockopt", err)
+		}
 	}
 	if after == before {
 		return Result{}, fmt.Errorf("nothing arrived")
