@@ -23,6 +23,8 @@ var layers = [][]string{
 	{"internal/compile", "internal/host", "cmd/vpcemu/guest"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
+	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},
+	{"internal/bench"},
 }
 
 // friends are imports within a layer that are as intended.
@@ -33,17 +35,17 @@ var friends = map[string][]string{
 
 // only says which packages may import a module of the outside.
 var only = map[string][]string{
-	"github.com/songgao/water":             {"internal/tun"},
-	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest"},
-	"github.com/google/gopacket":           {}, // tests alone
+	"github.com/songgao/water":             {"internal/tun", "internal/bench/forward"},
+	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest", "internal/bench"},
+	"github.com/google/gopacket":           {"internal/bench/forward"}, // else tests alone
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},
 	"go.etcd.io/bbolt":                     {"internal/store"},
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu"},
+	module + "internal/vpc":                {"internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
 	module + "dataplane":                   {"internal/compile", "internal/daemon", "dataplane/porttest"},
-	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu"},
+	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }
 
