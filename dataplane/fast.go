@@ -114,7 +114,7 @@ func (r *worker) touch(f *flow) bool {
 	}
 	for i := range f.nats[:f.nNATs] {
 		d := &f.nats[i]
-		if !w.cfg.NAT.Touch(d.ref, time.Duration(d.idle), flags, d.inbound, w.now) {
+		if !w.cfg.NAT.Touch(d.ref, time.Duration(d.idle)*time.Millisecond, flags, d.inbound, w.now) {
 			return false
 		}
 		w.touchedNATs[i] = d.ref
@@ -180,7 +180,7 @@ func (r *worker) remember() {
 	if !r.may || w.reason != Delivered || w.out.eni == nil && w.out.host == nil || w.wire > math.MaxUint16 {
 		return
 	}
-	if w.nObserved > maxDeps || w.nMapped > maxDeps || w.limit > math.MaxUint16 {
+	if w.nObserved > maxTracked || w.nMapped > maxNATs || w.limit > math.MaxUint16 {
 		return
 	}
 	target := r.targetIndex()
@@ -198,7 +198,7 @@ func (r *worker) remember() {
 	}
 	for i := range w.mapped[:w.nMapped] {
 		m := &w.mapped[i]
-		f.nats[i] = natDep{ref: m.ref, idle: int64(m.m.IdleTimeout), inbound: m.inbound}
+		f.nats[i] = natDep{ref: m.ref, idle: uint32(min(m.m.IdleTimeout.Milliseconds(), math.MaxUint32)), inbound: m.inbound}
 	}
 	f.nTracked, f.nNATs = uint8(w.nObserved), uint8(w.nMapped)
 }

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
@@ -18,14 +19,14 @@ import (
 // tracking entries and mappings that its packets refresh: when one of them has gone or
 // expired, the packet takes the stages. Drops are not cached.
 //
-// The cache is bounded: a set of four entries holds the flows of one hash, and the
-// least recently used gives way. When too many that were in use had to, it is made
-// twice as large, up to a limit, and starts empty: each flow takes the stages once
-// more, and nothing ever stops to move a table.
+// The cache is bounded: a flow lies in one of two sets of four entries that its hash
+// names, and where they are full the least recently used gives way. When too many that
+// were in use had to, the cache is made twice as large, up to a limit, and starts empty:
+// each flow takes the stages once more, and nothing ever stops to move a table.
 
 // DefaultFlowEntries is how many directions of flows the caches of all workers together
-// remember at the most; at FlowBytes each that is 384 MiB, of which a lab uses as much
-// as it has flows.
+// remember at the most: a million connections. At FlowBytes each that is 328 MiB, of which
+// a lab uses as much as it has flows.
 const DefaultFlowEntries = 1 << 21
 
 // FlowBytes is the memory of one entry, its share of the index included.
@@ -35,7 +36,9 @@ const (
 	flowWays     = 4
 	firstSets    = 256
 	recentlyUsed = int64(30e9) // ns: an entry that gives way within that was in use
-	maxDeps      = 2           // tracking entries, and mappings, that one flow relies on
+	growAfter    = 64          // the cache grows when one in so many has had to give way
+	maxTracked   = 2           // tracking entries that one flow relies on
+	maxNATs      = 1           // mappings; a way through two gateways takes the stages
 )
 
 // flowKey is all that the verdict about a packet depends on, but for snapshot, tables
@@ -62,8 +65,8 @@ type flow struct {
 	hops             uint8  // what its TTL loses
 	nTracked, nNATs  uint8
 	// what it relies on
-	tracked [maxDeps]trackedDep
-	nats    [maxDeps]natDep
+	tracked [maxTracked]trackedDep
+	nats    [maxNATs]natDep
 }
 
 // trackedDep is a security group stage that the packet passes: by a tracking entry, or
@@ -79,7 +82,7 @@ type trackedDep struct {
 // natDep is a mapping of a NAT gateway that the packet uses.
 type natDep struct {
 	ref     nat.Ref
-	idle    int64
+	idle    uint32 // timeout, milliseconds
 	inbound bool
 }
 
@@ -125,9 +128,18 @@ func (c *flows) hash(k *flowKey) uint32 {
 	return uint32(hi^lo) | 1<<31
 }
 
+// second is the other set in which a flow of that hash may lie.
+func (c *flows) second(hash uint32) uint32 { return bits.ReverseBytes32(hash*0x9e3779b1) & c.mask }
+
 // find gives the entry of a key that was made under the snapshot gen, or nil.
 func (c *flows) find(hash uint32, k *flowKey, gen uint32) *flow {
-	set := hash & c.mask
+	if f := c.findIn(hash&c.mask, hash, k, gen); f != nil {
+		return f
+	}
+	return c.findIn(c.second(hash), hash, k, gen)
+}
+
+func (c *flows) findIn(set, hash uint32, k *flowKey, gen uint32) *flow {
 	for i, tag := range &c.tags[set] {
 		if tag != hash {
 			continue
@@ -139,36 +151,46 @@ func (c *flows) find(hash uint32, k *flowKey, gen uint32) *flow {
 	return nil
 }
 
-// place gives the entry to fill for a key: its own, a free or stale one, or the least
-// recently used of its set. It tells whether one in use gave way.
+// place gives the entry to fill for a key: its own, a free or stale one in the emptier
+// of its sets, or the least recently used. It tells whether one in use gave way.
 func (c *flows) place(hash uint32, k *flowKey, gen uint32, now int64) (f *flow, evicted bool) {
-	set := hash & c.mask
-	best, bestUsed := uint32(0), int64(1<<63-1)
-	for i := range uint32(flowWays) {
-		tag, e := c.tags[set][i], &c.entries[set*flowWays+i]
-		used := e.used
-		switch {
-		case tag == hash && e.key == *k:
-			return e, false
-		case tag == 0 || e.gen != gen:
-			used = -1
-		}
-		if used < bestUsed {
-			best, bestUsed = i, used
+	var free, freeAt [2]uint32
+	oldest, oldestUsed := uint32(0), int64(math.MaxInt64)
+	for n, set := range [2]uint32{hash & c.mask, c.second(hash)} {
+		for i := range uint32(flowWays) {
+			at := set*flowWays + i
+			tag, e := c.tags[set][i], &c.entries[at]
+			switch {
+			case tag == hash && e.key == *k:
+				return e, false
+			case tag == 0 || e.gen != gen:
+				free[n]++
+				freeAt[n] = at
+			case e.used < oldestUsed:
+				oldest, oldestUsed = at, e.used
+			}
 		}
 	}
-	if evicted = now-bestUsed < recentlyUsed && bestUsed >= 0; evicted && c.grow() {
-		return c.place(hash, k, gen, now)
+	at := oldest
+	switch {
+	case free[0] > 0 && free[0] >= free[1]:
+		at = freeAt[0]
+	case free[1] > 0:
+		at = freeAt[1]
+	default:
+		if evicted = now-oldestUsed < recentlyUsed; evicted && c.grow() {
+			return c.place(hash, k, gen, now)
+		}
 	}
-	c.tags[set][best] = hash
-	return &c.entries[set*flowWays+best], evicted
+	c.tags[at/flowWays][at%flowWays] = hash
+	return &c.entries[at], evicted
 }
 
-// grow doubles the cache when a quarter of it has been evicted while in use.
+// grow doubles the cache when too many entries in use have had to give way.
 func (c *flows) grow() bool {
 	c.evicted++
 	sets := c.mask + 1
-	if c.evicted < sets || sets >= c.maxSets {
+	if c.evicted < sets*flowWays/growAfter || sets >= c.maxSets {
 		return false
 	}
 	c.resize(sets * 2)

@@ -69,7 +69,7 @@ type walk struct {
 	nMapped   int
 	// touched and touchedNATs are what the flow cache has accounted for already.
 	touched      [2]conntrack.Ref // on the way into an ENI, out of one
-	touchedNATs  [maxDeps]nat.Ref
+	touchedNATs  [maxNATs]nat.Ref
 	nTouchedNATs int
 
 	reason Reason
