@@ -9,7 +9,7 @@
 //
 //	stage         file                does                                              reads          rules
 //	frame         frame.go            Ethernet off, next hop, ARP answered              ENI, subnet    L2-02 L2-06 RT-15
-//	parse         walk.go             decodes, keeps the packet as it was sent          packet
+//	parse         walk.go             decodes, checks the virtio-net header             packet
 //	fragments     stage_fragments.go  gives later fragments the first one's ports       own table      AC-08 FR-01
 //	services      stage_services.go   DHCP, resolver; drops what nobody serves          ENI, VPC       EX-01 EX-02 L2-01 DNS-02
 //	source-check  stage_eni.go        the source is the ENI's, unless its check is off  ENI            PL-02 L2-05
@@ -25,7 +25,7 @@
 //	acl-ingress   stage_filter.go     the ACL of the subnet entered, if another         subnet         AC-06
 //	sg-ingress    stage_filter.go     tracked connection, or a rule                     conntrack, ENI SG-03 SG-09
 //	dest-check    stage_eni.go        the destination is the ENI's                      ENI            PL-02
-//	deliver       stage_eni.go        to the port, in fragments if need be              ENI            MT-01
+//	deliver       stage_eni.go        to the port, in segments or fragments if need be  ENI            MT-01
 //	commit        walk.go             effects of the stages passed                                     CT-07 NA-05
 //
 // Stages change the packet in its buffer and nothing else. What they want of the
@@ -37,6 +37,21 @@
 // from the packet as its sender sent it, and goes straight back into the port it came
 // from, past every filter, at a limited rate. Everything else that is dropped is
 // dropped silently (PL-03), with a Reason, a counter and an Event.
+//
+// # Offloads and the flow cache
+//
+// A port with Features.Header carries super-packets: TCP segments or UDP datagrams that
+// the sender's kernel would have cut, and has not. They are walked like one packet, with
+// the size of the longest that is on the wire, and counted as all of them. Checksums
+// that are partial stay so. What the receiving port does not take is cut at the end of
+// the walk, and what an MTU does not let through is answered or fragmented as its
+// segments would be, quoting the first (packet.ReadVnet, packet.Segment).
+//
+// What a walk found out about an established flow is kept in the flow cache (flows.go)
+// of the worker that reads the port. A packet that finds an entry skips all stages after
+// parse (fast.go). The two can never disagree: an entry holds for one snapshot, the
+// tracking entries and mappings that the stages would refresh are refreshed, and a
+// packet of which a stage looks at more than addresses, ports, size and TTL takes them.
 //
 // # Choices where AWS is silent
 //
@@ -69,8 +84,11 @@
 //
 // # Concurrency
 //
-// One goroutine reads each port and owns all scratch space that walks need. The
-// snapshot is loaded once a packet; Swap waits until nobody uses an earlier one, then
-// closes ports that the new one does not name. Nothing on the packet path allocates,
-// logs, asks for the time of day or takes a lock that a configuration change holds.
+// A worker reads many ports, one after the other, and owns all scratch space that walks
+// need, the flow cache, and what is kept of each port (fragments, rates). Each port has
+// one worker. The snapshot is loaded once a batch of packets; Swap waits until nobody
+// uses an earlier one, then closes ports that the new one does not name. Nothing on the
+// packet path allocates, logs, asks for the time of day or takes a lock that a
+// configuration change holds. System calls do not block, and Go's scheduler is not told
+// of them, but for the wait for packets.
 package dataplane
