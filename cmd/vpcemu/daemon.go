@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -83,7 +84,12 @@ where VPCEMU_PPROF is set, to "socket" or such an address.`,
 	return cmd
 }
 
+// gcPercent is how much garbage the daemon may keep, in per cent of what it uses:
+// each change to a large lab leaves a few megabytes, and packets leave none.
+const gcPercent = 50
+
 func runDaemon(ctx context.Context, cfg daemon.Config, ready io.Writer) error {
+	debug.SetGCPercent(gcPercent)
 	d, err := daemon.Open(ctx, cfg)
 	if err != nil {
 		fmt.Fprintln(ready, err)

@@ -31,11 +31,12 @@ func (h *Host) makeDisk(id string) (note string, err error) {
 	if mounted {
 		return memoryNote(dir), nil
 	}
-	if disk.Prepared(dir) {
+	if disk.Prepared(dir) || h.overlays.Load() {
 		return "", nil
 	}
 	cause := disk.Probe(dir)
 	if cause == nil {
+		h.overlays.Store(true)
 		return "", nil
 	}
 	if errors.Is(cause, unix.ENOSPC) || errors.Is(cause, unix.EDQUOT) || errors.Is(cause, unix.EROFS) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -62,6 +63,9 @@ type Spec struct {
 // Host is a lab's part of the machine. It is safe for concurrent use; calls about one instance take turns.
 type Host struct {
 	cfg Config
+
+	// overlays: the file system of the disks has carried an overlay, which is then not tried for each.
+	overlays atomic.Bool
 
 	mu    sync.Mutex
 	turns map[string]*sync.Mutex // by instance

@@ -2,8 +2,13 @@ package vpc
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestTable_CloneIsUnaffectedByWrites(t *testing.T) {
@@ -50,6 +55,47 @@ func TestTable_DiffTellsNewChangedAndGone(t *testing.T) {
 	is.Changes(&was, func(k string, _ any) { got[k] = "put" }, func(k string) { got[k] = "del" })
 	if len(got) != 3 || got["gone"] != "del" || got["changed"] != "put" || got["new"] != "put" {
 		t.Fatalf("got %v", got)
+	}
+}
+
+// The oracle looks at every key that there is.
+func TestTable_DiffAgainstOracle(t *testing.T) {
+	keys := []VpcID{"a", "b", "c", "d", "e"}
+	rapid.Check(t, func(t *rapid.T) {
+		var was Model
+		write := func(m *Model, n int) {
+			for range n {
+				k := rapid.SampledFrom(keys).Draw(t, "key")
+				if rapid.Bool().Draw(t, "put") {
+					m.Vpcs.Put(k, &Vpc{ID: k})
+				} else {
+					m.Vpcs.Delete(k)
+				}
+			}
+		}
+		write(&was, rapid.IntRange(0, 8).Draw(t, "before"))
+		is := was.Clone()
+		write(&is, rapid.IntRange(0, 4).Draw(t, "after"))
+		var got, want []string
+		is.Vpcs.Diff(&was.Vpcs, func(k VpcID, o, v *Vpc) { got = append(got, fmt.Sprintf("%s %p %p", k, o, v)) })
+		for _, gone := range []bool{false, true} {
+			for _, k := range keys {
+				if o, v := was.Vpcs.Get(k), is.Vpcs.Get(k); o != v && gone == (v == nil) {
+					want = append(want, fmt.Sprintf("%s %p %p", k, o, v))
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if is.Vpcs.Same(&was.Vpcs) && len(want) > 0 {
+			t.Fatalf("the same, with %d differences", len(want))
+		}
+	})
+	var m Model
+	m.Vpcs.Put("a", &Vpc{})
+	if c := m.Clone(); !c.Vpcs.Same(&m.Vpcs) {
+		t.Error("a clone is not the same")
 	}
 }
 
