@@ -12,7 +12,7 @@ const udpHeaderLen = 8
 // serveDHCP answers a client's message out of the ENI's reservation (DH-05, DH-06).
 // The reply goes to the ENI and nobody else, past security groups and ACLs (EX-01); its
 // IP and MAC destinations are those of RFC 2131 section 4.1.
-func (r *reader) serveDHCP(e *ENI) {
+func (r *worker) serveDHCP(e *ENI) {
 	w := &r.w
 	h := &w.hdr
 	if h.IsFragment() || len(h.Data) < h.L4+udpHeaderLen {
@@ -37,7 +37,7 @@ func (r *reader) serveDHCP(e *ENI) {
 	r.sendDHCP(e, req, reply)
 }
 
-func (r *reader) sendDHCP(e *ENI, req, reply []byte) {
+func (r *worker) sendDHCP(e *ENI, req, reply []byte) {
 	to, broadcast := dhcp.ReplyTo(req, reply)
 	mac := e.MAC
 	if broadcast {
@@ -47,8 +47,8 @@ func (r *reader) sendDHCP(e *ENI, req, reply []byte) {
 		Src: e.Subnet.Router, Dst: packet.AddrFrom(to),
 		SrcPort: dhcp.ServerPort, DstPort: dhcp.ClientPort, Proto: packet.ProtoUDP,
 	}
-	b := packet.BuildUDP(r.scratch[etherLen:], t, 64, reply)
-	if !r.write(r.port, r.framed(r.port, r.scratch, len(b), [2][6]byte{mac, e.Subnet.routerMAC})) {
+	b := packet.BuildUDP(r.scratch[ipRoom:], t, 64, reply)
+	if !r.write(r.src.port, r.framed(r.src.features, r.scratch, len(b), [2][6]byte{mac, e.Subnet.routerMAC})) {
 		r.w.end(StageServices, PortWriteFailed, e.Ref, Rule{})
 	}
 }

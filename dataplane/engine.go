@@ -1,6 +1,8 @@
 package dataplane
 
 import (
+	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,12 @@ type Config struct {
 	// OnPortDown is told of a port whose Read failed while a snapshot still named it.
 	// The port is not read again; a later snapshot may name a new one in its place.
 	OnPortDown func(p Port, err error)
+	// Workers is how many threads poll the ports that have a descriptor; 0: half as many
+	// as there are processors, at least one and at most eight.
+	Workers int
+	// FlowEntries is how many directions of flows each worker's cache may remember, 0:
+	// its share of DefaultFlowEntries; 1 leaves room for next to none.
+	FlowEntries int
 	// RelatedICMP admits ICMP errors about admitted flows without a rule (CT-09).
 	RelatedICMP bool
 }
@@ -44,12 +52,13 @@ type Engine struct {
 	snap        atomic.Pointer[Snapshot]
 	drops       dropRing
 	subscribers subscribers
+	pollers     []*poller
 
-	// mu serialises Swap, Close and the bookkeeping of readers. It is never taken on a
+	// mu serialises Swap, Close and the bookkeeping of sources. It is never taken on a
 	// packet's way.
 	mu      sync.Mutex
-	readers map[Port]*reader
-	retired [numReasons]uint64
+	sources map[Port]*source
+	retired [numTallys]uint64
 	closed  bool
 	stop    chan struct{}
 	expirer sync.WaitGroup
@@ -57,22 +66,48 @@ type Engine struct {
 	tracing sync.RWMutex // held for reading by Trace while it uses a snapshot
 }
 
-// NewEngine returns an engine without ports. Close ends it.
-func NewEngine(cfg Config) *Engine {
+// NewEngine returns an engine without ports. Close ends it. Errors are those of making
+// the descriptors that its workers wait with.
+func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.Now == nil {
 		cfg.Now = slab.Boottime
 	}
 	if cfg.WallClock == nil {
 		cfg.WallClock = time.Now
 	}
-	e := &Engine{cfg: cfg, readers: make(map[Port]*reader), stop: make(chan struct{})}
+	if cfg.Workers <= 0 {
+		cfg.Workers = defaultWorkers()
+	}
+	if cfg.FlowEntries <= 0 {
+		cfg.FlowEntries = DefaultFlowEntries / cfg.Workers
+	}
+	e := &Engine{cfg: cfg, sources: make(map[Port]*source), stop: make(chan struct{})}
+	for range cfg.Workers {
+		p, err := newPoller(e)
+		if err != nil {
+			for _, p := range e.pollers {
+				p.release()
+			}
+			return nil, fmt.Errorf("engine: %w", err)
+		}
+		e.pollers = append(e.pollers, p)
+	}
+	for _, p := range e.pollers {
+		go p.loop()
+	}
 	e.expirer.Add(1)
 	go e.expire()
-	return e
+	return e, nil
 }
 
+// defaultWorkers leaves as many processors to the instances as the network takes.
+func defaultWorkers() int { return max(1, min(runtime.GOMAXPROCS(0)/2, maxWorkers)) }
+
+// maxWorkers: beyond it the shards of the tables would be fought for.
+const maxWorkers = 8
+
 // Swap publishes s, on which Finish has been called: every packet read from now on
-// sees it. It starts readers of new ports, and returns after the last walk under an
+// sees it. It starts to read new ports, and returns after the last walk under an
 // earlier snapshot has ended and the ports that s no longer names are closed.
 func (e *Engine) Swap(s *Snapshot) {
 	e.mu.Lock()
@@ -82,25 +117,56 @@ func (e *Engine) Swap(s *Snapshot) {
 	}
 	e.snap.Store(s)
 	for p := range s.ports {
-		if e.readers[p] == nil {
-			r := newReader(e, p)
-			e.readers[p] = r
-			go r.loop()
+		if e.sources[p] == nil {
+			e.read(p)
+		}
+	}
+	var gone []*source
+	for p, src := range e.sources {
+		if _, named := s.ports[p]; !named {
+			src.closing.Store(true)
+			if src.poller != nil {
+				src.poller.forget(src)
+			}
+			gone = append(gone, src)
 		}
 	}
 	e.awaitGrace(s)
-	for p, r := range e.readers {
-		if _, named := s.ports[p]; !named {
-			e.retire(p, r)
+	for _, src := range gone {
+		e.retire(src)
+	}
+}
+
+// read starts to read a port: by the worker that has the fewest, or by one of its own.
+func (e *Engine) read(p Port) {
+	q, ok := p.(Queue)
+	if !ok {
+		src := newSource(p, newWorker(e))
+		e.sources[p] = src
+		go src.worker.serve(src)
+		return
+	}
+	least := e.pollers[0]
+	for _, other := range e.pollers {
+		if other.ports < least.ports {
+			least = other
 		}
+	}
+	src, err := least.add(q)
+	e.sources[p] = src
+	if err != nil {
+		go e.sourceEnded(src, err) // as a worker would, and not under our lock
 	}
 }
 
 // awaitGrace waits until nobody uses a snapshot other than s.
 func (e *Engine) awaitGrace(s *Snapshot) {
-	for _, r := range e.readers {
-		for u := r.using.Load(); u != nil && u != s; u = r.using.Load() {
-			time.Sleep(graceStep)
+	for _, p := range e.pollers {
+		p.worker.awaitGrace(s)
+	}
+	for _, src := range e.sources {
+		if src.poller == nil {
+			src.worker.awaitGrace(s)
 		}
 	}
 	e.tracing.Lock()
@@ -108,25 +174,34 @@ func (e *Engine) awaitGrace(s *Snapshot) {
 	e.tracing.Unlock()
 }
 
-// retire closes a port that is no longer named and keeps its counts. No walk can
-// write to it any more.
-func (e *Engine) retire(p Port, r *reader) {
-	r.closing.Store(true)
-	p.Close()
-	delete(e.readers, p)
-	for i := range r.counters {
-		e.retired[i] += r.counters[i].Load()
+func (r *worker) awaitGrace(s *Snapshot) {
+	for u := r.using.Load(); u != nil && u != s; u = r.using.Load() {
+		time.Sleep(graceStep)
 	}
 }
 
-// readerEnded is called by a reader whose port does not read any more.
-func (e *Engine) readerEnded(r *reader, err error) {
-	if !r.closing.Load() && e.cfg.OnPortDown != nil {
-		e.cfg.OnPortDown(r.port, err)
+// retire closes a port that is no longer named. No walk can write to it any more.
+func (e *Engine) retire(src *source) {
+	src.port.Close()
+	delete(e.sources, src.port)
+	if src.poller != nil {
+		src.poller.drop(src)
+		return
+	}
+	src.worker.tally.addTo(&e.retired)
+}
+
+// sourceEnded is called for a port that does not read any more.
+func (e *Engine) sourceEnded(src *source, err error) {
+	if src.poller != nil {
+		src.poller.forget(src)
+	}
+	if !src.closing.Load() && e.cfg.OnPortDown != nil {
+		e.cfg.OnPortDown(src.port, err)
 	}
 }
 
-// Close closes all ports and waits for their readers. The tables stay open.
+// Close closes all ports and waits for their workers. The tables stay open.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	if e.closed {
@@ -135,11 +210,18 @@ func (e *Engine) Close() {
 	}
 	e.closed = true
 	close(e.stop)
-	var ended []*reader
-	for p, r := range e.readers {
-		r.closing.Store(true)
-		p.Close()
-		ended = append(ended, r)
+	var ended []*worker
+	for _, p := range e.pollers {
+		p.end()
+		<-p.done
+		p.release()
+	}
+	for port, src := range e.sources {
+		src.closing.Store(true)
+		port.Close()
+		if src.poller == nil {
+			ended = append(ended, src.worker)
+		}
 	}
 	e.mu.Unlock()
 	for _, r := range ended {
@@ -165,25 +247,31 @@ func (e *Engine) expire() {
 	}
 }
 
-// Counters tells how many packets ended in which way since the engine was made.
-// Reasons that never occurred are absent.
-func (e *Engine) Counters() map[Reason]uint64 {
+// Stats tells what the engine has done since it was made.
+func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	sum := e.retired
-	for _, r := range e.readers {
-		for i := range r.counters {
-			sum[i] += r.counters[i].Load()
+	var entries int
+	for _, p := range e.pollers {
+		p.tally.addTo(&sum)
+		entries += int(p.flows.room.Load())
+	}
+	for _, src := range e.sources {
+		if src.poller == nil {
+			src.worker.tally.addTo(&sum)
+			entries += int(src.worker.flows.room.Load())
 		}
 	}
-	out := make(map[Reason]uint64)
-	for i, n := range sum {
-		if n > 0 {
-			out[Reason(i)] = n
-		}
-	}
-	return out
+	s := stats(&sum)
+	s.Workers = len(e.pollers)
+	s.Cache.Entries, s.Cache.Bytes = entries, entries*FlowBytes
+	return s
 }
+
+// Counters tells how many packets ended in which way since the engine was made.
+// Reasons that never occurred are absent.
+func (e *Engine) Counters() map[Reason]uint64 { return e.Stats().Reasons }
 
 // Drops returns the most recent drops, oldest first, at most a few hundred.
 func (e *Engine) Drops() []Event { return e.drops.recent() }
@@ -206,8 +294,11 @@ func (e *Engine) Trace(ingress uint32, pkt []byte) []Step {
 	if !ok {
 		return nil
 	}
-	w := &walk{cfg: &e.cfg, fragments: &fragmentTable{}, resolver: &window{}, tracing: true}
-	w.begin(s, in, append([]byte(nil), pkt...), e.cfg.Now())
-	w.run()
+	w := &walk{cfg: &e.cfg, tally: &counters{}, tracing: true}
+	w.begin(s, &source{in: in}, e.cfg.Now())
+	w.buf = append([]byte(nil), pkt...)
+	if w.parse() {
+		w.run()
+	}
 	return w.steps
 }

@@ -81,11 +81,11 @@ func TestFailedPortIsReportedOnce(t *testing.T) {
 // emptyPort reads nothing and no error, for ever.
 type emptyPort struct{ reads atomic.Int64 }
 
-func (p *emptyPort) Read([]byte) (int, error)    { p.reads.Add(1); return 0, nil }
-func (p *emptyPort) Write(b []byte) (int, error) { return len(b), nil }
-func (p *emptyPort) Close() error                { return nil }
-func (p *emptyPort) Ethernet() bool              { return false }
-func (p *emptyPort) String() string              { return "empty" }
+func (p *emptyPort) Read([]byte) (int, error)     { p.reads.Add(1); return 0, nil }
+func (p *emptyPort) Write(b []byte) (int, error)  { return len(b), nil }
+func (p *emptyPort) Close() error                 { return nil }
+func (p *emptyPort) Features() dataplane.Features { return dataplane.Features{} }
+func (p *emptyPort) String() string               { return "empty" }
 
 func TestPortThatReadsNothingDoesNotSpin(t *testing.T) {
 	b := newBook(t)

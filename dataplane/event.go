@@ -20,7 +20,8 @@ type Event struct {
 	ICMPType uint8        // with ICMPCode, for ICMP and ICMPv6
 	ICMPCode uint8
 	Flags    uint8 // TCP
-	Size     int   // bytes read from the port
+	Packets  int   // on the wire: a super-packet is several
+	Size     int   // bytes of all of them, IP headers included
 	Reason   Reason
 	Stage    Stage
 	By       Ref  // the object that decided
@@ -40,10 +41,11 @@ func (e *Event) String() string {
 	return s
 }
 
-func (w *walk) event(size int, to uint32, answered bool) Event {
+func (w *walk) event(to uint32, answered bool) Event {
 	return Event{
 		At: w.now, Ingress: w.in.ref(), Handle: w.in.handle(), Sent: w.sent, Tuple: w.ended,
-		ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode, Flags: w.hdr.TCPFlags, Size: size,
+		ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode, Flags: w.hdr.TCPFlags,
+		Packets: w.gso.Segments, Size: w.size,
 		Reason: w.reason, Stage: w.stage, By: w.by, Rule: w.rule, To: to, Answered: answered,
 	}
 }
@@ -120,12 +122,12 @@ func (l *subscribers) remove(s *Subscription) {
 	}
 }
 
-func (l *subscribers) publish(w *walk, size int, to uint32, answered bool) {
+func (l *subscribers) publish(w *walk, to uint32, answered bool) {
 	list := l.list.Load()
 	if list == nil || len(*list) == 0 {
 		return
 	}
-	e := w.event(size, to, answered)
+	e := w.event(to, answered)
 	for _, s := range *list {
 		select {
 		case s.c <- e:

@@ -3,30 +3,66 @@ package dataplane
 // Walker gives tests the path of one port's packets without the goroutine and the
 // channel around it: what reads, walks, commits and writes.
 func (e *Engine) Walker(p Port) func(pkt []byte) {
-	r := newReader(e, p)
-	start := etherLen
-	if p.Ethernet() {
-		start = 0
-	}
+	r := newWorker(e)
+	s := newSource(p, r)
 	return func(pkt []byte) {
-		n := copy(r.buf[start:], pkt)
-		r.handle(r.buf[start : start+n])
+		r.enter()
+		r.receive(s, copy(r.buf[s.features.start():], pkt))
+		r.leave()
 	}
+}
+
+// A Batcher gives tests a worker of their own that takes packets in batches, as one
+// that polls does.
+type Batcher struct {
+	r *worker
+	s *source
+}
+
+// Batcher returns one that acts for the port.
+func (e *Engine) Batcher(p Port) *Batcher {
+	r := newWorker(e)
+	return &Batcher{r: r, s: newSource(p, r)}
+}
+
+// Send moves packets as if they had waited at the port together.
+func (b *Batcher) Send(pkts ...[]byte) {
+	b.r.enter()
+	for i, pkt := range pkts {
+		b.r.burst = i > 0
+		b.r.receive(b.s, copy(b.r.buf[b.s.features.start():], pkt))
+	}
+	b.r.leave()
+}
+
+// Stats are those of the worker.
+func (b *Batcher) Stats() Stats {
+	var sum [numTallys]uint64
+	b.r.tally.addTo(&sum)
+	s := stats(&sum)
+	s.Cache.Entries = int(b.r.flows.room.Load())
+	return s
 }
 
 // Overtaken walks a packet, lets between happen before its effects are committed, and
 // finishes it as a reader would. It tells whether the commit asked for another walk.
 func (e *Engine) Overtaken(p Port, pkt []byte, between func()) (again bool) {
-	r := newReader(e, p)
-	n := copy(r.buf[etherLen:], pkt)
-	s := r.enter()
-	defer r.using.Store(nil)
-	r.w.begin(s, s.ports[p], r.buf[etherLen:etherLen+n], e.cfg.Now())
+	r := newWorker(e)
+	s := newSource(p, r)
+	n := copy(r.buf[ipRoom:], pkt)
+	r.enter()
+	defer r.leave()
+	s.refresh(r.snap, r.gen)
+	r.src = s
+	r.w.begin(r.snap, s, r.now)
+	r.w.buf = r.buf[ipRoom : ipRoom+n]
+	r.w.parse()
+	r.w.keep()
 	r.w.run()
 	between()
 	again = r.w.commit()
 	r.w.restore()
 	r.w.reset()
-	r.walk()
+	r.walk(true)
 	return again
 }

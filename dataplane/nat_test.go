@@ -74,7 +74,7 @@ func TestNA05_PortsPerDestinationRunOut(t *testing.T) {
 		if refusal != nat.RefusedNone {
 			t.Fatalf("connection %d: %s", i, refusal)
 		}
-		if err := nt.Commit(m, packet.FlagSYN, false, b.Now()); err != nil {
+		if _, err := nt.Commit(m, packet.FlagSYN, false, b.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

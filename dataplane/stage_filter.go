@@ -66,6 +66,7 @@ func (w *walk) securityGroups(e *ENI, dir filter.Direction) bool {
 		}
 	} else if entry, ok := w.cfg.Conntrack.Lookup(key, w.now); ok && entry.Hit(outbound, w.tcpFlags()) {
 		w.observe(e, key, outbound, false)
+		w.observed[w.nObserved-1].tracked = true
 		return w.pass(stage, e.Ref, Rule{Tracked: true})
 	}
 	if e.Groups == nil || e.Groups.Empty(dir) {

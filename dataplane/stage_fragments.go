@@ -10,8 +10,10 @@ import (
 // same datagram, so that all meet the same rules (AC-08: AWS documents nothing; we let
 // the first decide and the others follow). It belongs to one ingress and is not
 // shared. It holds a bounded number of datagrams; the oldest of a set gives way.
+//
+// Its memory comes with the first fragment: most ports never see one.
 type fragmentTable struct {
-	sets [fragmentSets][fragmentWays]fragment
+	sets *[fragmentSets][fragmentWays]fragment
 }
 
 const (
@@ -41,6 +43,9 @@ func (t *fragmentTable) set(h *packet.Header) *[fragmentWays]fragment {
 
 // find returns the datagram that h is a fragment of, or nil.
 func (t *fragmentTable) find(h *packet.Header, now int64) *fragment {
+	if t.sets == nil {
+		return nil
+	}
 	set := t.set(h)
 	for i := range set {
 		if set[i].is(h) && now-set[i].seen < fragmentTimeout {
@@ -52,6 +57,9 @@ func (t *fragmentTable) find(h *packet.Header, now int64) *fragment {
 
 // learn keeps what the first fragment h says.
 func (t *fragmentTable) learn(h *packet.Header, now int64) {
+	if t.sets == nil {
+		t.sets = new([fragmentSets][fragmentWays]fragment)
+	}
 	set := t.set(h)
 	oldest := &set[0]
 	for i := range set {
@@ -72,13 +80,13 @@ func (t *fragmentTable) learn(h *packet.Header, now int64) {
 
 // knowPorts fills in the ports of a later fragment from the first one's, or drops it
 // if that has not been seen. What a first fragment says is learned at the end of its
-// walk (see reader.finish), whatever became of it: later ones meet the same rules.
+// walk (see walk.learn), whatever became of it: later ones meet the same rules.
 func (w *walk) knowPorts() bool {
 	h := &w.hdr
 	if !h.NonFirstFragment() {
 		return true
 	}
-	f := w.fragments.find(h, w.now)
+	f := w.src.fragments.find(h, w.now)
 	if f == nil {
 		return w.end(StageFragments, FragmentWithoutFirst, w.in.ref(), Rule{})
 	}

@@ -47,7 +47,7 @@ func (w *walk) resolve(e *ENI) bool {
 	switch {
 	case v.Services == nil:
 		return w.end(StageServices, ServicesUnavailable, v.Ref, Rule{})
-	case !w.resolver.admits(w.now):
+	case !w.src.resolver.admits(w.now):
 		return w.end(StageServices, ResolverRate, e.Ref, Rule{})
 	}
 	w.out = output{services: v}
@@ -91,9 +91,9 @@ func (c *window) admits(now int64) bool {
 	return c.count < resolverLimit || now-c.start >= resolverWindow
 }
 
-func (c *window) add(now int64) {
+func (c *window) add(now int64, packets int) {
 	if now-c.start >= resolverWindow || c.count == 0 {
 		c.start, c.count = now, 0
 	}
-	c.count++
+	c.count += packets
 }

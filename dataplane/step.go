@@ -32,6 +32,7 @@ const (
 	StageDestCheck
 	StageDeliver
 	StageCommit
+	numStages
 )
 
 var stageNames = [...]string{
@@ -121,8 +122,9 @@ func Text(steps []Step) string {
 	return b.String()
 }
 
-// pass records, in a trace, that the packet passed a stage.
+// pass counts that the packet passed a stage, and records it in a trace.
 func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
+	w.tally.stage(stage)
 	if w.tracing {
 		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple})
 	}
@@ -133,6 +135,7 @@ func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
 // `return w.end(…)` and its caller stops.
 func (w *walk) end(stage Stage, reason Reason, by Ref, rule Rule) bool {
 	w.next = hopNone
+	w.tally.stage(stage)
 	w.reason, w.stage, w.by, w.rule, w.ended = reason, stage, by, rule, w.hdr.Tuple
 	if w.tracing {
 		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple, End: true, Reason: reason})

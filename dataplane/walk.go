@@ -30,15 +30,23 @@ type walk struct {
 	cfg  *Config
 	snap *Snapshot
 	now  int64
+	src  *source
 	in   ingress
 	hdr  packet.Header
 
 	// buf is the packet as it came; saved its first bytes, which stages rewrite.
 	buf     []byte
+	vnet    []byte // the virtio-net header that came before it, nil: none
 	saved   [savedBytes]byte
+	partial bool         // so was its checksum
 	sent    packet.Tuple // as its sender sent it
-	l2peer  *ENI         // TAP: the next hop that the frame's MAC named, nil: the router (RT-15)
-	l2group bool         // TAP: broadcast or multicast frame
+	// gso says of how many packets on the wire buf is; wire is the length of the
+	// longest of them, size that of all together, in bytes.
+	gso     packet.Offload
+	wire    int
+	size    int
+	l2peer  *ENI // TAP: the next hop that the frame's MAC named, nil: the router (RT-15)
+	l2group bool // TAP: broadcast or multicast frame
 
 	next hop
 	hops int
@@ -51,6 +59,7 @@ type walk struct {
 	crossed bool
 	metNAT  bool // CT-06
 	mtu     int  // smallest MTU below the packet's size that fragmentation must meet, 0 none
+	limit   int  // smallest MTU met, 0 none
 	nats    [maxHops]*NATGateway
 	nNATs   int
 
@@ -58,6 +67,10 @@ type walk struct {
 	nObserved int
 	mapped    [maxHops]mapping
 	nMapped   int
+	// touched and touchedNATs are what the flow cache has accounted for already.
+	touched      [2]conntrack.Ref // on the way into an ENI, out of one
+	touchedNATs  [maxNATs]nat.Ref
+	nTouchedNATs int
 
 	reason Reason
 	stage  Stage
@@ -67,10 +80,9 @@ type walk struct {
 	out    output
 	answer answer
 
-	fragments *fragmentTable
-	resolver  *window
-	tracing   bool
-	steps     []Step
+	tally   *counters
+	tracing bool
+	steps   []Step
 }
 
 // observation is the effect of a security group stage on the conntrack table.
@@ -81,6 +93,8 @@ type observation struct {
 	flags    uint8
 	// onlyViaNAT: an untracked flow, tracked all the same if it meets a NAT gateway (CT-03, CT-06).
 	onlyViaNAT bool
+	tracked    bool          // there is an entry already
+	ref        conntrack.Ref // the entry, once committed; zero for an untracked flow
 }
 
 // mapping is the effect of a NAT gateway stage on the NAT table.
@@ -89,6 +103,7 @@ type mapping struct {
 	m       nat.Mapping
 	flags   uint8
 	inbound bool
+	ref     nat.Ref // once committed
 }
 
 // output is where a packet goes at the end of a good walk; at most one is set.
@@ -97,6 +112,17 @@ type output struct {
 	host     *InternetHost
 	services *VPC
 	dhcp     *ENI
+}
+
+// handle is that of the ENI or host, 0 for others.
+func (o *output) handle() uint32 {
+	switch {
+	case o.eni != nil:
+		return o.eni.Handle
+	case o.host != nil:
+		return o.host.Handle
+	}
+	return 0
 }
 
 // answer is what the network itself sends back to the ingress.
@@ -115,11 +141,15 @@ const (
 	answerReset
 )
 
-// begin prepares the walk of the packet at the start of buf.
-func (w *walk) begin(snap *Snapshot, in ingress, buf []byte, now int64) {
-	w.snap, w.in, w.buf, w.now = snap, in, buf, now
-	w.hdr, w.sent = packet.Header{}, packet.Tuple{}
+// begin prepares the walk of a packet that came in by src.
+func (w *walk) begin(snap *Snapshot, src *source, now int64) {
+	w.snap, w.src, w.in, w.now = snap, src, src.in, now
+	w.buf, w.vnet, w.partial = nil, nil, false
+	w.hdr.Data, w.hdr.Tuple, w.sent = nil, packet.Tuple{}, packet.Tuple{}
+	w.hdr.TCPFlags, w.hdr.ICMPType, w.hdr.ICMPCode = 0, 0, 0
+	w.gso, w.wire, w.size = packet.Offload{Segments: 1}, 0, 0
 	w.l2peer, w.l2group = nil, false
+	w.touched, w.nTouchedNATs = [2]conntrack.Ref{}, 0
 	w.steps = nil
 	w.reset()
 }
@@ -128,15 +158,15 @@ func (w *walk) begin(snap *Snapshot, in ingress, buf []byte, now int64) {
 func (w *walk) reset() {
 	w.next, w.hops = hopNone, 0
 	w.subnet, w.last, w.groups = nil, nil, nil
-	w.crossed, w.metNAT, w.mtu = false, false, 0
+	w.crossed, w.metNAT, w.mtu, w.limit = false, false, 0, 0
 	w.nNATs, w.nObserved, w.nMapped = 0, 0, 0
 	w.reason, w.stage, w.by, w.rule, w.ended = Delivered, 0, Ref{}, Rule{}, packet.Tuple{}
 	w.out, w.answer = output{}, answer{}
 }
 
-// run walks the packet to its end.
+// run walks the packet, which has been parsed, to its end.
 func (w *walk) run() {
-	if !w.parse() || !w.knowPorts() {
+	if !w.knowPorts() {
 		return
 	}
 	switch {
@@ -163,22 +193,41 @@ func (w *walk) run() {
 	}
 }
 
-// parse decodes the packet and keeps what stages will overwrite.
+// parse decodes the packet, and what its virtio-net header says.
 func (w *walk) parse() bool {
-	if bad := w.hdr.Parse(w.buf); bad != 0 {
+	w.tally.stage(StageParse)
+	bad := w.hdr.Parse(w.buf)
+	if bad == 0 && w.vnet != nil {
+		w.gso, bad = w.hdr.ReadVnet(w.vnet, w.src.features.linkLen())
+	}
+	if bad != 0 {
 		w.hdr.Tuple = packet.Tuple{}
 		w.sent = packet.Tuple{}
+		w.gso = packet.Offload{Segments: 1}
 		return w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
 	}
-	copy(w.saved[:], w.hdr.Data)
 	w.sent = w.hdr.Tuple
+	w.wire, w.size = len(w.hdr.Data), len(w.hdr.Data)
+	if w.gso.GSO != packet.GSONone {
+		w.wire, w.size = w.hdr.WireLen(w.gso), w.hdr.WireBytes(w.gso)
+	}
 	return true
+}
+
+// packets is how many packets on the wire buf is.
+func (w *walk) packets() uint64 { return uint64(w.gso.Segments) }
+
+// keep saves what stages will overwrite.
+func (w *walk) keep() {
+	copy(w.saved[:], w.hdr.Data)
+	w.partial = w.hdr.PartialChecksum
 }
 
 // restore puts the packet back as its sender sent it and decodes it again.
 func (w *walk) restore() {
 	copy(w.hdr.Data, w.saved[:])
 	w.hdr.Parse(w.buf)
+	w.hdr.PartialChecksum = w.partial
 }
 
 // tcpFlags are the flags that tables are told; a later fragment has none, and says no
@@ -194,7 +243,13 @@ func (w *walk) tcpFlags() uint8 {
 // fragmented is, at the end of the walk; one that may not is answered from the
 // address given (MT-11).
 func (w *walk) fits(stage Stage, mtu int, from packet.Addr, by Ref) bool {
-	if mtu <= 0 || len(w.hdr.Data) <= mtu {
+	if mtu <= 0 {
+		return true
+	}
+	if w.limit == 0 || mtu < w.limit {
+		w.limit = mtu
+	}
+	if w.wire <= mtu {
 		return true
 	}
 	if w.hdr.DontFragment {
@@ -213,7 +268,12 @@ func (w *walk) fits(stage Stage, mtu int, from packet.Addr, by Ref) bool {
 func (w *walk) commit() (again bool) {
 	for i := range w.mapped[:w.nMapped] {
 		e := &w.mapped[i]
-		switch err := w.cfg.NAT.Commit(e.m, e.flags, e.inbound, w.now); err {
+		if i < w.nTouchedNATs && e.m.Last != 0 {
+			e.ref = w.touchedNATs[i]
+			continue
+		}
+		var err error
+		switch e.ref, err = w.cfg.NAT.Commit(e.m, e.flags, e.inbound, w.now); err {
 		case nil:
 		case nat.ErrTaken:
 			return true
@@ -226,15 +286,24 @@ func (w *walk) commit() (again bool) {
 		if o.onlyViaNAT && !w.metNAT {
 			continue
 		}
-		to := o.eni.Timeouts
-		if to == nil {
-			to = &defaultTimeouts
+		if touched := w.touched[toIndex(o.outbound)]; o.tracked && touched != (conntrack.Ref{}) {
+			o.ref = touched
+			continue
 		}
-		if err := w.cfg.Conntrack.Observe(o.key, o.outbound, o.flags, w.now, to); err != nil {
+		var err error
+		o.ref, err = w.cfg.Conntrack.Observe(o.key, o.outbound, o.flags, uint32(w.gso.Segments), w.now, o.eni.timeouts())
+		if err != nil {
 			w.undeliver(ConntrackFull, o.eni.Ref) // CT-07
 		}
 	}
 	return false
+}
+
+func toIndex(outbound bool) int {
+	if outbound {
+		return 1
+	}
+	return 0
 }
 
 // undeliver turns a good walk into a drop because a table had no room.
@@ -247,3 +316,11 @@ func (w *walk) undeliver(reason Reason, by Ref) {
 }
 
 var defaultTimeouts = conntrack.DefaultTimeouts()
+
+// timeouts are those of the ENI's tracked connections (CT-02).
+func (e *ENI) timeouts() *conntrack.Timeouts {
+	if e.Timeouts != nil {
+		return e.Timeouts
+	}
+	return &defaultTimeouts
+}

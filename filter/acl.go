@@ -32,22 +32,15 @@ type ACL struct {
 	ID, Name string
 	rules    []ACLRule
 	star     [2][families]ACLRule
-	match    [2][families][classes][]aclMatch
-}
-
-// aclMatch is an entry as the packets of one direction, family and class see it.
-type aclMatch struct {
-	net   network
-	rule  int32 // index into ACL.rules
-	proto int16
-	ports span // or ICMP types
-	codes span
+	match    [2]table
 }
 
 // CompileACL compiles the entries of a network ACL, which it copies and puts into
 // the order of their numbers. The "*" entries need not be given: what no entry
-// matches is denied by them (AC-03).
-func CompileACL(id, name string, rules []ACLRule) *ACL {
+// matches is denied by them (AC-03). Time and memory are those of CompileGroups.
+func CompileACL(id, name string, rules []ACLRule) *ACL { return compileACL(id, name, rules, longList) }
+
+func compileACL(id, name string, rules []ACLRule, long int) *ACL {
 	a := &ACL{ID: id, Name: name, rules: slices.Clone(rules)}
 	slices.SortStableFunc(a.rules, func(x, y ACLRule) int { return x.Number - y.Number })
 	for _, d := range []Direction{Ingress, Egress} {
@@ -62,6 +55,9 @@ func CompileACL(id, name string, rules []ACLRule) *ACL {
 	}
 	for i := range a.rules {
 		a.add(i)
+	}
+	for d := range a.match {
+		a.match[d].finish(long)
 	}
 	return a
 }
@@ -79,39 +75,30 @@ func (a *ACL) add(i int) {
 		if !c.takes(r.Proto) {
 			continue
 		}
-		m := aclMatch{net: n, rule: int32(i), proto: r.Proto, ports: anything, codes: anything}
+		e := entry{net: n, rule: int32(i), keys: anything}
 		if r.Proto != allProtocols {
 			switch {
 			case c == classTCP || c == classUDP:
-				m.ports = portSpan(r.FromPort, r.ToPort)
+				e.keys = portSpan(r.FromPort, r.ToPort)
 			case c == classICMP || c == classICMPv6 && f == v6:
-				m.ports, m.codes = icmpSpans(int32(r.ICMPType), int32(r.ICMPCode))
+				e.keys = icmpSpan(int32(r.ICMPType), int32(r.ICMPCode))
+			case c == classOther:
+				e.keys = protoSpan(r.Proto)
 			}
 		}
-		a.match[d][f][c] = append(a.match[d][f][c], m)
+		a.match[d].add(f, c, e)
 	}
 }
 
 // Match returns the entry that decides about q, the first in the order of numbers
 // that matches, or the "*" of q's address family (AC-04). It is never nil, belongs
 // to a, and must not be changed; Allow says what it decides.
+//
+// The cost hardly grows with the number of entries; see table.
 func (a *ACL) Match(q *Query) *ACLRule {
 	d, f, c := q.Dir&1, familyOf(q.Remote), classOf(q.Proto)
-	hi, lo := halves(q.Remote)
-	key, code := q.DstPort, uint16(0)
-	if c == classICMP || c == classICMPv6 {
-		key, code = uint16(q.ICMPType), uint16(q.ICMPCode)
-	}
-	list := a.match[d][f][c]
-	for i := range list {
-		m := &list[i]
-		if !m.net.has(hi, lo) || !m.ports.has(key) || !m.codes.has(code) {
-			continue
-		}
-		if c == classOther && m.proto != allProtocols && m.proto != int16(q.Proto) {
-			continue
-		}
-		return &a.rules[m.rule]
+	if first, _ := a.match[d].find(q, f, c, false); first != none {
+		return &a.rules[first]
 	}
 	return &a.star[d][f]
 }

@@ -131,22 +131,3 @@ func TestACLRuleString(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkACLMatch(b *testing.B) {
-	forty := make([]ACLRule, 40)
-	for i := range forty {
-		forty[i] = ACLRule{Number: i + 1, Allow: true, Proto: 6, FromPort: int32(i), ToPort: int32(i), CIDR: pfx("10.0.0.0/8")}
-	}
-	for name, rules := range map[string][]ACLRule{"default": defaultACL(), "40 entries": forty} {
-		a := CompileACL("acl-1", "", rules)
-		q := query(Ingress, "198.51.100.7", 443)
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if a.Match(q) == nil {
-					b.Fatal("nil")
-				}
-			}
-		})
-	}
-}

@@ -172,26 +172,36 @@ func genGroupRule(t *rapid.T) GroupRule {
 	return r
 }
 
+// groupsEachWay compiles rules as usual, with every list in the index, and with some.
+func groupsEachWay(rules []GroupRule) []*Groups {
+	return []*Groups{CompileGroups(rules), compileGroups(rules, 1), compileGroups(rules, 4)}
+}
+
+func checkGroups(t *rapid.T, rules []GroupRule, compiled []*Groups, q *Query) {
+	first, untracked := oracleGroups(rules, q)
+	for i, g := range compiled {
+		var want *GroupRule
+		if first >= 0 {
+			want = &g.rules[first]
+		}
+		if got, gotUntracked := g.Match(q); got != want || gotUntracked != untracked {
+			t.Fatalf("of %d rules, compiled in way %d: %+v\ngot  %v untracked %v\nwant %v (rule %d) untracked %v",
+				len(rules), i, q, got, gotUntracked, want, first, untracked)
+		}
+	}
+}
+
 func TestSG01_GroupsMatchAsTheOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := rapid.SliceOfN(rapid.Custom(genGroupRule), 0, 12).Draw(t, "rules")
-		g := CompileGroups(rules)
+		each := groupsEachWay(rules)
 		for _, d := range []Direction{Ingress, Egress} {
-			if want := !slices.ContainsFunc(rules, func(r GroupRule) bool { return r.Dir == d }); g.Empty(d) != want {
+			if want := !slices.ContainsFunc(rules, func(r GroupRule) bool { return r.Dir == d }); each[0].Empty(d) != want {
 				t.Fatalf("Empty(%v) is %v", d, !want)
 			}
 		}
 		for range 20 {
-			q := genQuery(t)
-			first, untracked := oracleGroups(rules, q)
-			got, gotUntracked := g.Match(q)
-			var want *GroupRule
-			if first >= 0 {
-				want = &g.rules[first]
-			}
-			if got != want || gotUntracked != untracked {
-				t.Fatalf("%+v\ngot  %v untracked %v\nwant %v untracked %v", q, got, gotUntracked, want, untracked)
-			}
+			checkGroups(t, rules, each, genQuery(t))
 		}
 	})
 }
@@ -213,20 +223,28 @@ func TestAC04_ACLMatchesAsTheOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := genACLRules(t)
 		before := slices.Clone(rules)
-		a := CompileACL("acl-1", "", rules)
+		each := aclEachWay(rules)
 		if !slices.Equal(rules, before) {
 			t.Fatal("CompileACL changed its argument")
 		}
 		for range 20 {
-			q := genQuery(t)
-			got := a.Match(q)
-			if i := oracleACL(rules, q); i >= 0 {
-				if *got != rules[i] {
-					t.Fatalf("%+v\ngot  %v\nwant %v", q, got, &rules[i])
-				}
-			} else if got.Allow || got.Number < StarNumber || got.Dir != q.Dir || !covers(got.CIDR, q.Remote) {
-				t.Fatalf("%+v: got %+v, want *", q, got)
-			}
+			checkACL(t, rules, each, genQuery(t))
 		}
 	})
+}
+
+func aclEachWay(rules []ACLRule) []*ACL {
+	return []*ACL{CompileACL("acl-1", "", rules), compileACL("acl-1", "", rules, 1), compileACL("acl-1", "", rules, 4)}
+}
+
+func checkACL(t *rapid.T, rules []ACLRule, compiled []*ACL, q *Query) {
+	i := oracleACL(rules, q)
+	for way, a := range compiled {
+		switch got := a.Match(q); {
+		case i >= 0 && *got != rules[i]:
+			t.Fatalf("of %d rules, compiled in way %d: %+v\ngot  %v\nwant %v", len(rules), way, q, got, &rules[i])
+		case i < 0 && (got.Allow || got.Number < StarNumber || got.Dir != q.Dir || !covers(got.CIDR, q.Remote)):
+			t.Fatalf("of %d rules, compiled in way %d: %+v: got %+v, want *", len(rules), way, q, got)
+		}
+	}
 }

@@ -25,29 +25,26 @@ type GroupRule struct {
 type Groups struct {
 	rules []GroupRule
 	some  [2]bool // by direction: there is a rule
-	match [2][families][classes][]groupMatch
+	match [2]table
 	// open tells, by direction, family and class, of a rule for all addresses and
 	// all ports of TCP or UDP: the second half of what leaves a flow untracked.
 	open [2][families][classes]bool
 }
 
-// groupMatch is a rule as the packets of one direction, family and class see it.
-type groupMatch struct {
-	net        network
-	group      uint32
-	rule       int32 // index into Groups.rules
-	proto      int16
-	ports      span // or ICMP types
-	codes      span
-	everywhere bool // the peer is 0.0.0.0/0 or ::/0
-}
-
 // CompileGroups compiles the rules of all groups of one network interface, which it
 // copies. Their order decides only which of several matching rules Match names.
-func CompileGroups(rules []GroupRule) *Groups {
+//
+// It takes time in proportion to n log n for n rules, and beside the copy memory in
+// proportion to n: see table. The result is worth sharing between network interfaces.
+func CompileGroups(rules []GroupRule) *Groups { return compileGroups(rules, longList) }
+
+func compileGroups(rules []GroupRule, long int) *Groups {
 	g := &Groups{rules: slices.Clone(rules)}
 	for i := range g.rules {
 		g.add(i)
+	}
+	for d := range g.match {
+		g.match[d].finish(long)
 	}
 	return g
 }
@@ -56,39 +53,41 @@ func (g *Groups) add(i int) {
 	r := &g.rules[i]
 	d := r.Dir & 1
 	g.some[d] = true
-	m := groupMatch{group: r.Group, rule: int32(i), proto: r.Proto}
+	e := entry{group: r.Group, rule: int32(i)}
 	if r.Group != 0 {
 		// A reference has no family: it covers a peer's IPv4 and IPv6 addresses (SG-08).
-		g.addClasses(d, v4, r, m)
-		g.addClasses(d, v6, r, m)
+		g.addClasses(d, v4, r, e)
+		g.addClasses(d, v6, r, e)
 		return
 	}
 	if !r.CIDR.IsValid() {
 		return
 	}
 	var f family
-	m.net, f = networkOf(r.CIDR)
-	m.everywhere = isEverywhere(r.CIDR)
-	g.addClasses(d, f, r, m)
+	e.net, f = networkOf(r.CIDR)
+	e.everywhere = isEverywhere(r.CIDR)
+	g.addClasses(d, f, r, e)
 }
 
-// addClasses files m under each class of packets that could match it.
-func (g *Groups) addClasses(d Direction, f family, r *GroupRule, m groupMatch) {
+// addClasses files e under each class of packets that could match it.
+func (g *Groups) addClasses(d Direction, f family, r *GroupRule, e entry) {
 	for c := range class(classes) {
 		if !c.takes(r.Proto) {
 			continue
 		}
-		m.ports, m.codes = anything, anything
+		e.keys = anything
 		if r.Proto != allProtocols {
 			switch c {
 			case classTCP, classUDP:
-				m.ports = portSpan(r.FromPort, r.ToPort)
+				e.keys = portSpan(r.FromPort, r.ToPort)
 			case classICMP, classICMPv6:
-				m.ports, m.codes = icmpSpans(r.FromPort, r.ToPort)
+				e.keys = icmpSpan(r.FromPort, r.ToPort)
+			default:
+				e.keys = protoSpan(r.Proto)
 			}
 		}
-		g.match[d][f][c] = append(g.match[d][f][c], m)
-		if m.everywhere && m.ports == anything && (c == classTCP || c == classUDP) {
+		g.match[d].add(f, c, e)
+		if e.everywhere && e.keys == anything && (c == classTCP || c == classUDP) {
 			g.open[d][f][c] = true
 		}
 	}
@@ -107,34 +106,15 @@ func (g *Groups) Empty(d Direction) bool { return !g.some[d&1] }
 // several rules allow q, one that is for everyone suffices, even if another is
 // returned, since AWS applies the most permissive of them. What is tracked all
 // the same because of its way (CT-06) is the caller's to know.
+//
+// The cost hardly grows with the number of rules; see table.
 func (g *Groups) Match(q *Query) (rule *GroupRule, untracked bool) {
 	d, f, c := q.Dir&1, familyOf(q.Remote), classOf(q.Proto)
-	mayBeUntracked := g.open[d.other()][f][c]
-	hi, lo := halves(q.Remote)
-	key, code := q.DstPort, uint16(0)
-	if c == classICMP || c == classICMPv6 {
-		key, code = uint16(q.ICMPType), uint16(q.ICMPCode)
+	first, untracked := g.match[d].find(q, f, c, g.open[d.other()][f][c])
+	if first == none {
+		return nil, false
 	}
-	list := g.match[d][f][c]
-	for i := range list {
-		m := &list[i]
-		if !m.ports.has(key) || !m.codes.has(code) || !m.allowsPeer(q, hi, lo) {
-			continue
-		}
-		if c == classOther && m.proto != allProtocols && m.proto != int16(q.Proto) {
-			continue
-		}
-		if rule == nil {
-			rule = &g.rules[m.rule]
-		}
-		if !mayBeUntracked {
-			return rule, false
-		}
-		if m.everywhere {
-			return rule, true
-		}
-	}
-	return rule, false
+	return &g.rules[first], untracked
 }
 
 // OpenToAll tells whether one rule of q's direction allows its protocol, TCP or UDP,
@@ -142,23 +122,6 @@ func (g *Groups) Match(q *Query) (rule *GroupRule, untracked bool) {
 // a rule (CT-03), so a packet that passes by it may be one.
 func (g *Groups) OpenToAll(q *Query) bool {
 	return g.open[q.Dir&1][familyOf(q.Remote)][classOf(q.Proto)]
-}
-
-func (m *groupMatch) allowsPeer(q *Query, hi, lo uint64) bool {
-	if m.group == 0 {
-		return m.net.has(hi, lo)
-	}
-	return holds(q.RemoteGroups, m.group)
-}
-
-// holds looks for a handle in ascending ones: at most 16 (section 20), so in order.
-func holds(handles []uint32, h uint32) bool {
-	for _, v := range handles {
-		if v >= h {
-			return v == h
-		}
-	}
-	return false
 }
 
 // String names the rule as traces do: "sgr-0a1b (sg-0c2d web) ingress tcp 22 from 0.0.0.0/0".

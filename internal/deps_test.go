@@ -17,7 +17,7 @@ const module = "github.com/vpcemu/vpcemu/"
 // (docs/architecture.md). Those of one layer do not import one another, but for
 // the pairs in friends.
 var layers = [][]string{
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli"},
 	{"dataplane", "internal/guest"},
 	{"internal/compile", "internal/host", "cmd/vpcemu/guest"},
@@ -35,14 +35,14 @@ var friends = map[string][]string{
 
 // only says which packages may import a module of the outside.
 var only = map[string][]string{
-	"github.com/songgao/water":             {"internal/host", "internal/guest", "internal/bench/forward"},
+	"github.com/songgao/water":             {"internal/tun", "internal/bench/forward"},
 	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest", "internal/bench"},
 	"github.com/google/gopacket":           {"internal/bench/forward"}, // else tests alone
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},
 	"go.etcd.io/bbolt":                     {"internal/store"},
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
-	"github.com/gaissmai/bart":             {"dataplane"},
+	"github.com/gaissmai/bart":             {"dataplane", "filter"},
 	module + "internal/vpc":                {"internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
 	module + "dataplane":                   {"internal/compile", "internal/daemon", "dataplane/porttest"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},

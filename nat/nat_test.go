@@ -47,6 +47,11 @@ func memory(t testing.TB, capacity int) *Table {
 	return tab
 }
 
+func commit(tab *Table, m Mapping, flags uint8, inbound bool, now int64) error {
+	_, err := tab.Commit(m, flags, inbound, now)
+	return err
+}
+
 // opened proposes and commits.
 func opened(t testing.TB, tab *Table, gw *Gateway, tup packet.Tuple, flags uint8, now int64) Mapping {
 	t.Helper()
@@ -54,7 +59,7 @@ func opened(t testing.TB, tab *Table, gw *Gateway, tup packet.Tuple, flags uint8
 	if refusal != RefusedNone {
 		t.Fatalf("%s: %s", tup, refusal)
 	}
-	if err := tab.Commit(m, flags, false, now); err != nil {
+	if _, err := tab.Commit(m, flags, false, now); err != nil {
 		t.Fatalf("%s: %v", tup, err)
 	}
 	return m
@@ -158,7 +163,7 @@ func TestNA05_FiftyFiveThousandToOneDestination(t *testing.T) {
 	opened(t, tab, &Gateway{Handle: 2, Addrs: gw.Addrs}, filler(ConnectionLimit), syn, one)
 	// Known connections go on.
 	m, ok := tab.Outbound(gw, filler(0), one)
-	if !ok || tab.Commit(m, ack, false, one) != nil {
+	if !ok || commit(tab, m, ack, false, one) != nil {
 		t.Error("a known connection was refused")
 	}
 }
@@ -170,7 +175,7 @@ func TestNA05_ExpiredConnectionsGivePortsBack(t *testing.T) {
 	half := int64(200 * time.Second)
 	for i := 2000; i < ConnectionLimit; i++ {
 		m, ok := tab.Outbound(gw, filler(i), half)
-		if !ok || tab.Commit(m, ack, false, half) != nil {
+		if !ok || commit(tab, m, ack, false, half) != nil {
 			t.Fatalf("connection %d was lost", i)
 		}
 	}
@@ -183,7 +188,7 @@ func TestNA05_ExpiredConnectionsGivePortsBack(t *testing.T) {
 		for tries := 0; r == RefusedExhausted && tries < portCount/reclaimBudget+1; tries++ {
 			m, r = tab.Propose(gw, tup, now)
 		}
-		if r != RefusedNone || tab.Commit(m, syn, false, now) != nil {
+		if r != RefusedNone || commit(tab, m, syn, false, now) != nil {
 			t.Fatalf("new connection %d: %v", i, r)
 		}
 	}
@@ -201,7 +206,7 @@ func TestNA05_ClosedConnectionsGivePortsBack(t *testing.T) {
 		t.Errorf("all alive: %v", r)
 	}
 	m, _ := tab.Outbound(gw, filler(77), 1)
-	if err := tab.Commit(m, rst, true, int64(100*time.Second)); err != nil {
+	if _, err := tab.Commit(m, rst, true, int64(100*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if r := retry(tab, gw, int64(160*time.Second)-1); r != RefusedExhausted {
@@ -223,7 +228,7 @@ func TestNA05_RefreshedConnectionsExpireLater(t *testing.T) {
 			now = int64(20 * time.Second)
 		}
 		m, _ := tab.Outbound(gw, filler(i), now)
-		if err := tab.Commit(m, ack, false, now); err != nil {
+		if _, err := tab.Commit(m, ack, false, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,7 +272,7 @@ func TestNA06_OnePortServesManyDestinations(t *testing.T) {
 	ma := opened(t, tab, gw, a, 0, 0)
 	mb, _ := tab.Propose(gw, b, 0)
 	mb.OutsidePort = ma.OutsidePort
-	if err := tab.Commit(mb, 0, false, 0); err != nil {
+	if _, err := tab.Commit(mb, 0, false, 0); err != nil {
 		t.Errorf("the same port for another destination: %v", err)
 	}
 	for _, m := range []Mapping{ma, mb} {
@@ -324,7 +329,7 @@ func TestNA07_IdleTimeout350s(t *testing.T) {
 		commit := func(inbound bool, now int64) {
 			t.Helper()
 			m, ok := tab.Inbound(1, reply(m), now)
-			if !ok || tab.Commit(m, ack, inbound, now) != nil {
+			if !ok || commit(tab, m, ack, inbound, now) != nil {
 				t.Fatalf("%s: lost at %d s", tup, now/s)
 			}
 		}
@@ -357,7 +362,7 @@ func TestNA07_LatePacketFromOutside(t *testing.T) {
 	m := opened(t, tab, gw, fromInside(packet.ProtoUDP, 5000, 53), 0, 0)
 	now := int64(351 * time.Second)
 	tab.Expire(now, 100)
-	if err := tab.Commit(m, 0, true, now-1); !errors.Is(err, ErrTaken) || tab.Len() != 0 {
+	if _, err := tab.Commit(m, 0, true, now-1); !errors.Is(err, ErrTaken) || tab.Len() != 0 {
 		t.Errorf("%v, %d mappings", err, tab.Len())
 	}
 }
@@ -373,7 +378,7 @@ func TestNA07_TimeoutOfTheGateway(t *testing.T) {
 	// A change is for the packets after it.
 	gw = &Gateway{Handle: 1, Addrs: gw.Addrs, IdleTimeout: time.Hour}
 	m, _ = tab.Outbound(gw, tup, 1)
-	if err := tab.Commit(m, 0, false, 1); err != nil {
+	if _, err := tab.Commit(m, 0, false, 1); err != nil {
 		t.Fatal(err)
 	}
 	if m, ok := tab.Inbound(1, reply(m), int64(time.Hour)); !ok || m.IdleTimeout != time.Hour {
@@ -388,7 +393,7 @@ func TestNA07_ClosedConnectionsEndSooner(t *testing.T) {
 	packet := func(flags uint8, inbound bool) {
 		t.Helper()
 		m, _ := tab.Outbound(gw, tup, 0)
-		if err := tab.Commit(m, flags, inbound, 0); err != nil {
+		if _, err := tab.Commit(m, flags, inbound, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -425,7 +430,7 @@ func TestNA10_SYNFromOutsideKeepsNothingAlive(t *testing.T) {
 	m := opened(t, tab, gw, fromInside(packet.ProtoTCP, 40000, 443), rst, 0)
 	for s := range int64(60) {
 		m, ok := tab.Inbound(1, reply(m), s*1e9)
-		if !ok || tab.Commit(m, syn, true, s*1e9) != nil {
+		if !ok || commit(tab, m, syn, true, s*1e9) != nil {
 			t.Fatalf("gone after %d s", s)
 		}
 	}
@@ -506,7 +511,7 @@ func TestNA17_DrainingAddressServesOldConnectionsOnly(t *testing.T) {
 	old := fromInside(packet.ProtoTCP, 40000, 443)
 	m := opened(t, tab, gw, old, syn, 0)
 	draining := &Gateway{Handle: 1, Addrs: []packet.Addr{primary}, Draining: []packet.Addr{second}}
-	if got, ok := tab.Outbound(draining, old, 1); !ok || got.Outside != second || tab.Commit(got, ack, false, 1) != nil {
+	if got, ok := tab.Outbound(draining, old, 1); !ok || got.Outside != second || commit(tab, got, ack, false, 1) != nil {
 		t.Errorf("old connection: %+v, %v", got, ok)
 	}
 	if _, ok := tab.Inbound(1, reply(m), 1); !ok {
@@ -552,18 +557,18 @@ func TestFasterWorkerWins(t *testing.T) {
 	one, _ := tab.Propose(gw, tup, 0)
 	two, _ := tab.Propose(gw, tup, 0)
 	two.OutsidePort = one.OutsidePort ^ 1
-	if err := tab.Commit(one, syn, false, 0); err != nil {
+	if _, err := tab.Commit(one, syn, false, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := tab.Commit(two, syn, false, 0); !errors.Is(err, ErrTaken) {
+	if _, err := tab.Commit(two, syn, false, 0); !errors.Is(err, ErrTaken) {
 		t.Errorf("a second mapping of one flow: %v", err)
 	}
 	three, _ := tab.Propose(gw, fromInside(packet.ProtoTCP, 40001, 443), 0)
 	three.OutsidePort = one.OutsidePort
-	if err := tab.Commit(three, syn, false, 0); !errors.Is(err, ErrTaken) {
+	if _, err := tab.Commit(three, syn, false, 0); !errors.Is(err, ErrTaken) {
 		t.Errorf("another flow with the same port: %v", err)
 	}
-	if err := tab.Commit(three, syn, false, int64(350*time.Second)); err != nil {
+	if _, err := tab.Commit(three, syn, false, int64(350*time.Second)); err != nil {
 		t.Errorf("the same when the first has expired: %v", err)
 	}
 	if tab.Len() != 1 {
@@ -576,10 +581,10 @@ func TestFasterWorkerTakesTheLastPort(t *testing.T) {
 	fill(t, tab, gw, ConnectionLimit-1, 0)
 	a, _ := tab.Propose(gw, filler(ConnectionLimit), 1)
 	b, _ := tab.Propose(gw, filler(ConnectionLimit+1), 1)
-	if err := tab.Commit(a, syn, false, 1); err != nil {
+	if _, err := tab.Commit(a, syn, false, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := tab.Commit(b, syn, false, 1); !errors.Is(err, ErrTaken) {
+	if _, err := tab.Commit(b, syn, false, 1); !errors.Is(err, ErrTaken) {
 		t.Errorf("connection 55,001: %v", err)
 	}
 }
@@ -590,7 +595,7 @@ func TestFullTable(t *testing.T) {
 	for p := range uint16(50) {
 		opened(t, tab, gw, fromInside(packet.ProtoUDP, p, 53), 0, int64(p))
 	}
-	if err := tab.Commit(last, 0, false, 100); !errors.Is(err, ErrFull) {
+	if _, err := tab.Commit(last, 0, false, 100); !errors.Is(err, ErrFull) {
 		t.Errorf("commit: %v", err)
 	}
 	if _, r := tab.Propose(gw, fromInside(packet.ProtoUDP, 999, 53), 100); r != RefusedFull {
@@ -598,7 +603,7 @@ func TestFullTable(t *testing.T) {
 	}
 	// The oldest expires, and gives its place without Expire being called.
 	now := int64(350 * time.Second)
-	if err := tab.Commit(last, 0, false, now); err != nil {
+	if _, err := tab.Commit(last, 0, false, now); err != nil {
 		t.Errorf("commit over an expired one: %v", err)
 	}
 	opened(t, tab, gw, fromInside(packet.ProtoUDP, 1000, 53), 0, now+1)

@@ -115,7 +115,7 @@ func (x *machine) send(rt *rapid.T) {
 		e.observe(flags, false, x.now)
 		x.o.all = append(x.o.all, e)
 	}
-	if err := x.tab.Commit(m, flags, false, x.now); err != nil {
+	if _, err := x.tab.Commit(m, flags, false, x.now); err != nil {
 		rt.Fatalf("commit %+v: %v", m, err)
 	}
 }
@@ -153,7 +153,7 @@ func (x *machine) receive(rt *rapid.T) {
 	if !ok {
 		return
 	}
-	if err := x.tab.Commit(m, flags, true, x.now); err != nil {
+	if _, err := x.tab.Commit(m, flags, true, x.now); err != nil {
 		rt.Fatalf("commit %+v: %v", m, err)
 	}
 	want.observe(flags, true, x.now)
@@ -262,7 +262,7 @@ func walk(t *testing.T, tab *Table, gw *Gateway, tup packet.Tuple, now int64) {
 				return
 			}
 		}
-		switch err := tab.Commit(m, 0, false, now); {
+		switch err := commit(tab, m, 0, false, now); {
 		case err == nil, errors.Is(err, ErrFull):
 			return
 		case !errors.Is(err, ErrTaken):
@@ -305,13 +305,13 @@ func TestPathDoesNotAllocate(t *testing.T) {
 	now := int64(0)
 	n := testing.AllocsPerRun(100, func() {
 		m, refusal := tab.Propose(gw, tup, now)
-		if refusal != RefusedNone || tab.Commit(m, syn, false, now) != nil {
+		if refusal != RefusedNone || commit(tab, m, syn, false, now) != nil {
 			t.Error(refusal)
 		}
-		if m, ok := tab.Outbound(gw, tup, now); !ok || tab.Commit(m, ack, false, now) != nil {
+		if m, ok := tab.Outbound(gw, tup, now); !ok || commit(tab, m, ack, false, now) != nil {
 			t.Error("not found")
 		}
-		if m, ok := tab.Inbound(1, reply(m), now); !ok || tab.Commit(m, ack, true, now) != nil {
+		if m, ok := tab.Inbound(1, reply(m), now); !ok || commit(tab, m, ack, true, now) != nil {
 			t.Error("not found from outside")
 		}
 		now += int64(time.Hour)
@@ -345,7 +345,7 @@ func mapForever(path string) error {
 		if refusal != RefusedNone {
 			return fmt.Errorf("connection %d: %s", n, refusal)
 		}
-		if err := tab.Commit(m, ack, false, 1); err != nil {
+		if _, err := tab.Commit(m, ack, false, 1); err != nil {
 			return err
 		}
 		fmt.Println(n, m.OutsidePort)
@@ -491,7 +491,7 @@ func BenchmarkRefresh(b *testing.B) {
 	m := opened(b, tab, gw, filler(0), ack, 0)
 	b.ReportAllocs()
 	for i := int64(0); b.Loop(); i++ {
-		if err := tab.Commit(m, ack, false, i); err != nil {
+		if _, err := tab.Commit(m, ack, false, i); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/vpcemu/vpcemu/internal/packet"
 	"github.com/vpcemu/vpcemu/internal/slab"
@@ -168,19 +169,42 @@ func (t *Table) Propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refu
 	return Mapping{}, RefusedExhausted
 }
 
+// Ref names a mapping for Touch, as long as the mapping is there. The zero Ref
+// names none.
+type Ref struct{ Index, Epoch uint32 }
+
+// Touch is Commit for a mapping that was met before, without looking for its flow.
+// idle is its gateway's idle timeout, as in the Mapping that was committed. It
+// returns false, and has changed nothing, if the mapping has gone or expired.
+func (t *Table) Touch(r Ref, idle time.Duration, tcpFlags uint8, inbound bool, now int64) bool {
+	tag, ok := t.slab.Tag(r.Index)
+	if !ok {
+		return false
+	}
+	sh := &t.shards[tag%shardCount]
+	sh.mu.Lock()
+	rec := t.slab.At(r.Index)
+	touched := t.slab.Epoch(r.Index) == r.Epoch && !rec.expired(now)
+	if touched {
+		t.refresh(sh, rec, tcpFlags, inbound, now, milliseconds(idle))
+	}
+	sh.mu.Unlock()
+	return touched
+}
+
 // Commit records a packet of the connection: it takes the port of a proposal,
 // or refreshes the mapping. tcpFlags are 0 for other protocols; inbound means
 // that the packet came from outside. Errors: ErrTaken, and ErrFull after
 // expired mappings have been looked for within bounds.
-func (t *Table) Commit(m Mapping, tcpFlags uint8, inbound bool, now int64) error {
-	err := t.commit(&m, tcpFlags, inbound, now)
+func (t *Table) Commit(m Mapping, tcpFlags uint8, inbound bool, now int64) (Ref, error) {
+	r, err := t.commit(&m, tcpFlags, inbound, now)
 	if err == ErrFull && t.Expire(now, reclaimBudget) > 0 {
-		err = t.commit(&m, tcpFlags, inbound, now)
+		r, err = t.commit(&m, tcpFlags, inbound, now)
 	}
-	return err
+	return r, err
 }
 
-func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) error {
+func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) (Ref, error) {
 	fresh := newRecord(m)
 	d := fresh.destination()
 	sh, tag := t.shard(d)
@@ -191,19 +215,19 @@ func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) erro
 		live := !r.expired(now)
 		if live && r.Outside == m.Outside && r.OutsidePort == m.OutsidePort {
 			t.refresh(sh, r, tcpFlags, inbound, now, fresh.IdleMS)
-			return nil
+			return t.ref(i), nil
 		}
 		if live {
-			return ErrTaken
+			return Ref{}, ErrTaken
 		}
 		t.remove(sh, i)
 	}
 	if inbound {
-		return ErrTaken
+		return Ref{}, ErrTaken
 	}
 	if i := t.findOutside(sh, &flow{d, m.Outside, m.OutsidePort}); i != slab.None {
 		if !t.slab.At(i).expired(now) {
-			return ErrTaken
+			return Ref{}, ErrTaken
 		}
 		t.remove(sh, i)
 	}
@@ -224,23 +248,26 @@ func (t *Table) refresh(sh *shard, r *record, tcpFlags uint8, inbound bool, now 
 }
 
 // insert stores a new mapping. The shard is locked; flow and port are free.
-func (t *Table) insert(sh *shard, tag uint16, r *record, tcpFlags uint8, now int64) error {
+func (t *Table) insert(sh *shard, tag uint16, r *record, tcpFlags uint8, now int64) (Ref, error) {
 	d := r.destination()
 	if p := t.findPool(sh, &d, r.Outside); p != slab.None && t.pools.At(p).used >= ConnectionLimit {
-		return ErrTaken // the last one has gone since Propose
+		return Ref{}, ErrTaken // the last one has gone since Propose
 	}
 	r.observe(tcpFlags, false, now, r.IdleMS)
 	i, err := t.slab.Insert(r, tag)
 	if err != nil {
 		// No space left on the file system is no different for the packet.
-		return ErrFull
+		return Ref{}, ErrFull
 	}
 	if err := t.link(sh, i, r); err != nil {
 		t.slab.Delete(i)
-		return ErrFull
+		return Ref{}, ErrFull
 	}
-	return nil
+	return t.ref(i), nil
 }
+
+// ref names record i, whose shard is locked.
+func (t *Table) ref(i uint32) Ref { return Ref{Index: i, Epoch: t.slab.Epoch(i)} }
 
 // link puts a stored record into the indexes and its pool.
 func (t *Table) link(sh *shard, i uint32, r *record) error {

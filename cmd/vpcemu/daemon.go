@@ -37,17 +37,32 @@ const readyFD = 3
 // newDaemon is the daemon itself. Other commands start it in the background;
 // `vpcemu daemon` alone keeps it in the foreground, with its log on the terminal.
 func newDaemon() *cobra.Command {
-	background := false
+	background, profile := false, ""
 	cmd := &cobra.Command{
 		Use:   "daemon",
 		Short: "Run a lab's daemon in the foreground (other commands start it by themselves)",
-		Args:  cobra.NoArgs,
+		Long: `Daemon runs a lab's daemon in the foreground, with its log on the terminal. Other commands
+start it in the background by themselves.
+
+With --pprof it serves profiles of itself (Go's net/http/pprof) to root, on the socket
+pprof.sock in the lab's run directory, or on a loopback address that every user of the
+machine can reach: --pprof=127.0.0.1:6060. A daemon that another command starts does so
+where VPCEMU_PPROF is set, to "socket" or such an address.`,
+		Example: `  sudo vpcemu daemon --lab book --pprof
+  sudo curl --unix-socket /run/vpcemu/book/pprof.sock -o cpu 'http://lab/debug/pprof/profile?seconds=10'
+  sudo VPCEMU_PPROF=socket vpcemu up book`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, err := theLab()
 			if err != nil {
 				return err
 			}
+			if err := daemon.CheckProfile(profile); err != nil {
+				return usageError{err}
+			}
+			daemon.SampleMemory(profile != "")
 			cfg := labDirs(name)
+			cfg.Profile = profile
 			if !background { // else the command that started it has made it
 				if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
 					return errors.Join(needRoot(), err)
@@ -63,6 +78,8 @@ func newDaemon() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&background, "background", false, "report readiness on descriptor 3")
 	_ = cmd.Flags().MarkHidden("background")
+	cmd.Flags().StringVar(&profile, "pprof", os.Getenv("VPCEMU_PPROF"), "serve profiles, on a socket in the run directory or at a loopback `address`")
+	cmd.Flags().Lookup("pprof").NoOptDefVal = daemon.ProfileSocket
 	return cmd
 }
 

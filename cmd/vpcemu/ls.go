@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -120,35 +118,6 @@ Analyzer's code where it has one, with the rule, route or object that decided.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as packets are dropped")
-	outputFlag(cmd, &out)
-	return cmd
-}
-
-func newCounters() *cobra.Command {
-	var out string
-	cmd := &cobra.Command{
-		Use:   "counters",
-		Short: "Count packets by verdict since the daemon started",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			m, err := c.Counters(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if out != "" {
-				return printAs(cmd.OutOrStdout(), out, m)
-			}
-			rows := [][]string{{"VERDICT", "PACKETS"}}
-			for _, k := range slices.Sorted(maps.Keys(m)) {
-				rows = append(rows, []string{k, strconv.FormatUint(m[k], 10)})
-			}
-			return table(cmd.OutOrStdout(), rows)
-		},
-	}
 	outputFlag(cmd, &out)
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vpcemu/vpcemu/internal/daemon"
 	"github.com/vpcemu/vpcemu/internal/topology"
 )
 
@@ -23,6 +24,7 @@ type exitStatus int
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func main() {
+	daemon.SampleMemory(false) // until a daemon is to serve profiles
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := newRoot().ExecuteContext(ctx)
 	stop()

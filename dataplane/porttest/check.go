@@ -9,11 +9,15 @@ import (
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
-// Output is a packet that came out of a port.
+// Output is a packet or super-packet that came out of a port.
 type Output struct {
 	Port   string
-	Packet []byte // without the Ethernet header
-	Frame  []byte // with it, on TAP ports
+	Packet []byte // without link header, its checksum complete
+	Frame  []byte // with the Ethernet header, on TAP ports
+	// Offload is what the virtio-net header said, Partial whether the checksum was left
+	// to the receiver; on ports with Offload.
+	Offload packet.Offload
+	Partial bool
 }
 
 // Result is all that a packet led to.
@@ -54,7 +58,7 @@ func (h *Host) Send(pkt []byte) *Result {
 // SendRaw puts a packet or frame into a port as it is.
 func (l *Lab) SendRaw(p *Port, b []byte) *Result {
 	l.TB.Helper()
-	return l.send(p, b)
+	return l.raw(p, b)
 }
 
 // SendServices puts a packet into the VPC's services port.
@@ -71,7 +75,29 @@ func (e *ENI) Trace(pkt []byte) string {
 // Trace is the golden text of a packet's walk, sent by nobody.
 func (h *Host) Trace(pkt []byte) string { return dataplane.Text(h.Lab.Engine.Trace(h.Handle, pkt)) }
 
+// SendSuper puts a super-packet into the ENI's port, which has Offload: segments of
+// size payload bytes, its checksum left to whoever puts it on a wire.
+func (e *ENI) SendSuper(pkt []byte, size uint16) *Result {
+	l := e.Subnet.VPC.Lab
+	l.TB.Helper()
+	return l.SendRaw(e.Port, Super(pkt, size))
+}
+
+// SendSuper is the same for a host.
+func (h *Host) SendSuper(pkt []byte, size uint16) *Result {
+	h.Lab.TB.Helper()
+	return h.Lab.SendRaw(h.Port, Super(pkt, size))
+}
+
 func (l *Lab) send(p *Port, pkt []byte) *Result {
+	l.TB.Helper()
+	if p.Offload {
+		pkt = append(make([]byte, packet.VnetLen), pkt...)
+	}
+	return l.raw(p, pkt)
+}
+
+func (l *Lab) raw(p *Port, pkt []byte) *Result {
 	l.TB.Helper()
 	l.collect()
 	if err := p.Send(append([]byte(nil), pkt...)); err != nil {
@@ -93,11 +119,7 @@ func (l *Lab) collect() (out []Output) {
 			return
 		}
 		for _, b := range p.Received() {
-			o := Output{Port: p.Name, Packet: b}
-			if p.Frames {
-				o.Packet, o.Frame = b[14:], b
-			}
-			out = append(out, o)
+			out = append(out, l.output(p, b))
 		}
 	}
 	for _, v := range l.VPCs {
@@ -112,6 +134,34 @@ func (l *Lab) collect() (out []Output) {
 		take(h.Port)
 	}
 	return out
+}
+
+// output takes apart what was written to a port.
+func (l *Lab) output(p *Port, b []byte) Output {
+	o := Output{Port: p.Name, Offload: packet.Offload{Segments: 1}}
+	var vnet []byte
+	l2 := 0
+	if p.Offload {
+		vnet, b = b[:packet.VnetLen], b[packet.VnetLen:]
+	}
+	o.Packet = b
+	if p.Frames {
+		o.Packet, o.Frame, l2 = b[14:], b, 14
+	}
+	if vnet == nil {
+		return o
+	}
+	var h packet.Header
+	if h.Parse(o.Packet) != 0 {
+		return o // ARP
+	}
+	var bad packet.Malformed
+	if o.Offload, bad = h.ReadVnet(vnet, l2); bad != 0 {
+		l.TB.Errorf("port %s got a virtio-net header % x: %v", p.Name, vnet, bad)
+	}
+	o.Partial = h.PartialChecksum
+	h.CompleteChecksum()
+	return o
 }
 
 // A Check looks at a result and says what is wrong with it, "" if nothing.
@@ -290,3 +340,6 @@ func (r *Result) ports() string {
 	}
 	return strings.Join(s, "; ")
 }
+
+// Outputs gives what came out of all ports since the last packet that the lab sent.
+func (l *Lab) Outputs() []Output { return l.collect() }

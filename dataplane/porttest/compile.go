@@ -17,7 +17,10 @@ import (
 func (l *Lab) Apply() *Lab {
 	l.TB.Helper()
 	if l.Engine == nil {
-		l.Engine = dataplane.NewEngine(l.Config)
+		var err error
+		if l.Engine, err = dataplane.NewEngine(l.Config); err != nil {
+			l.TB.Fatal(err)
+		}
 		l.events = l.Engine.Subscribe(64)
 	}
 	l.gen++

@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/vpcemu/vpcemu/dataplane"
 )
 
 // waitLimit bounds how long a test waits for the engine.
@@ -18,6 +20,9 @@ type Port struct {
 	Name string
 	// Frames makes it a TAP port.
 	Frames bool
+	// Offload gives packets a virtio-net header and takes super-packets, as a TUN queue
+	// does; NoUSO makes it one of a kernel before Linux 6.2.
+	Offload, NoUSO bool
 	// Discard drops what is written to it, and FailWrites refuses it.
 	Discard, FailWrites bool
 
@@ -39,8 +44,10 @@ func NewPort(name string) *Port {
 
 func (p *Port) String() string { return p.Name }
 
-// Ethernet implements dataplane.Port.
-func (p *Port) Ethernet() bool { return p.Frames }
+// Features implements dataplane.Port.
+func (p *Port) Features() dataplane.Features {
+	return dataplane.Features{Ethernet: p.Frames, Header: p.Offload, UDP: p.Offload && !p.NoUSO}
+}
 
 // Read waits for a packet from Send.
 func (p *Port) Read(b []byte) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/filter"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -108,5 +109,26 @@ func TestSnapshot_TimeGrowsWithTheModel(t *testing.T) {
 	small, large := fastest(100), fastest(2000)
 	if large > 100*small {
 		t.Errorf("100 instances take %s, 2000 take %s", small, large)
+	}
+}
+
+// Compiled rules may take megabytes: ENIs with the same groups, and subnets with the
+// same ACL, have one copy of them.
+func TestSnapshot_SharesCompiledRules(t *testing.T) {
+	m := largeModel(t, 1000)
+	s, err := Snapshot(m, noPorts{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, acls, enis := map[*filter.Groups]bool{}, map[*filter.ACL]bool{}, 0
+	for _, e := range s.ENIs {
+		if e.Groups != nil {
+			groups[e.Groups] = true
+			enis++
+		}
+		acls[e.Subnet.ACL] = true
+	}
+	if enis != 1000 || len(groups) != 50 || len(acls) != 50 {
+		t.Errorf("%d ENIs of 50 lists of groups and 50 ACLs have %d and %d compiled", enis, len(groups), len(acls))
 	}
 }

@@ -115,7 +115,7 @@ func TestDH05_TAPReservationNamesTheMAC(t *testing.T) {
 	}
 	l = newLab(t, replace(site, "svc: {", "svc: {link_type: tap, "))
 	e := l.compiled("svc")
-	if e.DHCP.MAC != e.MAC || e.MAC == [6]byte{} || !e.Port.Ethernet() {
+	if e.DHCP.MAC != e.MAC || e.MAC == [6]byte{} || !e.Port.Features().Ethernet {
 		t.Errorf("%v, %v", e.DHCP.MAC, e.MAC)
 	}
 }

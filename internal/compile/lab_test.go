@@ -80,12 +80,15 @@ func (l *lab) run() (end func()) {
 	if err != nil {
 		l.Fatal(err)
 	}
-	l.engine = dataplane.NewEngine(dataplane.Config{
+	l.engine, err = dataplane.NewEngine(dataplane.Config{
 		Conntrack: ct, NAT: nt, RelatedICMP: true,
 		Now:       func() int64 { return int64(time.Hour) + l.now.Load() },
 		WallClock: l.wall,
 		OnLease:   func(_ uint32, lease dhcp.Lease) { l.leases = append(l.leases, lease) },
 	})
+	if err != nil {
+		l.Fatal(err)
+	}
 	l.events = l.engine.Subscribe(16)
 	return func() { l.engine.Close(); ct.Close(); nt.Close() }
 }

@@ -140,43 +140,78 @@ func (t *Table) Related(eni uint32, quoted packet.Tuple, egress bool, now int64)
 	return t.Lookup(KeyOf(eni, quoted, !egress), now)
 }
 
+// Has tells whether there is a live entry for a key.
+func (t *Table) Has(k Key, now int64) bool {
+	h := t.hash(&k)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	i := t.find(sh, h, &k)
+	has := i != slab.None && t.slab.At(i).Deadline > now
+	sh.mu.Unlock()
+	return has
+}
+
+// Ref names an entry for Touch, as long as the entry lives. The zero Ref names none.
+type Ref struct{ Index, Epoch uint32 }
+
+// Touch is Observe for an entry that was met before, without looking for its key. It
+// returns false, and has changed nothing, if the entry is not there any more, has
+// expired, or does not cover the packet (see Entry.Hit).
+func (t *Table) Touch(r Ref, outbound bool, tcpFlags uint8, packets uint32, now int64, to *Timeouts) bool {
+	p := packetSeen{outbound, tcpFlags, packets}
+	tag, ok := t.slab.Tag(r.Index)
+	if !ok {
+		return false
+	}
+	sh := &t.shards[tag%shardCount]
+	sh.mu.Lock()
+	touched := t.slab.Epoch(r.Index) == r.Epoch && t.slab.At(r.Index).touch(p, now, to)
+	sh.mu.Unlock()
+	return touched
+}
+
 // Observe records a packet that may pass: it makes the entry, or opens it again
 // when it had expired or does not cover the packet (see Entry.Hit), or else
 // refreshes it. outbound means that the packet leaves the ENI. tcpFlags are 0
-// for other protocols. to are the timeouts of the ENI; nil, or a zero field,
-// means the default. The only error is ErrFull (CT-07), after expired entries
-// have been looked for within bounds.
-func (t *Table) Observe(k Key, outbound bool, tcpFlags uint8, now int64, to *Timeouts) error {
+// for other protocols. packets is how many packets on the wire it stands for, at
+// least 1: a super-packet is several. to are the timeouts of the ENI; nil, or a
+// zero field, means the default. The only error is ErrFull (CT-07), after expired
+// entries have been looked for within bounds.
+func (t *Table) Observe(k Key, outbound bool, tcpFlags uint8, packets uint32, now int64, to *Timeouts) (Ref, error) {
+	p := packetSeen{outbound, tcpFlags, packets}
 	h := t.hash(&k)
-	err := t.observe(h, &k, outbound, tcpFlags, now, to)
+	r, err := t.observe(h, &k, p, now, to)
 	if err != nil && t.Expire(now, reclaimBudget) > 0 {
-		err = t.observe(h, &k, outbound, tcpFlags, now, to)
+		r, err = t.observe(h, &k, p, now, to)
 	}
-	return err
+	return r, err
 }
 
-func (t *Table) observe(h hash, k *Key, outbound bool, tcpFlags uint8, now int64, to *Timeouts) error {
+func (t *Table) observe(h hash, k *Key, p packetSeen, now int64, to *Timeouts) (Ref, error) {
 	sh := t.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if i := t.find(sh, h, k); i != slab.None {
-		t.slab.At(i).observe(outbound, tcpFlags, now, to)
-		return nil
+		t.slab.At(i).observe(p, now, to)
+		return t.ref(i), nil
 	}
 	if !t.count(k.ENI, 1, t.eniLimit.Load()) {
-		return ErrFull
+		return Ref{}, ErrFull
 	}
 	r := record{Key: *k}
-	r.observe(outbound, tcpFlags, now, to)
+	r.observe(p, now, to)
 	i, err := t.slab.Insert(&r, h.tag())
 	if err != nil {
 		// No space left on the file system is no different for the packet.
 		t.count(k.ENI, -1, 0)
-		return ErrFull
+		return Ref{}, ErrFull
 	}
 	sh.index.Add(uint32(h), i)
-	return nil
+	return t.ref(i), nil
 }
+
+// ref names record i, whose shard is locked.
+func (t *Table) ref(i uint32) Ref { return Ref{Index: i, Epoch: t.slab.Epoch(i)} }
 
 // Expire removes expired entries, looking at no more than budget records, and
 // goes on next time where it stopped. It returns how many it removed. Nothing

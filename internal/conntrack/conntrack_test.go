@@ -58,7 +58,7 @@ func newScript(t *testing.T, proto uint8, sport, dport uint16) *script {
 
 func (s *script) packet(outbound bool, flags uint8) *script {
 	s.t.Helper()
-	if err := s.tab.Observe(s.k, outbound, flags, s.now, s.to); err != nil {
+	if _, err := s.tab.Observe(s.k, outbound, flags, 1, s.now, s.to); err != nil {
 		s.t.Fatal(err)
 	}
 	return s
@@ -126,7 +126,7 @@ func TestCT01_OtherProtocolsByAddressesAlone(t *testing.T) {
 func TestCT01_EachENIHasItsOwnEntry(t *testing.T) {
 	tab := memory(t, 10)
 	tup := outTuple(packet.ProtoTCP, 40000, 443)
-	if err := tab.Observe(KeyOf(1, tup, out), out, syn, 0, nil); err != nil {
+	if _, err := tab.Observe(KeyOf(1, tup, out), out, syn, 1, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := tab.Lookup(KeyOf(2, tup, in), 1); ok {
@@ -292,26 +292,26 @@ func TestCT07_FullEvictsNothingThatLives(t *testing.T) {
 		if p%2 == 0 {
 			flags = syn
 		}
-		if err := tab.Observe(key(p), out, flags, 0, nil); err != nil {
+		if _, err := tab.Observe(key(p), out, flags, 1, 0, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	now := int64(time.Second)
-	if err := tab.Observe(key(capacity), out, syn, now, nil); !errors.Is(err, ErrFull) {
+	if _, err := tab.Observe(key(capacity), out, syn, 1, now, nil); !errors.Is(err, ErrFull) {
 		t.Fatalf("into a full table: %v", err)
 	}
-	if err := tab.Observe(key(1), out, ack, now, nil); err != nil {
+	if _, err := tab.Observe(key(1), out, ack, 1, now, nil); err != nil {
 		t.Errorf("a packet of a known connection: %v", err)
 	}
 	// The half that never got beyond the SYN has expired: each insertion may
 	// take one of their places, with nobody calling Expire.
 	now = int64(121 * time.Second)
 	for p := range capacity / 2 {
-		if err := tab.Observe(key(capacity+p), out, ack, now, nil); err != nil {
+		if _, err := tab.Observe(key(capacity+p), out, ack, 1, now, nil); err != nil {
 			t.Fatalf("insertion %d over expired entries: %v", p, err)
 		}
 	}
-	if err := tab.Observe(key(2*capacity), out, syn, now, nil); !errors.Is(err, ErrFull) {
+	if _, err := tab.Observe(key(2*capacity), out, syn, 1, now, nil); !errors.Is(err, ErrFull) {
 		t.Errorf("full again: %v", err)
 	}
 	for p := 1; p < capacity; p += 2 {
@@ -325,7 +325,8 @@ func TestCT07_LimitPerENI(t *testing.T) {
 	tab := memory(t, 100)
 	tab.LimitPerENI(3)
 	observe := func(eni uint32, port uint16, now int64) error {
-		return tab.Observe(KeyOf(eni, outTuple(packet.ProtoUDP, port, 53), out), out, 0, now, nil)
+		_, err := tab.Observe(KeyOf(eni, outTuple(packet.ProtoUDP, port, 53), out), out, 0, 1, now, nil)
+		return err
 	}
 	for p := range uint16(3) {
 		if err := observe(1, p, 0); err != nil {
@@ -359,7 +360,7 @@ func TestCT07_LimitPerENI(t *testing.T) {
 func TestCT09_RelatedErrors(t *testing.T) {
 	tab := memory(t, 10)
 	sent := outTuple(packet.ProtoTCP, 40000, 443)
-	if err := tab.Observe(KeyOf(1, sent, out), out, syn, 0, nil); err != nil {
+	if _, err := tab.Observe(KeyOf(1, sent, out), out, syn, 1, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := tab.Related(1, sent, in, 1); !ok {
@@ -381,7 +382,7 @@ func TestCT09_RelatedErrors(t *testing.T) {
 func TestExpireLooksAtItsBudget(t *testing.T) {
 	tab := memory(t, 1000)
 	for p := range uint16(1000) {
-		if err := tab.Observe(KeyOf(1, outTuple(packet.ProtoUDP, p, 53), out), out, 0, 0, nil); err != nil {
+		if _, err := tab.Observe(KeyOf(1, outTuple(packet.ProtoUDP, p, 53), out), out, 0, 1, 0, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -403,7 +404,7 @@ func TestExpireLooksAtItsBudget(t *testing.T) {
 func TestRemoveENI(t *testing.T) {
 	tab := memory(t, 1000)
 	for p := range uint16(500) {
-		if err := tab.Observe(KeyOf(uint32(p%2), outTuple(packet.ProtoUDP, p, 53), out), out, 0, 0, nil); err != nil {
+		if _, err := tab.Observe(KeyOf(uint32(p%2), outTuple(packet.ProtoUDP, p, 53), out), out, 0, 1, 0, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -432,7 +433,7 @@ func TestPathDoesNotAllocate(t *testing.T) {
 	now := int64(0)
 	n := testing.AllocsPerRun(100, func() {
 		k := KeyOf(1, tup, out)
-		if err := tab.Observe(k, out, ack, now, &to); err != nil {
+		if _, err := tab.Observe(k, out, ack, 1, now, &to); err != nil {
 			t.Error(err)
 		}
 		if _, ok := tab.Lookup(k, now); !ok {

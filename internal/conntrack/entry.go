@@ -109,21 +109,50 @@ type record struct {
 	Outbound bool
 }
 
+// packetSeen is what an entry is told of a packet.
+type packetSeen struct {
+	outbound bool
+	tcpFlags uint8
+	packets  uint32
+}
+
+// touch accounts for a packet that the entry covers, and for no other.
+func (r *record) touch(p packetSeen, now int64, to *Timeouts) bool {
+	if r.Deadline <= now || !r.hit(p) {
+		return false
+	}
+	r.add(p, now, to)
+	return true
+}
+
 // observe accounts for a packet.
-func (r *record) observe(outbound bool, tcpFlags uint8, now int64, to *Timeouts) {
-	if r.Deadline <= now || !r.entry().Hit(outbound, tcpFlags) {
-		r.Outbound = outbound
+func (r *record) observe(p packetSeen, now int64, to *Timeouts) {
+	if r.Deadline <= now || !r.hit(p) {
+		r.Outbound = p.outbound
 		r.Out, r.In, r.TCP = 0, 0, 0
 	}
+	r.add(p, now, to)
+}
+
+// hit is Entry.Hit, which only closing TCP connections and ICMP have to be asked.
+func (r *record) hit(p packetSeen) bool {
+	switch r.Key.Proto {
+	case packet.ProtoTCP:
+		return r.TCP.Phase() != tcpstate.Closing || r.entry().Hit(p.outbound, p.tcpFlags)
+	case packet.ProtoUDP:
+		return true
+	}
+	return r.entry().Hit(p.outbound, p.tcpFlags)
+}
+
+func (r *record) add(p packetSeen, now int64, to *Timeouts) {
 	n := &r.In
-	if outbound {
+	if p.outbound {
 		n = &r.Out
 	}
-	if *n < math.MaxUint32 {
-		*n++
-	}
+	*n += min(p.packets, math.MaxUint32-*n)
 	if r.Key.Proto == packet.ProtoTCP {
-		r.TCP = r.TCP.Next(outbound == r.Outbound, tcpFlags)
+		r.TCP = r.TCP.Next(p.outbound == r.Outbound, p.tcpFlags)
 	}
 	// Killed before this store, the entry has its new state and its old
 	// deadline, or is still an expired one.

@@ -159,7 +159,7 @@ func TestAgainstOracle(t *testing.T) {
 				if k.Proto == packet.ProtoTCP {
 					f = flags.Draw(rt, "flags")
 				}
-				if err := tab.Observe(k, outbound, f, now, nil); err != nil {
+				if _, err := tab.Observe(k, outbound, f, 1, now, nil); err != nil {
 					rt.Fatal(err)
 				}
 				o[k] = append(o[k], event{outbound, f, now})
@@ -231,7 +231,7 @@ func TestConcurrent(t *testing.T) {
 			for n := range 3000 {
 				now := int64(n) * int64(time.Second)
 				k := KeyOf(uint32(n%3), outTuple(packet.ProtoUDP, uint16(n*7%50), 53), out)
-				if err := tab.Observe(k, n%2 == 0, 0, now, nil); err != nil && !errors.Is(err, ErrFull) {
+				if _, err := tab.Observe(k, n%2 == 0, 0, 1, now, nil); err != nil && !errors.Is(err, ErrFull) {
 					t.Error(err)
 				}
 				tab.Lookup(k, now)
@@ -275,7 +275,7 @@ func trackForever(path string) error {
 		return err
 	}
 	for n := range 50_000 {
-		if err := tab.Observe(KeyOf(7, outTuple(packet.ProtoTCP, uint16(n), 443), out), out, ack, 1, nil); err != nil {
+		if _, err := tab.Observe(KeyOf(7, outTuple(packet.ProtoTCP, uint16(n), 443), out), out, ack, 1, 1, nil); err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -371,7 +371,7 @@ func BenchmarkLookupHit(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			tab, keys := benchTable(b, n)
 			for _, k := range keys {
-				if err := tab.Observe(k, out, ack, 0, nil); err != nil {
+				if _, err := tab.Observe(k, out, ack, 1, 0, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -392,7 +392,7 @@ func BenchmarkObserveRefresh(b *testing.B) {
 	tab, keys := benchTable(b, 100)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if err := tab.Observe(keys[i%100], out, ack, int64(i), nil); err != nil {
+		if _, err := tab.Observe(keys[i%100], out, ack, 1, int64(i), nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -410,7 +410,7 @@ func BenchmarkInsert(b *testing.B) {
 			now += int64(time.Hour)
 			tab.Expire(now, 2*n)
 		}
-		if err := tab.Observe(keys[i%n], out, syn, now, nil); err != nil {
+		if _, err := tab.Observe(keys[i%n], out, syn, 1, now, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -421,14 +421,14 @@ func BenchmarkInsert(b *testing.B) {
 func BenchmarkFull(b *testing.B) {
 	tab, keys := benchTable(b, 10_000)
 	for n := uint32(0); tab.Len() < tab.slab.Cap(); n++ {
-		if err := tab.Observe(KeyOf(n, outTuple(packet.ProtoTCP, 1, 443), out), out, ack, 0, nil); err != nil {
+		if _, err := tab.Observe(KeyOf(n, outTuple(packet.ProtoTCP, 1, 443), out), out, ack, 1, 0, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportAllocs()
 	keys[0].LocalPort = 2
 	for b.Loop() {
-		if err := tab.Observe(keys[0], out, ack, 0, nil); err != ErrFull {
+		if _, err := tab.Observe(keys[0], out, ack, 1, 0, nil); err != ErrFull {
 			b.Fatal(err)
 		}
 	}

@@ -76,11 +76,11 @@ func (c *Client) Drops(ctx context.Context, after uint64) ([]Drop, error) {
 	return d, err
 }
 
-// Counters returns the number of packets by verdict.
-func (c *Client) Counters(ctx context.Context) (map[string]uint64, error) {
-	var m map[string]uint64
-	err := c.call(ctx, http.MethodGet, "/v1/counters", nil, &m, nil)
-	return m, err
+// Counters tells what the network has done since the daemon started.
+func (c *Client) Counters(ctx context.Context) (*Counters, error) {
+	var n Counters
+	err := c.call(ctx, http.MethodGet, "/v1/counters", nil, &n, nil)
+	return &n, err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, in, out any, progress func(string)) error {

@@ -26,8 +26,8 @@ type Applier interface {
 	// Drops returns the latest dropped packets, the oldest first, after the
 	// given sequence number.
 	Drops(ctx context.Context, after uint64) ([]Drop, error)
-	// Counters returns the number of packets by verdict.
-	Counters(ctx context.Context) (map[string]uint64, error)
+	// Counters tells what the network has done since the daemon started.
+	Counters(ctx context.Context) (*Counters, error)
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

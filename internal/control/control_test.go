@@ -38,8 +38,8 @@ func (f *fake) Lab(context.Context) (*Lab, error) { return &Lab{Name: "book"}, n
 func (f *fake) Drops(_ context.Context, after uint64) ([]Drop, error) {
 	return []Drop{{Sequence: after + 1}}, nil
 }
-func (f *fake) Counters(context.Context) (map[string]uint64, error) {
-	return map[string]uint64{"FORWARDED": 3}, nil
+func (f *fake) Counters(context.Context) (*Counters, error) {
+	return &Counters{Verdicts: map[string]uint64{"DELIVERED": 3}}, nil
 }
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
@@ -88,8 +88,8 @@ func TestRoundTrips(t *testing.T) {
 	if d, err := c.Drops(ctx, 41); err != nil || len(d) != 1 || d[0].Sequence != 42 {
 		t.Fatalf("drops: %+v, %v", d, err)
 	}
-	if m, err := c.Counters(ctx); err != nil || m["FORWARDED"] != 3 {
-		t.Fatalf("counters: %v, %v", m, err)
+	if n, err := c.Counters(ctx); err != nil || n.Verdicts["DELIVERED"] != 3 {
+		t.Fatalf("counters: %+v, %v", n, err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)

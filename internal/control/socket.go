@@ -17,8 +17,10 @@ func Socket(runDir string) string { return filepath.Join(runDir, "daemon.sock") 
 // Listen opens the socket for the lab's daemon, in place of one that an earlier
 // daemon has left. Only root may connect. The file stays when the listener is
 // closed: after a removal the path may be the next daemon's.
-func Listen(runDir string) (l *net.UnixListener, err error) {
-	path := Socket(runDir)
+func Listen(runDir string) (*net.UnixListener, error) { return ListenAt(Socket(runDir)) }
+
+// ListenAt is Listen at another path.
+func ListenAt(path string) (l *net.UnixListener, err error) {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}

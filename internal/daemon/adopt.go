@@ -52,7 +52,7 @@ func (d *Daemon) adopt(ctx context.Context, w *wish) error {
 	}
 	if boot, exit, ok := d.host.Ended(w.id); ok && boot == w.boot && tells(w, exit) {
 		d.mu.Lock()
-		d.actual[w.id] = &sandbox{id: w.id, boot: boot, netns: w.netns, exit: &exit}
+		d.place(w.id, &sandbox{id: w.id, boot: boot, netns: w.netns, exit: &exit})
 		d.mu.Unlock()
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/compile"
@@ -14,8 +15,10 @@ import (
 // request is one change waiting to be applied.
 type request struct {
 	change func(*vpc.Tx) error
-	err    error
-	done   chan struct{}
+	// patient: nobody waits for the answer but a worker of the host side.
+	patient bool
+	err     error
+	done    chan struct{}
 }
 
 var errStopping = errors.New("the lab's daemon is stopping")
@@ -26,7 +29,10 @@ var errStopping = errors.New("the lab's daemon is stopping")
 // run more than once: where changes were tried together and the whole failed.
 // What the host must do about it follows; wait for it with settle.
 func (d *Daemon) Apply(ctx context.Context, change func(*vpc.Tx) error) error {
-	r := &request{change: change, done: make(chan struct{})}
+	return d.submit(ctx, &request{change: change, done: make(chan struct{})})
+}
+
+func (d *Daemon) submit(ctx context.Context, r *request) error {
 	select {
 	case d.requests <- r:
 	case <-d.ctx.Done():
@@ -50,16 +56,49 @@ func (d *Daemon) Apply(ctx context.Context, change func(*vpc.Tx) error) error {
 // commitLoop applies requests; those that wait together share one commit.
 func (d *Daemon) commitLoop() {
 	defer close(d.committed)
+	var took time.Duration // by the last commit
 	for {
 		select {
 		case <-d.ctx.Done():
 			return
 		case first := <-d.requests:
-			batch := []*request{first}
-			for len(d.requests) > 0 {
-				batch = append(batch, <-d.requests)
-			}
+			batch := d.gather(first, min(gatherFor*took, gatherMost))
+			began := time.Now()
 			d.commit(batch)
+			took = time.Since(began)
+		}
+	}
+}
+
+// gatherFor is how many times as long as the last commit took the next one may be
+// put off. Each looks at the whole lab: a thousand instances that start would
+// otherwise be looked at a thousand times.
+const (
+	gatherFor  = 4
+	gatherMost = 200 * time.Millisecond // also after a commit that the disk held up
+)
+
+// gather takes the requests that wait, and those that come within the time given
+// while only workers wait for an answer and more of them are busy.
+func (d *Daemon) gather(first *request, within time.Duration) []*request {
+	batch := []*request{first}
+	patient := first.patient
+	late := time.After(within)
+	for {
+		for len(d.requests) > 0 {
+			r := <-d.requests
+			batch, patient = append(batch, r), patient && r.patient
+		}
+		if !patient || d.busyWorkers() <= len(batch) {
+			return batch
+		}
+		select {
+		case r := <-d.requests:
+			batch, patient = append(batch, r), r.patient
+		case <-late:
+			return batch
+		case <-d.ctx.Done():
+			return batch
 		}
 	}
 }

@@ -47,6 +47,8 @@ type Config struct {
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
 	Log       *slog.Logger
+	// Profile is where to serve the daemon's profiles: see CheckProfile.
+	Profile string
 }
 
 // Daemon is one lab's running network. Make it with Open.
@@ -79,10 +81,12 @@ type Daemon struct {
 	leases     leaseBook
 	wish       atomic.Pointer[wishList]
 	slots      chan struct{} // one place for each who starts a sandbox
+	steps      atomic.Uint64 // that workers have taken
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
 	actual   map[string]*sandbox
+	held     map[string]int // names in `ip netns` that sandboxes of actual have, and how many
 	busy     map[string]bool
 	failed   map[string]failure
 	orphans  map[string]bool // instances that are gone but for their disks
@@ -98,7 +102,7 @@ var ErrRunning = errors.New("a daemon is already running")
 // what belongs to nothing. A model that was never saved is empty; a lab without
 // a state directory is none.
 func Open(ctx context.Context, cfg Config) (*Daemon, error) {
-	if err := host.Check(); err != nil {
+	if err := errors.Join(CheckProfile(cfg.Profile), host.Check()); err != nil {
 		return nil, err
 	}
 	lock, err := takeLock(ctx, cfg)
@@ -126,7 +130,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),
-		actual: map[string]*sandbox{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
+		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
 	d.names.open = services
@@ -142,10 +146,13 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	if err := d.openTables(); err != nil {
 		return nil, err
 	}
-	d.engine = dataplane.NewEngine(dataplane.Config{
+	d.engine, err = dataplane.NewEngine(dataplane.Config{
 		Conntrack: d.flows, NAT: d.nats, Now: slab.Boottime, RelatedICMP: true,
 		OnLease: d.leases.note, OnPortDown: d.portDown,
 	})
+	if err != nil {
+		return nil, err
+	}
 	if err := d.load(ctx); err != nil {
 		return nil, err
 	}
@@ -162,6 +169,13 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 	l, err := control.Listen(d.cfg.RunDir)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
+	}
+	if d.cfg.Profile != "" {
+		p, err := serveProfiles(d.cfg)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		defer p.Close()
 	}
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

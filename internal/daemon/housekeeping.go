@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"runtime/debug"
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
@@ -12,15 +13,21 @@ import (
 // addresses of NAT gateways drain (NA-17).
 const purgeEvery = 5 * time.Second
 
-// houseKeeping forgets what has been deleted long enough.
+// houseKeeping forgets what has been deleted long enough, and gives back the memory
+// that bringing up instances took.
 func (d *Daemon) houseKeeping() {
 	tick := time.NewTicker(purgeEvery)
 	defer tick.Stop()
+	var released uint64
 	for {
 		select {
 		case <-d.ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if steps := d.steps.Load(); steps != released && d.busyWorkers() == 0 {
+			debug.FreeOSMemory()
+			released = steps
 		}
 		if err := d.purge(); err != nil && d.ctx.Err() == nil {
 			d.log.Error("purge", "error", err)

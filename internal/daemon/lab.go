@@ -23,8 +23,9 @@ import (
 func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	m := d.Model()
 	lab := &control.Lab{Name: d.cfg.Lab, Region: m.Region, Daemon: os.Getpid(), Started: d.started}
-	for _, i := range m.Instances.All() {
-		lab.Instances = append(lab.Instances, d.instanceOf(m, i))
+	interfaces := interfacesOf(m)
+	for id, i := range m.Instances.All() {
+		lab.Instances = append(lab.Instances, d.instanceOf(m, i, interfaces[id]))
 	}
 	for _, h := range m.InternetHosts.All() {
 		lab.Instances = append(lab.Instances, control.Instance{Name: nameOr(h.HostName, string(h.ID)), ID: string(h.ID), Kind: "internet host",
@@ -47,7 +48,21 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	return lab, nil
 }
 
-func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance) control.Instance {
+// interfacesOf is Model.InstanceInterfaces of all instances, in one go.
+func interfacesOf(m *vpc.Model) map[vpc.InstanceID][]*vpc.NetworkInterface {
+	of := map[vpc.InstanceID][]*vpc.NetworkInterface{}
+	for _, e := range m.NetworkInterfaces.All() {
+		if a := e.Attachment; a != nil && a.InstanceID != "" {
+			of[a.InstanceID] = append(of[a.InstanceID], e)
+		}
+	}
+	for _, list := range of {
+		slices.SortFunc(list, func(a, b *vpc.NetworkInterface) int { return a.Attachment.DeviceIndex - b.Attachment.DeviceIndex })
+	}
+	return of
+}
+
+func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance, interfaces []*vpc.NetworkInterface) control.Instance {
 	name := nameOr(i.Name(), string(i.ID))
 	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason}
 	if s := m.Subnets.Get(i.SubnetID); s != nil {
@@ -56,7 +71,7 @@ func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance) control.Instance {
 	if v := m.Vpcs.Get(i.VpcID); v != nil {
 		out.Vpc = nameOr(v.Name(), string(v.ID))
 	}
-	for _, e := range m.InstanceInterfaces(i.ID) {
+	for _, e := range interfaces {
 		if l, ok := d.leases.get(e.Handle); ok {
 			out.Leases = append(out.Leases, control.Lease{NetworkInterface: string(e.ID), Address: l.Addr, State: l.State, Expires: l.Expires})
 		}
@@ -113,10 +128,18 @@ func (d *Daemon) look(ctx context.Context, i *control.Instance) (notes []string)
 }
 
 // Counters implements control.Applier.
-func (d *Daemon) Counters(context.Context) (map[string]uint64, error) {
-	out := map[string]uint64{}
-	for reason, n := range d.engine.Counters() {
-		out[reason.Name()] = n
+func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
+	s := d.engine.Stats()
+	out := &control.Counters{
+		Verdicts: map[string]uint64{}, Stages: map[string]uint64{},
+		Bytes: s.Bytes, Reads: s.Reads, Batches: s.Batches, Writes: s.Writes, Joined: s.Joined, Workers: s.Workers,
+		FlowCache: control.FlowCache(s.Cache),
+	}
+	for reason, n := range s.Reasons {
+		out.Verdicts[reason.Name()] = n
+	}
+	for stage, n := range s.Stages {
+		out.Stages[stage.String()] = n
 	}
 	return out, nil
 }

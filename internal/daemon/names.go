@@ -22,6 +22,7 @@ type names struct {
 	mu   sync.Mutex
 	vpcs map[vpc.VpcID]*services
 	old  []*services // replaced, and in force until the next snapshot is
+	told *vpc.Model  // whose names the resolvers have
 }
 
 type serviceOpener func(vpc.VpcID, netip.Addr) (*services, error)
@@ -29,12 +30,15 @@ type serviceOpener func(vpc.VpcID, netip.Addr) (*services, error)
 type services struct {
 	ns     *host.Services
 	server *dns.Server
-	port   *filePort
+	port   *queuePort
 	addr   netip.Addr // the resolver's address in the VPC
 }
 
 // prepare makes the namespaces that m wants and that are missing.
 func (n *names) prepare(m *vpc.Model) error {
+	if n.current(m) {
+		return nil
+	}
 	for id, addr := range wanted(m) {
 		n.mu.Lock()
 		s := n.vpcs[id]
@@ -62,9 +66,13 @@ func (n *names) prepare(m *vpc.Model) error {
 // publish gives the resolvers m's names and closes those of VPCs that are gone;
 // the snapshot in force does not name their ports any more.
 func (n *names) publish(m *vpc.Model) {
+	if n.current(m) {
+		return
+	}
 	want := wanted(m)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.told = m
 	for id, s := range n.vpcs {
 		if _, ok := want[id]; ok {
 			s.server.SetZone(zone(m, id))
@@ -74,6 +82,15 @@ func (n *names) publish(m *vpc.Model) {
 		delete(n.vpcs, id)
 	}
 	n.closeOld()
+}
+
+// current tells whether the resolvers have m's names already: instances that start
+// and stop do not change them.
+func (n *names) current(m *vpc.Model) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.told != nil && n.old == nil && n.told.Region == m.Region &&
+		n.told.NetworkInterfaces.Same(&m.NetworkInterfaces) && n.told.Vpcs.Same(&m.Vpcs)
 }
 
 // closeOld closes what was replaced. n.mu is held.
@@ -100,6 +117,7 @@ func (n *names) close() {
 		s.close()
 		delete(n.vpcs, id)
 	}
+	n.told = nil
 	n.closeOld()
 }
 
@@ -149,14 +167,18 @@ func openServices(id vpc.VpcID, addr netip.Addr) (s *services, err error) {
 		}
 		streams = append(streams, l)
 	}
-	return &services{ns: ns, addr: addr, server: dns.Serve(dns.NewZone(), packets, streams),
-		port: &filePort{File: ns.Queue, name: "services of " + string(id)}}, nil
+	port, err := newPort(ns.Queue, "services of "+string(id))
+	if err != nil {
+		return nil, err
+	}
+	return &services{ns: ns, addr: addr, server: dns.Serve(dns.NewZone(), packets, streams), port: port}, nil
 }
 
 func (s *services) close() {
 	// Both may have been closed already, by the engine with the port.
 	_ = s.server.Close()
 	_ = s.ns.Close()
+	_ = s.port.Close()
 }
 
 // zone lists the private names of a VPC's network interfaces (DNS-05). With

@@ -5,37 +5,38 @@ import (
 	"sync/atomic"
 
 	"github.com/vpcemu/vpcemu/dataplane"
-	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/tun"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
-// filePort is a TUN or TAP queue as a port of the network.
-type filePort struct {
-	*os.File
-	ethernet bool
-	name     string
-	closed   atomic.Bool // by the engine: no snapshot may name it again
+// queuePort is a TUN or TAP queue as a port of the network.
+type queuePort struct {
+	*tun.Queue
+	closed atomic.Bool // by the engine: no snapshot may name it again
 }
 
-func newPort(q *os.File, n host.NIC) *filePort {
-	return &filePort{File: q, ethernet: n.LinkType == "tap", name: n.ID}
+// newPort takes the queue over.
+func newPort(q *os.File, name string) (*queuePort, error) {
+	queue, err := tun.NewQueue(q, name)
+	if err != nil {
+		return nil, err
+	}
+	return &queuePort{Queue: queue}, nil
 }
 
-// Ethernet tells whether the port carries frames (TAP) or IP packets (TUN).
-func (p *filePort) Ethernet() bool { return p.ethernet }
-
-func (p *filePort) String() string { return p.name }
+// Features are what the queue carries.
+func (p *queuePort) Features() dataplane.Features { return dataplane.Features(p.Queue.Features()) }
 
 // Close closes the queue.
-func (p *filePort) Close() error {
+func (p *queuePort) Close() error {
 	p.closed.Store(true)
-	return p.File.Close()
+	return p.Queue.Close()
 }
 
 // ports are the ends of links that exist at the moment, as a model attaches them.
 // It implements compile.Ports.
 type ports struct {
-	eni   map[uint32]*filePort
+	eni   map[uint32]*queuePort
 	names *names
 }
 
@@ -45,7 +46,7 @@ func (d *Daemon) portsOf(m *vpc.Model) ports {
 	wishes := d.wishes(m)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p := ports{eni: make(map[uint32]*filePort, len(d.actual)), names: &d.names}
+	p := ports{eni: make(map[uint32]*queuePort, len(d.actual)), names: &d.names}
 	for id, s := range d.actual {
 		w := wishes[id]
 		if w == nil || s.exit != nil {
@@ -66,7 +67,7 @@ func (p ports) ENI(handle uint32) dataplane.Port {
 	if port := p.eni[handle]; port != nil {
 		return port
 	}
-	return nil // not a nil *filePort: an interface that holds one is not nil
+	return nil // not a nil *queuePort: an interface that holds one is not nil
 }
 
 // Services is the port of a VPC's services namespace.

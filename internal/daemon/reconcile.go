@@ -26,8 +26,8 @@ type sandbox struct {
 	id       string
 	boot     int
 	netns    string
-	ports    map[uint32]*filePort // by NIC handle
-	exit     *host.Exit           // set once it has ended
+	ports    map[uint32]*queuePort // by NIC handle
+	exit     *host.Exit            // set once it has ended
 }
 
 // failure is why an instance is not what it should be.
@@ -86,6 +86,7 @@ func (d *Daemon) work(id string) {
 			return
 		}
 		err := do(d.ctx)
+		d.steps.Add(1)
 		if d.ctx.Err() != nil {
 			d.idle(id)
 			return
@@ -190,14 +191,22 @@ func (d *Daemon) nextNIC(want *wish, have *sandbox) step {
 }
 
 // nameHeld tells whether an instance that is going still has the name in `ip
-// netns` that another is to start with. d.mu is held.
-func (d *Daemon) nameHeld(w *wish) bool {
-	for id, s := range d.actual {
-		if id != w.id && s.netns == w.netns {
-			return true
+// netns` that another is to start with, which has no sandbox. d.mu is held.
+func (d *Daemon) nameHeld(w *wish) bool { return d.held[w.netns] > 0 }
+
+// place puts a sandbox in the place of the one that the instance had, if any; nil
+// leaves none. d.mu is held.
+func (d *Daemon) place(id string, s *sandbox) {
+	if old := d.actual[id]; old != nil {
+		delete(d.actual, id)
+		if d.held[old.netns]--; d.held[old.netns] == 0 {
+			delete(d.held, old.netns)
 		}
 	}
-	return false
+	if s != nil {
+		d.actual[id] = s
+		d.held[s.netns]++
+	}
 }
 
 // watch waits for a sandbox's end. One that nobody asked for is the instance's
@@ -219,9 +228,16 @@ func (d *Daemon) notify() {
 	d.changed = make(chan struct{})
 }
 
+func (d *Daemon) busyWorkers() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.busy)
+}
+
 // record applies what happened on the host, which no rule can refuse.
 func (d *Daemon) record(ctx context.Context, happened func(*vpc.Tx)) error {
-	return d.Apply(ctx, func(tx *vpc.Tx) error { happened(tx); return nil })
+	change := func(tx *vpc.Tx) error { happened(tx); return nil }
+	return d.submit(ctx, &request{change: change, patient: true, done: make(chan struct{})})
 }
 
 // republish compiles the model anew because the host has changed under it.

@@ -33,18 +33,36 @@ func (d *Daemon) moment() uint64 {
 // and is being tried again is not waited for.
 func (d *Daemon) settle(ctx context.Context, since uint64, ids map[string]bool) error {
 	for {
-		wake, waiting, err := d.unsettled(since, ids)
-		if !waiting {
-			return err
+		wake, busy := d.working(ids)
+		if !busy {
+			var waiting bool
+			var err error
+			if wake, waiting, err = d.unsettled(since, ids); !waiting {
+				return err
+			}
 		}
 		select {
 		case <-wake:
 		case <-ctx.Done():
+			_, _, err := d.unsettled(since, ids)
 			return errors.Join(err, fmt.Errorf("instances are still changing: %w", context.Cause(ctx)))
 		case <-d.ctx.Done():
 			return errStopping
 		}
 	}
+}
+
+// working tells at little cost that somebody is at work for one of the instances,
+// which a thousand workers make us look for a few thousand times.
+func (d *Daemon) working(ids map[string]bool) (wake <-chan struct{}, busy bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id := range d.busy {
+		if (ids == nil || ids[id]) && !d.failed[id].retrying {
+			return d.changed, true
+		}
+	}
+	return d.changed, false
 }
 
 func (d *Daemon) unsettled(since uint64, ids map[string]bool) (wake <-chan struct{}, waiting bool, err error) {

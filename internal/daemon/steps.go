@@ -55,18 +55,31 @@ func (d *Daemon) keep(ctx context.Context, in instance, w *wish) error {
 	if err != nil {
 		return err
 	}
-	s := &sandbox{instance: in, id: w.id, boot: in.BootID(), netns: in.Name(), ports: map[uint32]*filePort{}}
+	s := &sandbox{instance: in, id: w.id, boot: in.BootID(), netns: in.Name(), ports: map[uint32]*queuePort{}}
+	names := make(map[uint32]string, len(w.nics))
 	for _, n := range w.nics {
-		if q := queues[n.Handle]; q != nil {
-			s.ports[n.Handle] = newPort(q, n)
-			delete(queues, n.Handle)
-		}
+		names[n.Handle] = n.ID
 	}
-	for handle, q := range queues { // detached while no daemon ran: to be done here too
-		s.ports[handle] = newPort(q, host.NIC{ID: fmt.Sprintf("handle %d", handle)})
+	for handle, q := range queues {
+		name := names[handle]
+		if name == "" { // detached while no daemon ran: to be done here too
+			name = fmt.Sprintf("handle %d", handle)
+		}
+		port, e := newPort(q, name)
+		if e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		s.ports[handle] = port
+	}
+	if err != nil {
+		for _, p := range s.ports {
+			_ = p.Close()
+		}
+		return err
 	}
 	d.mu.Lock()
-	d.actual[w.id] = s
+	d.place(w.id, s)
 	delete(d.failed, w.id)
 	d.mu.Unlock()
 	d.workers.Go(func() { d.watch(s) })
@@ -99,7 +112,7 @@ func (d *Daemon) stopSandbox(ctx context.Context, s *sandbox, grace time.Duratio
 	}
 	d.mu.Lock()
 	if d.actual[s.id] == s {
-		delete(d.actual, s.id)
+		d.place(s.id, nil)
 	}
 	d.mu.Unlock()
 	err = d.republish(ctx)
@@ -154,8 +167,12 @@ func (d *Daemon) attach(ctx context.Context, s *sandbox, n host.NIC) error {
 		d.fail(s.id, err, false)
 		return d.record(ctx, func(tx *vpc.Tx) { markNotAttached(tx, s.id, n, err) })
 	}
+	port, err := newPort(q, n.ID)
+	if err != nil {
+		return err
+	}
 	d.mu.Lock()
-	s.ports[n.Handle] = newPort(q, n)
+	s.ports[n.Handle] = port
 	d.mu.Unlock()
 	return d.republish(ctx)
 }

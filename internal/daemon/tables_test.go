@@ -18,7 +18,8 @@ func TestCT07_OneInterfaceLeavesRoomForTheOthers(t *testing.T) {
 	syn := func(eni uint32, i int) error {
 		k := conntrack.Key{ENI: eni, LocalPort: uint16(i), RemotePort: uint16(i >> 16), Proto: 6}
 		k.Local, k.Remote = packet.Addr{15: 1}, packet.Addr{15: 2}
-		return b.flows.Observe(k, true, packet.FlagSYN, now, &to)
+		_, err := b.flows.Observe(k, true, packet.FlagSYN, 1, now, &to)
+		return err
 	}
 	made := 0
 	for made <= conntrackCapacity && syn(1, made) == nil {

@@ -134,12 +134,7 @@ func (d *Daemon) mayStart(m *vpc.Model) error {
 func (d *Daemon) holds(netns string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, s := range d.actual {
-		if s.netns == netns {
-			return true
-		}
-	}
-	return false
+	return d.held[netns] > 0
 }
 
 func wireChange(c topology.Change) control.Change {

@@ -38,18 +38,27 @@ type wish struct {
 	spec     func(*Daemon) host.Spec // all that starting it needs
 }
 
+// wishList is what a model wants of the host. former is that of the model worked
+// out before, without a former of its own.
 type wishList struct {
-	m    *vpc.Model
-	byID map[string]*wish
+	m      *vpc.Model
+	byID   map[string]*wish
+	former *wishList
 }
 
 // wishes lists what the model wants of the host, worked out once for the model
-// in force and the one that is about to be.
+// in force and once for the one that is about to be.
 func (d *Daemon) wishes(m *vpc.Model) map[string]*wish {
-	if w := d.wish.Load(); w != nil && w.m == m {
-		return w.byID
+	last := d.wish.Load()
+	for w := last; w != nil; w = w.former {
+		if w.m == m {
+			return w.byID
+		}
 	}
 	w := &wishList{m: m, byID: wishesOf(m)}
+	if last != nil {
+		w.former = &wishList{m: last.m, byID: last.byID}
+	}
 	d.wish.Store(w)
 	return w.byID
 }

@@ -408,8 +408,11 @@ func TestDurability_KilledAtAnyMomentOfUpAndDown(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			l.cli("up", l.file)
 			l.whole()
-		} else if l.cli("down"); len(l.left()) > 0 {
-			t.Fatalf("round %d: left after down: %v", round, l.left())
+		} else {
+			l.cli("down")
+			if left := l.left(); len(left) > 0 {
+				t.Fatalf("round %d: left after down: %v", round, left)
+			}
 		}
 		if t.Failed() {
 			t.Fatalf("round %d", round)

@@ -24,17 +24,12 @@ const (
 
 // boot brings the instance from "up" to "ready".
 func (g *guest) boot() {
-	keys := make(chan struct{})
-	go func() {
-		defer close(keys)
-		g.makeHostKeys()
-	}()
+	g.installHostKeys()
 	ctx, cancel := context.WithTimeout(context.Background(), addressPatience)
 	if err := g.network.WaitAddresses(ctx); err != nil {
 		g.note("services were started without network: %v", err)
 	}
 	cancel()
-	<-keys
 	if err := g.units.StartEnabled(context.Background()); err != nil {
 		g.unitsFailed(err)
 	}
@@ -69,41 +64,20 @@ func (g *guest) unitsFailed(err error) {
 	}
 }
 
-// makeHostKeys gives sshd its keys, where there are none yet. An RSA key would take a second of CPU, and only
-// clients older than ten years ask for one.
-func (g *guest) makeHostKeys() {
-	const keygen = "/usr/bin/ssh-keygen"
-	if _, err := os.Stat("/etc/ssh"); err != nil || executable(keygen) != nil {
+// installHostKeys gives sshd its keys, where there are none yet.
+func (g *guest) installHostKeys() {
+	if fi, err := os.Stat("/etc/ssh"); err != nil || !fi.IsDir() || executable("/usr/bin/ssh-keygen") != nil {
 		return // no sshd in this root; its package makes keys when installed
 	}
-	for _, typ := range []string{"ed25519", "ecdsa"} {
-		path := "/etc/ssh/ssh_host_" + typ + "_key"
+	for _, k := range g.config.HostKeys {
+		path := "/etc/ssh/ssh_host_" + k.Type + "_key"
 		if _, err := os.Stat(path); err == nil {
 			continue
 		}
-		argv := []string{keygen, "-q", "-t", typ, "-N", "", "-C", "root@" + g.names.Hostname(), "-f", path}
-		if err := g.runQuietly(keygen, argv); err != nil {
+		if err := errors.Join(replaceFile(path, []byte(k.Private), 0o600), replaceFile(path+".pub", []byte(k.Public), 0o644)); err != nil {
 			g.note("SSH host key %s: %v", path, err)
 		}
 	}
-}
-
-// runQuietly runs a program with its output on the console.
-func (g *guest) runQuietly(path string, argv []string) error {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	root := account{Name: "root", Home: "/root", Shell: "/bin/sh"}
-	_, exited, err := g.processes.Start(program{Path: path, Argv: argv, Env: root.environment(nil), Dir: "/", Files: []uintptr{null.Fd(), 2, 2}})
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if status := <-exited; status.ExitStatus() != 0 {
-		return fmt.Errorf("%s: %s", path, ended(status))
-	}
-	return nil
 }
 
 // ended is a wait status in words.

@@ -8,77 +8,28 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/internal/guest/thread"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
+	"github.com/vpcemu/vpcemu/internal/tun"
 )
 
 const tunDevice = "/dev/net/tun"
 
-// makeDevice makes the interface and returns its only queue: one packet (TUN) or frame (TAP) a read or write.
-// The interface is still down. /dev/net/tun must be there.
-//
-// The device is persistent for the instant between the creation and the attachment of the queue that stays:
-// with no queue attached, a device takes its flags from the next attach.
-func makeDevice(n wire.NIC) (queue *os.File, err error) {
-	typ := water.DeviceType(water.TUN)
-	if n.Ethernet {
-		typ = water.TAP
-	}
-	if err := makePersistent(n.Name(), typ); err != nil {
-		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, deleteDevice(n))
-		}
-	}()
-	if queue, err = attachQueue(n); err != nil {
-		return nil, fmt.Errorf("device %s: queue: %w", n.Name(), err)
+// makeDevice makes the interface and returns its only queue, with a virtio-net header before each packet (TUN) or
+// frame (TAP): see package tun. The interface is still down. /dev/net/tun must be there.
+func makeDevice(n wire.NIC) (*os.File, error) {
+	queue, err := tun.Make(n.Name(), n.Ethernet)
+	if err != nil {
+		return nil, err
 	}
 	if err := configureDevice(n); err != nil {
 		queue.Close()
-		return nil, fmt.Errorf("device %s: %w", n.Name(), err)
+		return nil, errors.Join(fmt.Errorf("device %s: %w", n.Name(), err), deleteDevice(n))
 	}
 	return queue, nil
-}
-
-// makePersistent leaves a device without a queue. water does not mark its descriptor close-on-exec: with the
-// lock, no program started at this moment gets a queue.
-func makePersistent(name string, typ water.DeviceType) error {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	dev, err := water.New(water.Config{DeviceType: typ, PlatformSpecificParams: water.PlatformSpecificParams{
-		Name: name, Persist: true, MultiQueue: true}})
-	if err != nil {
-		return err
-	}
-	return dev.Close()
-}
-
-// attachQueue opens a queue of the device, non-blocking, so that whoever gets a duplicate can poll it.
-func attachQueue(n wire.NIC) (*os.File, error) {
-	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: tunDevice, Err: err}
-	}
-	req, err := unix.NewIfreq(n.Name())
-	if err == nil {
-		flags := uint16(unix.IFF_TUN)
-		if n.Ethernet {
-			flags = unix.IFF_TAP
-		}
-		req.SetUint16(flags | unix.IFF_NO_PI | unix.IFF_MULTI_QUEUE)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("TUNSETIFF", err)
-	}
-	return os.NewFile(uintptr(fd), n.Name()), nil
 }
 
 func configureDevice(n wire.NIC) error {
@@ -205,15 +156,22 @@ var sysctls = []struct{ name, value string }{
 	{"ipv6/conf/*/addr_gen_mode", "1"},
 }
 
+// setSysctls writes through a view of /proc of its own. In the host's, the same name of every network namespace
+// lies in one chain of the kernel's cache, which a thousand instances make long.
 func setSysctls() error {
+	proc, err := openProc()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(proc)
 	for _, s := range sysctls {
 		head, tail, each := strings.Cut(s.name, "*")
 		for _, conf := range []string{"all", "default"} {
-			path := "/proc/sys/net/" + head
+			path := head
 			if each {
 				path += conf + tail
 			}
-			err := os.WriteFile(path, []byte(s.value), 0)
+			err := setSysctl(proc, path, s.value)
 			// A kernel without IPv6 has none of its settings; addr_gen_mode of "all" cannot be set everywhere.
 			if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.EINVAL) {
 				return err
@@ -224,6 +182,34 @@ func setSysctls() error {
 		}
 	}
 	return nil
+}
+
+func setSysctl(proc int, path, value string) error {
+	fd, err := unix.Openat(proc, "sys/net/"+path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, []byte(value))
+		unix.Close(fd)
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: "/proc/sys/net/" + path, Err: err}
+	}
+	return nil
+}
+
+// openProc mounts the process table nowhere: the caller closes what shows it.
+func openProc() (fd int, err error) {
+	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("proc: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, fmt.Errorf("proc: %w", err)
+	}
+	if fd, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
+		return -1, fmt.Errorf("proc: %w", err)
+	}
+	return fd, nil
 }
 
 // metric orders the interfaces: eth0 first.

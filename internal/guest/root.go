@@ -23,6 +23,10 @@ func makeRoot(c *wire.Config) (first bool, notes []string, err error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return false, nil, fmt.Errorf("private mounts: %w", err)
 	}
+	// No instance sees the names of the others. There is a mount for each, which makes the list of mounts long.
+	if err := unix.Unmount("/run/netns", unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return false, nil, fmt.Errorf("unmount /run/netns: %w", err)
+	}
 	first = !disk.Prepared(c.Disk)
 	if notes, err = mountDisk(c, first); err != nil {
 		return first, notes, err

@@ -65,9 +65,9 @@ func memoryNote(dir string) string {
 }
 
 // removeDisk deletes the disk. A deletion that was cut short is taken up again.
-func (h *Host) removeDisk(id string) error {
+func (h *Host) removeDisk(id string, mounts []disk.Mount) error {
 	dir := h.diskDir(id)
-	if err := errors.Join(unmountBelow(dir), unmountBelow(dir+deletedSuffix)); err != nil {
+	if err := errors.Join(unmountBelow(dir, mounts), unmountBelow(dir+deletedSuffix, mounts)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(dir + deletedSuffix); err != nil {
@@ -79,15 +79,10 @@ func (h *Host) removeDisk(id string) error {
 	return os.RemoveAll(dir + deletedSuffix)
 }
 
-// unmountBelow takes off every mount at or below dir, the innermost first.
-func unmountBelow(dir string) error {
-	mounts, err := disk.Mounts()
-	if err != nil {
-		return err
-	}
-	slices.Reverse(mounts)
+// unmountBelow takes off every one of the mounts at or below dir, the innermost first.
+func unmountBelow(dir string, mounts []disk.Mount) error {
 	var errs []error
-	for _, m := range mounts {
+	for _, m := range slices.Backward(mounts) {
 		if m.Point == dir || strings.HasPrefix(m.Point, dir+"/") {
 			errs = append(errs, unmountAll(m.Point))
 		}
@@ -95,7 +90,16 @@ func unmountBelow(dir string) error {
 	return errors.Join(errs...)
 }
 
+// isMountPoint asks the kernel rather than look through the mounts, of which there
+// is one for each running instance.
 func isMountPoint(path string) (bool, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &st); err != nil {
+		return false, &os.PathError{Op: "statx", Path: path, Err: err}
+	}
+	if st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 { // Linux 5.8 or later
+		return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	}
 	mounts, err := disk.Mounts()
 	if err != nil {
 		return false, err

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vpcemu/vpcemu/internal/guest/disk"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
 
@@ -172,6 +173,7 @@ func (h *Host) Sandboxes() ([]string, error) {
 type inventory struct {
 	processes []labelled
 	netns     map[string]string // name to ID
+	mounts    []disk.Mount      // all of this mount namespace
 }
 
 func (h *Host) inventory() (inventory, error) {
@@ -183,7 +185,11 @@ func (h *Host) inventory() (inventory, error) {
 	if err != nil {
 		return inventory{}, fmt.Errorf("lab %s: network namespaces: %w", h.cfg.Lab, err)
 	}
-	return inventory{processes, netns}, nil
+	mounts, err := disk.Mounts()
+	if err != nil {
+		return inventory{}, fmt.Errorf("lab %s: mounts: %w", h.cfg.Lab, err)
+	}
+	return inventory{processes, netns, mounts}, nil
 }
 
 // Remove ends an instance at once and removes everything of it from the machine, the disk too if asked. What
@@ -231,7 +237,7 @@ func (h *Host) RemoveAll(ctx context.Context) error {
 }
 
 // remove takes an instance apart: what may still run first, then its names, mounts and files.
-func (h *Host) remove(ctx context.Context, id string, disk bool, found inventory) error {
+func (h *Host) remove(ctx context.Context, id string, withDisk bool, found inventory) error {
 	if !validName(id) { // it becomes part of paths
 		return fmt.Errorf("instance %q: not an ID", id)
 	}
@@ -246,9 +252,9 @@ func (h *Host) remove(ctx context.Context, id string, disk bool, found inventory
 			errs = append(errs, releaseNetns(name))
 		}
 	}
-	errs = append(errs, unmountBelow(h.runDir(id)), os.RemoveAll(h.runDir(id)))
-	if disk {
-		errs = append(errs, h.removeDisk(id))
+	errs = append(errs, unmountBelow(h.runDir(id), found.mounts), os.RemoveAll(h.runDir(id)))
+	if withDisk {
+		errs = append(errs, h.removeDisk(id, found.mounts))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("instance %s: remove: %w", id, err)

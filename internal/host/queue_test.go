@@ -16,6 +16,7 @@ import (
 	"github.com/vpcemu/vpcemu/dhcp"
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/internal/tun"
 )
 
 func sshKey(t *testing.T) (private, public string) {
@@ -53,12 +54,13 @@ func queues(t *testing.T, s *host.Sandbox) map[uint32]*os.File {
 // serve is the network at the other end of a queue, until the queue is closed: it answers DHCP from the reservation
 // and every ping.
 func serve(q *os.File, r *dhcp.Reservation) {
-	in, out := make([]byte, 65536), make([]byte, 65536)
+	buf, out := make([]byte, 65536+tun.HeaderLen), make([]byte, 65536+tun.HeaderLen)
 	for {
-		n, err := q.Read(in)
+		n, err := q.Read(buf)
 		if err != nil {
 			return
 		}
+		in, n := buf[tun.HeaderLen:], n-tun.HeaderLen
 		var h packet.Header
 		if h.Parse(in[:n]) != 0 {
 			continue
@@ -70,14 +72,14 @@ func serve(q *os.File, r *dhcp.Reservation) {
 			if err != nil || reply == nil {
 				continue
 			}
-			answer = packet.BuildUDP(out, packet.Tuple{Src: packet.AddrFrom(r.Subnet.Masked().Addr().Next()), SrcPort: 67,
+			answer = packet.BuildUDP(out[tun.HeaderLen:], packet.Tuple{Src: packet.AddrFrom(r.Subnet.Masked().Addr().Next()), SrcPort: 67,
 				Dst: packet.AddrFrom(netip.MustParseAddr("255.255.255.255")), DstPort: 68, Proto: 17}, 64, reply)
 		case h.Proto == 1 && h.ICMPType == 8:
-			answer = packet.BuildICMPEcho(out, h.Dst, h.Src, true, h.SrcPort, uint16(in[h.L4+6])<<8|uint16(in[h.L4+7]), in[h.L4+8:n])
+			answer = packet.BuildICMPEcho(out[tun.HeaderLen:], h.Dst, h.Src, true, h.SrcPort, uint16(in[h.L4+6])<<8|uint16(in[h.L4+7]), in[h.L4+8:n])
 		default:
 			continue
 		}
-		if _, err := q.Write(answer); err != nil {
+		if _, err := q.Write(out[:tun.HeaderLen+len(answer)]); err != nil {
 			return
 		}
 	}
@@ -187,18 +189,19 @@ func TestNIC_Tap(t *testing.T) {
 		t.Errorf("MAC and MTU: %q", got)
 	}
 	shell(t, cfg, "i-1", "exec 3<>/dev/net/tun") // asked for
-	frame := make([]byte, 9100)
+	read := make([]byte, 9100)
 	if err := q.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	n, err := q.Read(frame)
+	n, err := q.Read(read)
+	n, frame := n-tun.HeaderLen, read[tun.HeaderLen:]
 	if err != nil || n < 300 || string(frame[6:14]) != "\x0a\x00\x00\x00\x00\x0b\x08\x00" {
 		t.Errorf("first frame: %v, % x", err, frame[:min(n, 20)])
 	}
 	// The descriptor is polled: a read that finds nothing waits for the deadline, not for ever.
 	for err == nil {
 		if err = q.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err == nil {
-			_, err = q.Read(frame)
+			_, err = q.Read(read)
 		}
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

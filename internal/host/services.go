@@ -7,24 +7,24 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 
-	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/internal/guest/thread"
+	"github.com/vpcemu/vpcemu/internal/tun"
 )
 
 // Services is the network namespace in which a VPC's own servers (the resolver)
 // listen on ordinary sockets. It has no name: it lives as long as the daemon that
 // made it and leaves nothing behind when that is killed.
 type Services struct {
-	// Queue is the network's end of the namespace's only device: one IP packet
-	// a read or write.
+	// Queue is the network's end of the namespace's only device, see package tun.
 	Queue *os.File
 	calls chan func()
 }
+
+const servicesDevice = "vpc0"
 
 // NewServices makes the namespace with a TUN device that holds the addresses and
 // carries every other packet to Queue. mtu is in bytes.
@@ -61,9 +61,9 @@ func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("disable_ipv6: %w", err)
 	}
-	name, queue, err := newServicesDevice()
+	queue, err := tun.Make(servicesDevice, false)
 	if err != nil {
-		return fmt.Errorf("device vpc0: %w", err)
+		return err
 	}
 	s.Queue = queue
 	defer func() {
@@ -81,7 +81,7 @@ func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
 	} else if e := nl.LinkSetUp(lo); e != nil {
 		return fmt.Errorf("device lo: %w", e)
 	}
-	link, err := nl.LinkByName(name)
+	link, err := nl.LinkByName(servicesDevice)
 	if err != nil {
 		return fmt.Errorf("device vpc0: %w", err)
 	}
@@ -102,29 +102,6 @@ func (s *Services) configure(addrs []netip.Addr, mtu int) (err error) {
 		return fmt.Errorf("device vpc0: default route: %w", err)
 	}
 	return nil
-}
-
-// newServicesDevice makes the device. water does not mark its descriptor close-on-exec: with the lock, no
-// instance started at this moment gets it, and with it the means to read and forge the VPC's services.
-func newServicesDevice() (name string, queue *os.File, err error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	dev, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{Name: "vpc0"}})
-	if err != nil {
-		return "", nil, err
-	}
-	queue, ok := dev.ReadWriteCloser.(*os.File)
-	if !ok {
-		return "", nil, errors.Join(errors.New("water gave no file"), dev.Close())
-	}
-	raw, err := queue.SyscallConn() // Fd() would make the file blocking
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { unix.CloseOnExec(int(fd)) })
-	}
-	if err != nil {
-		return "", nil, errors.Join(err, queue.Close())
-	}
-	return dev.Name(), queue, nil
 }
 
 // ListenPacket opens a UDP socket inside the namespace.

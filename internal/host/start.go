@@ -233,9 +233,13 @@ func openConsole(path string) (*os.File, error) {
 	return os.OpenFile(path, flags, 0o600)
 }
 
+// guestEnv is PID 1's environment, which its programs do not inherit. One thread that runs Go is enough for what
+// it does after the boot, and each more is one for the kernel to keep.
+var guestEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"}
+
 func forkGuest(path string, argv []string, files []*os.File) (*process, error) {
 	pidfd := -1
-	p, err := os.StartProcess(path, argv, &os.ProcAttr{Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, Files: files,
+	p, err := os.StartProcess(path, argv, &os.ProcAttr{Dir: "/", Env: guestEnv, Files: files,
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC,
 			Setsid:     true,
@@ -263,6 +267,10 @@ func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) 
 	}
 	if note != "" {
 		cfg.Notes = append(cfg.Notes, note)
+	}
+	var err error
+	if cfg.HostKeys, err = newHostKeys("root@" + spec.Name); err != nil {
+		return err
 	}
 	for _, n := range spec.NICs {
 		cfg.NICs = append(cfg.NICs, n.wire())

@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 var be = binary.BigEndian
@@ -10,13 +11,24 @@ var be = binary.BigEndian
 // Checksum is the Internet checksum of b (RFC 1071), as it is stored.
 func Checksum(b []byte) uint16 { return ^fold(sum(b, 0)) }
 
-// sum adds b, as big-endian 16-bit words, to acc. Adding 32 bits at a time is
-// the same modulo 0xffff, and 64 KiB of them cannot overflow acc.
+// sum adds b, as big-endian 16-bit words, to acc, which has room for as much
+// again. Adding 64 bits at a time with end-around carry is the same modulo 0xffff.
 func sum(b []byte, acc uint64) uint64 {
-	for len(b) >= 16 {
-		v, w := be.Uint64(b), be.Uint64(b[8:])
-		acc += v>>32 + v&0xffffffff + w>>32 + w&0xffffffff
-		b = b[16:]
+	if len(b) >= 32 {
+		var carry uint64
+		for len(b) >= 32 {
+			acc, carry = bits.Add64(acc, be.Uint64(b), carry)
+			acc, carry = bits.Add64(acc, be.Uint64(b[8:]), carry)
+			acc, carry = bits.Add64(acc, be.Uint64(b[16:]), carry)
+			acc, carry = bits.Add64(acc, be.Uint64(b[24:]), carry)
+			b = b[32:]
+		}
+		acc = acc>>32 + acc&0xffffffff + carry
+	}
+	for len(b) >= 8 {
+		v := be.Uint64(b)
+		acc += v>>32 + v&0xffffffff
+		b = b[8:]
 	}
 	for len(b) >= 2 {
 		acc += uint64(be.Uint16(b))

@@ -7,6 +7,9 @@ const (
 	FlagRST
 	FlagPSH
 	FlagACK
+	FlagURG
+	FlagECE
+	FlagCWR
 )
 
 // Header is the decoded view of one packet. Parse overwrites all of it; it may be

@@ -1,6 +1,6 @@
 package packet
 
-// Malformed says why Parse refused a packet; 0 means that it did not. It can
+// Malformed says why Parse or ReadVnet refused a packet; 0 means that it did not. It can
 // serve as an index of counters, below MalformedCount.
 type Malformed uint8
 
@@ -31,6 +31,13 @@ const (
 	MalformedUDPTruncated
 	MalformedUDPLength
 	MalformedICMPTruncated
+	MalformedVnetTruncated
+	MalformedVnetChecksum
+	MalformedGSOType
+	MalformedGSOPacket
+	MalformedGSOFlags
+	MalformedGSOSize
+	MalformedGSOSegments
 	// MalformedCount is one more than the greatest reason.
 	MalformedCount
 )
@@ -61,6 +68,13 @@ var malformedText = [MalformedCount]string{
 	MalformedUDPTruncated:    "UDP header truncated",
 	MalformedUDPLength:       "UDP length lies",
 	MalformedICMPTruncated:   "ICMP header truncated",
+	MalformedVnetTruncated:   "virtio-net header truncated",
+	MalformedVnetChecksum:    "virtio-net checksum lies outside the packet",
+	MalformedGSOType:         "virtio-net GSO type is unknown or not the packet's",
+	MalformedGSOPacket:       "virtio-net GSO on a packet that cannot be cut",
+	MalformedGSOFlags:        "virtio-net GSO on TCP with SYN, RST or URG",
+	MalformedGSOSize:         "virtio-net GSO size is 0",
+	MalformedGSOSegments:     "virtio-net GSO gives too many segments",
 }
 
 // Error gives the reason, for example "IPv4 header truncated".

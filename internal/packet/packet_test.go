@@ -24,7 +24,7 @@ func tup(src, dst Addr, sport, dport uint16) Tuple {
 }
 
 // mustParse fails the test if b is refused.
-func mustParse(t testing.TB, b []byte) *Header {
+func mustParse(t rapid.TB, b []byte) *Header {
 	t.Helper()
 	h := new(Header)
 	if m := h.Parse(b); m != 0 {
@@ -33,7 +33,7 @@ func mustParse(t testing.TB, b []byte) *Header {
 	return h
 }
 
-func mustVerify(t testing.TB, b []byte) {
+func mustVerify(t rapid.TB, b []byte) {
 	t.Helper()
 	if err := VerifyChecksums(b); err != nil {
 		t.Fatal(err)

@@ -90,6 +90,7 @@ type Slab[T any] struct {
 	head     *header
 	slots    []slot[T]
 	capacity uint32
+	epochs   []atomic.Uint32 // how often each slot has been freed
 
 	ready atomic.Uint32 // slots with space under them; only ever grows
 	count atomic.Int64
@@ -107,7 +108,7 @@ type Slab[T any] struct {
 //
 // Errors: *SetAside, ErrLocked, ErrNoSpace, a T that holds pointers, and those
 // of the file system.
-func Open[T any](path string, layout uint32, capacity int) (*Slab[T], error) {
+func Open[T any](path string, layout uint32, capacity int) (_ *Slab[T], err error) {
 	name := path
 	if name == "" {
 		name = "in memory"
@@ -119,6 +120,11 @@ func Open[T any](path string, layout uint32, capacity int) (*Slab[T], error) {
 		return nil, fmt.Errorf("slab %s: capacity %d is not between 1 and %d", name, capacity, None-1)
 	}
 	s := &Slab[T]{path: path, capacity: uint32(capacity), free: None}
+	defer func() {
+		if err == nil {
+			s.epochs = make([]atomic.Uint32, len(s.slots))
+		}
+	}()
 	if path == "" {
 		// Ordinary Go memory: untouched pages of a large slice cost nothing,
 		// and unlike a mapping it is watched by the race detector.
@@ -240,6 +246,7 @@ func (s *Slab[T]) step() uint32 {
 func (s *Slab[T]) Delete(i uint32) {
 	sl := &s.slots[i]
 	atomic.StoreUint32(&sl.commit, 0)
+	s.epochs[i].Add(1)
 	s.mu.Lock()
 	sl.next = s.free
 	s.free = i
@@ -258,6 +265,16 @@ func (s *Slab[T]) At(i uint32) *T { return &s.slots[i].rec }
 func (s *Slab[T]) Tag(i uint32) (tag uint16, ok bool) {
 	w := atomic.LoadUint32(&s.slots[i].commit)
 	return uint16(w & tagMask), w&markMask == committed
+}
+
+// Epoch tells one record in slot i from the next: it changes when the record is
+// deleted, and is never 0. It can be read without the lock that guards the record,
+// and then is stable only under it. It means nothing to another process.
+func (s *Slab[T]) Epoch(i uint32) uint32 {
+	if e := s.epochs[i].Load() + 1; e != 0 {
+		return e
+	}
+	return 1
 }
 
 // Len is the number of records.
@@ -291,13 +308,4 @@ func (s *Slab[T]) Close() error {
 		return fmt.Errorf("slab %s: close: %w", s.path, err)
 	}
 	return nil
-}
-
-// Boottime is CLOCK_BOOTTIME in nanoseconds: the time of all records. It goes
-// on while the machine sleeps and does not jump when the clock is set.
-func Boottime() int64 {
-	var ts unix.Timespec
-	// The only possible errors are a bad clock or a bad pointer.
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
-	return ts.Nano()
 }

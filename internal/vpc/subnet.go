@@ -284,7 +284,7 @@ func offset(a netip.Addr, n uint32) netip.Addr {
 // those of stopped instances included (AD-11).
 func (m *Model) usedAddresses(subnet SubnetID) map[netip.Addr]bool {
 	used := map[netip.Addr]bool{}
-	for _, n := range m.NetworkInterfaces.All() {
+	for _, n := range m.NetworkInterfaces.m { // in no order: a set comes of it
 		if n.SubnetID == subnet && n.Deleted.IsZero() {
 			for _, a := range n.PrivateIps {
 				used[a.PrivateIp] = true

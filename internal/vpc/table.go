@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -54,18 +55,37 @@ func (t *Table[K, V]) own() {
 	t.shared = false
 }
 
-// Diff calls changed for every key whose object differs between old and t: was
-// is nil for a new object, is nil for a removed one.
+// Same tells whether t is a clone of old, or the other way round, to which nothing
+// was written. It may be false for tables that hold the same objects.
+func (t *Table[K, V]) Same(old *Table[K, V]) bool {
+	return reflect.ValueOf(t.m).UnsafePointer() == reflect.ValueOf(old.m).UnsafePointer()
+}
+
+// Diff calls changed for every key whose object differs between old and t, in the
+// order of the keys, those removed last: was is nil for a new object, is nil for a
+// removed one.
 func (t *Table[K, V]) Diff(old *Table[K, V], changed func(k K, was, is *V)) {
-	for k, v := range t.All() {
-		if o := old.m[k]; o != v {
-			changed(k, o, v)
+	if t.Same(old) {
+		return
+	}
+	var put, gone []K // sorting them all would cost more than the comparison
+	for k, v := range t.m {
+		if old.m[k] != v {
+			put = append(put, k)
 		}
 	}
-	for k, o := range old.All() {
+	for k := range old.m {
 		if t.m[k] == nil {
-			changed(k, o, nil)
+			gone = append(gone, k)
 		}
+	}
+	slices.Sort(put)
+	slices.Sort(gone)
+	for _, k := range put {
+		changed(k, old.m[k], t.m[k])
+	}
+	for _, k := range gone {
+		changed(k, old.m[k], nil)
 	}
 }
 

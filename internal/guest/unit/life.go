@@ -170,7 +170,7 @@ func (l *life) start() error {
 	}
 	if err == nil {
 		l.s.to("activating", "start-pre")
-		err = l.commands(ctx, l.d.pre)
+		err = l.commands(ctx, l.d.needed())
 	}
 	if err == nil {
 		l.s.to("activating", "start")

@@ -81,3 +81,30 @@ func TestDefine_BadSettings(t *testing.T) {
 		}
 	}
 }
+
+// sshd tests its configuration itself; any other command before the start is run.
+func TestNeeded(t *testing.T) {
+	l := newLab(t)
+	for want, lines := range map[string][]string{
+		"":                          {"ExecStartPre=/usr/sbin/sshd -t", "ExecStart=/usr/sbin/sshd -D $SSHD_OPTS"},
+		"/bin/a|/bin/b":             {"ExecStartPre=/bin/a", "ExecStartPre=/usr/sbin/sshd -t", "ExecStartPre=-/bin/b", "ExecStart=/usr/sbin/sshd -D"},
+		"/usr/sbin/sshd -t":         {"ExecStartPre=/usr/sbin/sshd -t", "ExecStart=/usr/local/sbin/sshd -D"},
+		"/usr/sbin/sshd -T":         {"ExecStartPre=/usr/sbin/sshd -T", "ExecStart=/usr/sbin/sshd -D"},
+		"/usr/sbin/sshd -t -f /etc": {"ExecStartPre=/usr/sbin/sshd -t -f /etc", "ExecStart=/usr/sbin/sshd -D"},
+		"/usr/sbin/nginx -t":        {"ExecStartPre=/usr/sbin/nginx -t", "ExecStart=/usr/sbin/nginx"},
+	} {
+		l.unit("ssh", lines...)
+		d, err := l.c.load("ssh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(d.pre)
+		var got []string
+		for _, c := range d.needed() {
+			got = append(got, strings.Join(c.args, " "))
+		}
+		if strings.Join(got, "|") != want || len(d.pre) != before {
+			t.Errorf("%q: needed %q of %d, want %q", lines, got, before, want)
+		}
+	}
+}

@@ -76,10 +76,17 @@ type Config struct {
 	AuthorizedKeys []string
 	// PrivateKeys are OpenSSH private keys by file name, for the .ssh directories of root and ec2-user.
 	PrivateKeys map[string]string
+	// HostKeys are for an sshd whose disk has none of the type yet.
+	HostKeys []HostKey
 	// Devices are further device nodes of the host, such as /dev/net/tun.
 	Devices []string
 	// Notes are remarks of the host's for the user, repeated in Status.
 	Notes []string
+}
+
+// HostKey is an SSH host key: Type as in ssh_host_TYPE_key, the files' contents.
+type HostKey struct {
+	Type, Private, Public string
 }
 
 // Report is PID 1's answer to its Config. Step and Error are empty when the instance is up.

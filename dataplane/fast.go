@@ -1,0 +1,235 @@
+package dataplane
+
+import (
+	"math"
+	"time"
+
+	"github.com/vpcemu/vpcemu/internal/conntrack"
+	"github.com/vpcemu/vpcemu/internal/packet"
+)
+
+// A target is where the packets of some flows go: a port, and the frame around them on
+// a TAP.
+type target struct {
+	port     Port
+	features Features
+	macs     [2][6]byte
+	eni      *ENI
+	host     *InternetHost
+}
+
+type targetKey struct {
+	handle uint32
+	src    [6]byte
+}
+
+// known are the lists that flows point into, good for one snapshot.
+type known struct {
+	targets  []target
+	targetOf map[targetKey]uint32
+	timeouts []*conntrack.Timeouts
+	// looked is the key of the packet under way, if it may go by the cache.
+	looked flowKey
+	hash   uint32
+	may    bool
+	before uint8 // its TTL as it came
+}
+
+// forgetTargets starts the lists anew for another snapshot.
+func (r *worker) forgetTargets() {
+	clear(r.targets) // it points into the old one
+	r.targets = r.targets[:0]
+	clear(r.timeouts)
+	r.timeouts = r.timeouts[:0]
+	if r.targetOf == nil {
+		r.targetOf = make(map[targetKey]uint32)
+	}
+	clear(r.targetOf)
+}
+
+// cacheable tells whether packets like this one may go by the cache: those of which
+// the stages look at nothing but addresses, ports, size and TTL. What opens or ends a
+// connection, ICMP, fragments and IP options take the stages.
+func (w *walk) cacheable() bool {
+	h := &w.hdr
+	if h.IsFragment() || h.HasOptions || w.in.vpc != nil || w.l2group || h.IsICMP() {
+		return false
+	}
+	return !h.IsTCP() || h.TCPFlags&(packet.FlagSYN|packet.FlagFIN|packet.FlagRST) == 0
+}
+
+// fast moves a packet of a known flow; false: it has to take the stages, and nothing
+// has happened yet.
+func (r *worker) fast() bool {
+	w := &r.w
+	if r.may = w.cacheable(); !r.may {
+		return false
+	}
+	h := &w.hdr
+	k := &r.looked
+	k.src, k.dst, k.srcPort, k.dstPort, k.proto = h.Src, h.Dst, h.SrcPort, h.DstPort, h.Proto
+	k.ingress, k.peer = w.in.handle(), 0
+	if w.l2peer != nil {
+		k.peer = w.l2peer.Handle
+	}
+	r.hash, r.before = r.flows.hash(k), h.TTL
+	f := r.flows.find(r.hash, k, r.gen)
+	if f == nil {
+		w.tally.count(countMisses, 1)
+		return false
+	}
+	if h.TTL <= f.hops || f.limit != 0 && w.wire > int(f.limit) {
+		return false
+	}
+	if !r.touch(f) {
+		w.tally.count(countStale, 1)
+		return false
+	}
+	w.tally.count(countHits, uint64(w.gso.Segments))
+	f.used = w.now
+	w.rewrite(f)
+	r.deliver(f)
+	return true
+}
+
+// tupleAt is the packet as the security groups of an ENI see it: as sent on its way
+// out of the first, as delivered on its way into the last.
+func (f *flow) tupleAt(d *trackedDep) packet.Tuple {
+	k := &f.key
+	if d.outbound {
+		return packet.Tuple{Src: k.src, Dst: k.dst, SrcPort: k.srcPort, DstPort: k.dstPort, Proto: k.proto}
+	}
+	return packet.Tuple{Src: f.src, Dst: f.dst, SrcPort: f.srcPort, DstPort: f.dstPort, Proto: k.proto}
+}
+
+// touch refreshes all that the flow relies on, in the order in which a walk meets it.
+// Where something has gone, the packet takes the stages, and what came before is not
+// to be accounted for once more: the walk is told.
+func (r *worker) touch(f *flow) bool {
+	w := &r.w
+	flags, packets := w.hdr.TCPFlags, uint32(w.gso.Segments)
+	n := int(f.nTracked)
+	if n > 0 && f.tracked[0].outbound && !r.touchTracked(f, 0, flags, packets) {
+		return false
+	}
+	for i := range f.nats[:f.nNATs] {
+		d := &f.nats[i]
+		if !w.cfg.NAT.Touch(d.ref, time.Duration(d.idle)*time.Millisecond, flags, d.inbound, w.now) {
+			return false
+		}
+		w.touchedNATs[i] = d.ref
+		w.nTouchedNATs = i + 1
+	}
+	return n == 0 || f.tracked[n-1].outbound || r.touchTracked(f, n-1, flags, packets)
+}
+
+// touchTracked does it for a security group stage. An untracked flow relies on there
+// being no entry.
+func (r *worker) touchTracked(f *flow, i int, flags uint8, packets uint32) bool {
+	w, d := &r.w, &f.tracked[i]
+	if d.absent {
+		return !w.cfg.Conntrack.Has(conntrack.KeyOf(d.eni, f.tupleAt(d), d.outbound), w.now)
+	}
+	if !w.cfg.Conntrack.Touch(d.ref, d.outbound, flags, packets, w.now, r.timeouts[d.timeouts]) {
+		return false
+	}
+	w.touched[toIndex(d.outbound)] = d.ref
+	return true
+}
+
+// rewrite makes of the packet what the stages would.
+func (w *walk) rewrite(f *flow) {
+	h := &w.hdr
+	if f.hops != 0 {
+		h.SetTTL(h.TTL - f.hops)
+	}
+	if f.src != h.Src {
+		h.SetSrc(f.src)
+	}
+	if f.dst != h.Dst {
+		h.SetDst(f.dst)
+	}
+	if f.srcPort != h.SrcPort {
+		h.SetSrcPort(f.srcPort)
+	}
+	if f.dstPort != h.DstPort {
+		h.SetDstPort(f.dstPort)
+	}
+}
+
+// deliver hands the packet to the flow's port.
+func (r *worker) deliver(f *flow) {
+	w := &r.w
+	t := &r.targets[f.target]
+	if t.eni != nil {
+		w.out.eni = t.eni
+		w.end(StageDeliver, Delivered, t.eni.Ref, Rule{})
+	} else {
+		w.out.host = t.host
+		w.end(StageInternet, Delivered, t.host.Ref, Rule{})
+	}
+	if !r.join(f, t) && !r.put(t.port, t.features, t.macs) {
+		w.end(StageDeliver, PortWriteFailed, w.by, Rule{})
+	}
+	r.report(w.out.handle(), false)
+}
+
+// remember makes an entry of what the stages have just made of a packet.
+func (r *worker) remember() {
+	w := &r.w
+	if !r.may || w.reason != Delivered || w.out.eni == nil && w.out.host == nil || w.wire > math.MaxUint16 {
+		return
+	}
+	if w.nObserved > maxTracked || w.nMapped > maxNATs || w.limit > math.MaxUint16 {
+		return
+	}
+	target := r.targetIndex()
+	f, evicted := r.flows.place(r.hash, &r.looked, r.gen, w.now)
+	if evicted {
+		w.tally.count(countEvicted, 1)
+	}
+	h := &w.hdr
+	*f = flow{key: r.looked, used: w.now, gen: r.gen, target: target,
+		src: h.Src, dst: h.Dst, srcPort: h.SrcPort, dstPort: h.DstPort, limit: uint16(w.limit), hops: r.before - h.TTL}
+	for i := range w.observed[:w.nObserved] {
+		o := &w.observed[i]
+		f.tracked[i] = trackedDep{ref: o.ref, eni: o.eni.Handle, timeouts: r.timeoutsIndex(o.eni.timeouts()),
+			outbound: o.outbound, absent: o.ref == conntrack.Ref{}}
+	}
+	for i := range w.mapped[:w.nMapped] {
+		m := &w.mapped[i]
+		f.nats[i] = natDep{ref: m.ref, idle: uint32(min(m.m.IdleTimeout.Milliseconds(), math.MaxUint32)), inbound: m.inbound}
+	}
+	f.nTracked, f.nNATs = uint8(w.nObserved), uint8(w.nMapped)
+}
+
+// targetIndex is the place of the port at which the walk ended.
+func (r *worker) targetIndex() uint32 {
+	w := &r.w
+	t := target{eni: w.out.eni, host: w.out.host, macs: w.macs()}
+	k := targetKey{src: t.macs[1]}
+	if t.eni != nil {
+		t.port, k.handle = t.eni.Port, t.eni.Handle
+	} else {
+		t.port, k.handle = t.host.Port, t.host.Handle
+	}
+	i, ok := r.targetOf[k]
+	if !ok {
+		t.features = t.port.Features()
+		i = uint32(len(r.targets))
+		r.targets = append(r.targets, t)
+		r.targetOf[k] = i
+	}
+	return i
+}
+
+// timeoutsIndex is the place of an ENI's timeouts. Most have the defaults.
+func (r *worker) timeoutsIndex(to *conntrack.Timeouts) uint16 {
+	for i, t := range r.timeouts {
+		if *t == *to {
+			return uint16(i)
+		}
+	}
+	r.timeouts = append(r.timeouts, to)
+	return uint16(len(r.timeouts) - 1)
+}

@@ -1,0 +1,114 @@
+package dataplane
+
+import "github.com/vpcemu/vpcemu/internal/packet"
+
+// A joiner holds back datagrams of known flows, to write several of one flow to its
+// port at once, as a super-packet of UDP (USO): a write costs as much as a datagram
+// does otherwise. Only what follows another packet of the same burst is held back, and
+// no longer than the burst lasts, so that a lone datagram is never late. Datagrams of
+// one flow stay in order.
+type joiner struct {
+	slots [joinFlows]held
+	count int // slots in use
+	next  int // the slot to give up when all are
+	link  [etherLen]byte
+}
+
+// joinFlows is how many flows may take turns within a burst.
+const joinFlows = 4
+
+// held is what is held back of one flow.
+type held struct {
+	flow  *flow // nil: nothing
+	to    *target
+	first Event                // of the first datagram
+	c     [2]*packet.Coalescer // for TUN and TAP, made when needed
+	used  *packet.Coalescer
+}
+
+// join takes the datagram under way, if it may wait. What may not, and goes to the
+// same port, must not overtake what does.
+func (r *worker) join(f *flow, t *target) bool {
+	j := &r.joiner
+	if !r.burst && j.count == 0 {
+		return false
+	}
+	may := t.features.UDP && r.w.hdr.IsUDP() && r.w.gso.GSO == packet.GSONone
+	for i := range j.slots {
+		h := &j.slots[i]
+		if h.flow != f {
+			continue
+		}
+		if may && h.used.Add(r.link(t), &r.w.hdr) {
+			r.tally.count(countJoined, 1)
+			return true
+		}
+		r.release(h)
+		break
+	}
+	return may && r.burst && r.hold(f, t)
+}
+
+// hold begins to hold back a flow's datagrams.
+func (r *worker) hold(f *flow, t *target) bool {
+	j := &r.joiner
+	h := &j.slots[j.next]
+	for i := range j.slots {
+		if j.slots[i].flow == nil {
+			h = &j.slots[i]
+			break
+		}
+	}
+	if h.flow != nil {
+		r.release(h)
+		j.next = (j.next + 1) % joinFlows
+	}
+	kind := 0
+	if t.features.Ethernet {
+		kind = 1
+	}
+	if h.c[kind] == nil {
+		h.c[kind] = packet.NewCoalescer(t.features.linkLen())
+	}
+	if !h.c[kind].Add(r.link(t), &r.w.hdr) {
+		return false
+	}
+	h.flow, h.to, h.used = f, t, h.c[kind]
+	h.first = r.w.event(r.w.out.handle(), false)
+	j.count++
+	return true
+}
+
+// link is the Ethernet header with which the packet leaves; none on a TUN.
+func (r *worker) link(t *target) []byte {
+	if !t.features.Ethernet {
+		return nil
+	}
+	putEther(r.joiner.link[:], t.macs[0], t.macs[1], etherTypeOf(r.w.hdr.Data))
+	return r.joiner.link[:]
+}
+
+// flush writes all that is held back.
+func (r *worker) flush() {
+	if r.joiner.count == 0 {
+		return
+	}
+	for i := range r.joiner.slots {
+		if h := &r.joiner.slots[i]; h.flow != nil {
+			r.release(h)
+		}
+	}
+}
+
+// release writes what is held back of one flow.
+func (r *worker) release(h *held) {
+	if !r.write(h.to.port, h.used.Bytes()) {
+		n := uint64(h.used.Len())
+		r.tally.recount(Delivered, PortWriteFailed, n)
+		h.first.Reason, h.first.Packets = PortWriteFailed, int(n)
+		r.e.drops.add(h.first)
+	}
+	h.used.Reset()
+	h.flow, h.to, h.first = nil, nil, Event{}
+	r.joiner.count--
+}

@@ -1,0 +1,414 @@
+package dataplane
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/vpcemu/vpcemu/internal/packet"
+)
+
+const (
+	// ipRoom is where an IP packet lies in a worker's buffers: behind room for the
+	// longest that a port wants before it.
+	ipRoom     = packet.VnetLen + etherLen
+	bufferSize = ipRoom + 65535
+	maxTries   = 4    // walks of one packet when other workers take its NAT port
+	maxEmpty   = 1024 // reads in a row that give nothing, before a port counts as down
+)
+
+// How often the network answers into one ingress.
+const (
+	answerEvery = int64(10 * time.Millisecond) // 100 a second
+	answerBurst = 100
+)
+
+// A worker moves the packets of its sources, one after the other. It owns all the
+// scratch space that walks need and a flow cache; nothing in it is shared but the
+// counters and the snapshot in use.
+type worker struct {
+	e *Engine
+	// buf holds the packet under way, with the IP header at ipRoom.
+	buf []byte
+	// scratch is for what the network itself says, and segments; piece for fragments.
+	scratch, piece []byte
+	w              walk
+	src            *source // whose packet is under way
+	now            int64
+	burst          bool // the packet is not the first that waited at its port
+
+	snap  *Snapshot // of the batch under way
+	gen   uint32    // a number for snap, for what is derived from it
+	flows flows
+	known
+	joiner joiner
+
+	// emit writes the piece that Segment or Fragment gives: made once, as a closure
+	// would allocate.
+	emitSegment, emitFragment, emitFirst func([]byte)
+	emit                                 emission
+
+	tally counters
+	using atomic.Pointer[Snapshot]
+	done  chan struct{}
+}
+
+// emission is where pieces of the packet under way go.
+type emission struct {
+	to   Port
+	feat Features
+	macs [2][6]byte
+	mtu  int
+	err  error
+	n    int // of the first piece, for an answer that quotes it
+}
+
+func newWorker(e *Engine) *worker {
+	r := &worker{e: e, done: make(chan struct{})}
+	for _, b := range []*[]byte{&r.buf, &r.scratch, &r.piece} {
+		*b = make([]byte, bufferSize)
+	}
+	r.w.cfg, r.w.tally = &e.cfg, &r.tally
+	r.emitSegment, r.emitFragment, r.emitFirst = r.writeSegment, r.writeFragment, r.keepFirst
+	r.flows.init(e.cfg.FlowEntries)
+	return r
+}
+
+// start is where a read of a port with these features begins, so that the IP header
+// comes to lie at ipRoom.
+func (f Features) start() int {
+	at := ipRoom
+	if f.Ethernet {
+		at -= etherLen
+	}
+	if f.Header {
+		at -= packet.VnetLen
+	}
+	return at
+}
+
+// serve reads a port that has no descriptor until it fails or is closed.
+func (r *worker) serve(s *source) {
+	defer close(r.done)
+	at := s.features.start()
+	for {
+		n, err := s.port.Read(r.buf[at:])
+		if err = s.check(n, err); err != nil {
+			r.e.sourceEnded(s, err)
+			return
+		}
+		if n > 0 {
+			r.enter()
+			r.burst = false
+			r.receive(s, n)
+			r.leave()
+		}
+	}
+}
+
+// check makes an error of reads that give nothing for ever.
+func (s *source) check(n int, err error) error {
+	if n > 0 || err != nil {
+		s.empty = 0
+		return err
+	}
+	if s.empty++; s.empty > maxEmpty {
+		return io.ErrNoProgress
+	}
+	return nil
+}
+
+// enter takes the current snapshot into use for a batch, so that Swap can see it.
+func (r *worker) enter() {
+	for {
+		s := r.e.snap.Load()
+		r.using.Store(s)
+		if r.e.snap.Load() == s {
+			if s != r.snap {
+				r.snap = s
+				r.gen++
+				r.forgetTargets()
+			}
+			r.now = r.e.cfg.Now()
+			return
+		}
+	}
+}
+
+// leave ends a batch: what has been held back goes out.
+func (r *worker) leave() {
+	r.flush()
+	r.tally.publish()
+	r.using.Store(nil)
+}
+
+// receive moves the packet or frame of n bytes that was read into buf.
+func (r *worker) receive(s *source, n int) {
+	if !s.refresh(r.snap, r.gen) {
+		return // no longer named: about to be closed
+	}
+	r.src, r.may = s, false
+	w := &r.w
+	b := r.buf[s.features.start():][:n]
+	w.begin(r.snap, s, r.now)
+	if s.features.Header {
+		if n < packet.VnetLen {
+			w.size = n
+			w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
+			r.report(0, false)
+			return
+		}
+		w.vnet, b = b[:packet.VnetLen], b[packet.VnetLen:]
+	}
+	w.size = len(b)
+	if s.features.Ethernet {
+		ip, n, ok := w.frame(b, r.scratch[packet.VnetLen:])
+		if !ok {
+			if n > 0 && !r.write(s.port, r.headed(s.features, r.scratch, packet.VnetLen, n)) {
+				w.end(StageFrame, PortWriteFailed, w.in.ref(), Rule{})
+			}
+			r.report(0, false)
+			return
+		}
+		b = ip
+	}
+	w.buf = b
+	parsed := w.parse()
+	if parsed && r.fast() {
+		return
+	}
+	r.walk(parsed)
+}
+
+// walk runs the walk of the packet, commits its effects and does what it decided.
+func (r *worker) walk(parsed bool) {
+	w := &r.w
+	r.flush() // nothing of the flow may be overtaken
+	w.keep()
+	for try := 1; ; try++ {
+		if parsed {
+			w.run()
+		}
+		again := w.commit()
+		if !again {
+			break
+		}
+		if try == maxTries {
+			w.undeliver(NATPortsExhausted, w.mapped[0].gw.Ref)
+			break
+		}
+		w.restore()
+		w.reset()
+	}
+	w.learn()
+	r.remember()
+	to := r.send()
+	answered := w.answer.kind != answerNone && r.answer()
+	r.report(to, answered)
+}
+
+// learn keeps for later what is only known at the end of a walk.
+func (w *walk) learn() {
+	if w.stage == StageParse {
+		return
+	}
+	if w.hdr.MoreFragments && w.hdr.FragOffset == 0 {
+		h := packet.Header{Tuple: w.sent, FragID: w.hdr.FragID, ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode}
+		w.src.fragments.learn(&h, w.now)
+	}
+	if w.reason == ToResolver {
+		w.src.resolver.add(w.now, w.gso.Segments)
+	}
+}
+
+// send writes the packet to where the walk ended, and returns the handle of that port.
+func (r *worker) send() uint32 {
+	w := &r.w
+	switch {
+	case w.out.dhcp != nil:
+		r.serveDHCP(w.out.dhcp)
+	case w.out.services != nil:
+		r.forward(w.out.services.Services, [2][6]byte{}, w.out.services.Ref)
+	case w.out.host != nil:
+		h := w.out.host
+		r.forward(h.Port, w.macs(), h.Ref)
+		return h.Handle
+	case w.out.eni != nil:
+		e := w.out.eni
+		r.forward(e.Port, w.macs(), e.Ref)
+		return e.Handle
+	}
+	return 0
+}
+
+// macs are destination and source of the frame in which a TAP gets the packet.
+func (w *walk) macs() [2][6]byte {
+	if h := w.out.host; h != nil {
+		return [2][6]byte{h.MAC, internetMAC}
+	}
+	e := w.out.eni
+	src := e.Subnet.routerMAC
+	if !w.crossed && w.last != nil {
+		src = w.last.MAC // switched within the subnet
+	}
+	return [2][6]byte{e.MAC, src}
+}
+
+// forward writes the packet to a port: cut into what is on the wire where the port
+// takes no super-packet, and that into fragments where an MTU on its way asks for them.
+func (r *worker) forward(p Port, macs [2][6]byte, by Ref) {
+	if !r.put(p, p.Features(), macs) {
+		r.w.end(StageDeliver, PortWriteFailed, by, Rule{})
+	}
+}
+
+// put is forward without the verdict.
+func (r *worker) put(p Port, f Features, macs [2][6]byte) bool {
+	w := &r.w
+	h := &w.hdr
+	small := w.mtu > 0 && w.wire > w.mtu
+	if !small && (w.gso.GSO == packet.GSONone || f.takes(w.gso.GSO)) {
+		return r.whole(p, f, macs)
+	}
+	r.emit = emission{to: p, feat: f, macs: macs, mtu: w.mtu}
+	var err error
+	switch {
+	case w.gso.GSO != packet.GSONone:
+		err = packet.Segment(r.scratch[ipRoom:], h, w.gso, r.emitSegment)
+	default:
+		h.CompleteChecksum()
+		err = packet.Fragment(r.piece[ipRoom:], h.Data, w.mtu, r.emitFragment)
+	}
+	return err == nil && r.emit.err == nil
+}
+
+// takes tells whether a port takes super-packets of the kind uncut.
+func (f Features) takes(g packet.GSO) bool {
+	return f.Header && (f.UDP || g != packet.GSOUDP)
+}
+
+// whole writes the packet as it is.
+func (r *worker) whole(p Port, f Features, macs [2][6]byte) bool {
+	h := &r.w.hdr
+	if !f.Header {
+		h.CompleteChecksum()
+	}
+	// hdr.Data lies in buf at ipRoom.
+	b := r.framed(f, r.buf, len(h.Data), macs)
+	if f.Header {
+		h.PutVnet(b, r.w.gso, f.linkLen())
+	}
+	return r.write(p, b)
+}
+
+func (f Features) linkLen() int {
+	if f.Ethernet {
+		return etherLen
+	}
+	return 0
+}
+
+func (r *worker) writeSegment(b []byte) {
+	if r.emit.mtu == 0 || len(b) <= r.emit.mtu {
+		r.writePiece(r.scratch, len(b))
+		return
+	}
+	if err := packet.Fragment(r.piece[ipRoom:], b, r.emit.mtu, r.emitFragment); err != nil {
+		r.emit.err = err
+	}
+}
+
+func (r *worker) writeFragment(b []byte) { r.writePiece(r.piece, len(b)) }
+
+// writePiece writes the n bytes of IP packet that lie in buf at ipRoom.
+func (r *worker) writePiece(buf []byte, n int) {
+	e := &r.emit
+	if !r.write(e.to, r.framed(e.feat, buf, n, e.macs)) {
+		e.err = io.ErrShortWrite
+	}
+}
+
+// framed gives the n bytes of IP packet that lie in b at ipRoom the shape that the
+// port wants, with a virtio-net header that says nothing.
+func (r *worker) framed(f Features, b []byte, n int, macs [2][6]byte) []byte {
+	at := ipRoom
+	if f.Ethernet {
+		at -= etherLen
+		putEther(b[at:], macs[0], macs[1], etherTypeOf(b[ipRoom:]))
+		n += etherLen
+	}
+	return r.headed(f, b, at, n)
+}
+
+// headed puts an empty virtio-net header before the n bytes at b[at:], if the port
+// wants one; there is room for it.
+func (r *worker) headed(f Features, b []byte, at, n int) []byte {
+	if !f.Header {
+		return b[at : at+n]
+	}
+	clear(b[at-packet.VnetLen : at])
+	return b[at-packet.VnetLen : at+n]
+}
+
+func (r *worker) write(p Port, b []byte) bool {
+	r.tally.count(countWrites, 1)
+	_, err := p.Write(b)
+	return err == nil
+}
+
+// answer builds what the network itself says about a packet, from the packet as its
+// sender sent it, and puts it straight back into the ingress, past every filter (CT-09).
+func (r *worker) answer() bool {
+	w := &r.w
+	if !r.src.answers.take(w.now) {
+		return false
+	}
+	w.restore()
+	room := r.scratch[ipRoom:]
+	var b []byte
+	switch w.answer.kind {
+	case answerTooBig:
+		b = packet.FragNeeded(room, w.answer.from, w.answer.mtu, r.quotable())
+	case answerTimeExceeded:
+		b = packet.TimeExceeded(room, w.answer.from, r.quotable())
+	case answerReset:
+		b = packet.TCPReset(room, &w.hdr)
+	}
+	if len(b) == 0 {
+		return false
+	}
+	f := r.src.features
+	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
+}
+
+// quotable is the packet as an ICMP error may quote it: what was on the wire, of a
+// super-packet the first segment.
+func (r *worker) quotable() []byte {
+	w := &r.w
+	if w.gso.GSO == packet.GSONone {
+		w.hdr.CompleteChecksum()
+		return w.hdr.Data
+	}
+	r.emit.n = 0
+	if err := packet.Segment(r.scratch[ipRoom:], &w.hdr, w.gso, r.emitFirst); err != nil {
+		return nil
+	}
+	return r.piece[:r.emit.n]
+}
+
+// keepFirst keeps of the first segment as much as any error quotes.
+func (r *worker) keepFirst(b []byte) {
+	if r.emit.n == 0 {
+		r.emit.n = copy(r.piece, b)
+	}
+}
+
+// report counts how the walk ended and tells who wants to know.
+func (r *worker) report(to uint32, answered bool) {
+	w := &r.w
+	r.tally.ended(w.reason, w.packets(), w.size)
+	if w.reason.Dropped() {
+		r.e.drops.add(w.event(to, answered))
+	}
+	r.e.subscribers.publish(w, to, answered)
+}

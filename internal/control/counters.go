@@ -1,0 +1,42 @@
+package control
+
+// Counters are what the network has done since the daemon started, in packets on the
+// wire: a super-packet counts as the segments that it stands for.
+type Counters struct {
+	Verdicts map[string]uint64 `json:"verdicts"` // packets by how they ended
+	// Stages tells how many reads met each stage; packets of known flows meet none but
+	// parse.
+	Stages map[string]uint64 `json:"stages"`
+	Bytes  uint64            `json:"bytes"` // of IP packets that came in
+	// Reads and writes of packets or super-packets, batches of reads, and datagrams that
+	// went out within another's write.
+	Reads   uint64 `json:"reads"`
+	Batches uint64 `json:"batches"`
+	Writes  uint64 `json:"writes"`
+	Joined  uint64 `json:"joined"`
+	Workers int    `json:"workers"` // threads that move packets
+
+	FlowCache   FlowCache `json:"flow_cache"`
+	Connections Table     `json:"connections"` // security groups' tracked connections
+	Mappings    Table     `json:"mappings"`    // of NAT gateways
+}
+
+// FlowCache is what the workers remember of flows.
+type FlowCache struct {
+	Hits    uint64 `json:"hits"`
+	Misses  uint64 `json:"misses"`
+	Stale   uint64 `json:"stale"`   // a rule's connection or mapping had gone
+	Evicted uint64 `json:"evicted"` // flows in use that gave way to others
+	Entries int    `json:"entries"` // room
+	Bytes   int    `json:"bytes"`   // of memory
+}
+
+// Table is how full a flow table is.
+type Table struct {
+	Entries  int `json:"entries"`
+	Capacity int `json:"capacity"`
+	// Made and expired since the daemon started; refused for want of room, by cause.
+	Made    uint64            `json:"made"`
+	Expired uint64            `json:"expired"`
+	Refused map[string]uint64 `json:"refused"`
+}
