@@ -33,7 +33,7 @@ func (b *bench) flowsStage() error {
 					continue
 				}
 				w := work{name: fmt.Sprintf("flows%d", n), path: inVPC, spec: traffic.Spec{Kind: traffic.Flows, Flows: n, Size: flowSize},
-					figures: []figure{{report.Figure{Work: fmt.Sprintf("flows%d", n), Unit: "datagrams/s"}, delivered}}}
+					figures: []figure{{report.Figure{Work: fmt.Sprintf("flows%d", n), Unit: "datagrams/s", Label: fmt.Sprintf("%d flows", n), Plot: true}, delivered}}}
 				if e := b.flowsTurn(w, up, round); e != nil {
 					err, failed[n] = errors.Join(err, e), true
 				}

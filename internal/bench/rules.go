@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/bench/report"
@@ -75,8 +76,12 @@ func (b *bench) rulesStage() error {
 		var todo []work
 		for _, n := range ruleCounts {
 			p := way{"a", fmt.Sprintf("b%d", n)}
-			todo = append(todo, tcp(fmt.Sprintf("rules%d tcp", n), "", p, traffic.Spec{Streams: 1}, nil))
-			todo = append(todo, crr(fmt.Sprintf("rules%d crr", n), p, report.Figure{}))
+			label, f := "", report.Figure{}
+			if n == slices.Max(ruleCounts) { // one pair of bars is enough
+				label, f = fmt.Sprintf("%d rules, TCP", n), report.Figure{Label: fmt.Sprintf("%d rules, new", n), Plot: true}
+			}
+			todo = append(todo, tcp(fmt.Sprintf("rules%d tcp", n), label, p, traffic.Spec{Streams: 1}, nil))
+			todo = append(todo, crr(fmt.Sprintf("rules%d crr", n), p, f))
 		}
 		// Round by round through the counts: it is they that are compared.
 		for round := range b.rounds {

@@ -95,6 +95,9 @@ func (b *bench) turn(w work, c *contestant, round int) error {
 	if err != nil {
 		return fmt.Errorf("%s by %s: %w", w.name, c.name, err)
 	}
+	if own := c.addrs[w.path.client]; w.spec.Kind == traffic.TCP && (server.Peer == own) == (w.path == outNAT) {
+		return fmt.Errorf("%s by %s: the server sees the client %s as %s", w.name, c.name, own, server.Peer)
+	}
 	for _, f := range w.figures {
 		b.results.Add(f.Figure, c.name, round, f.value(client, server))
 	}

@@ -9,11 +9,11 @@ import (
 
 // Measures of the plot in its own units, which a viewer scales.
 const (
-	barWidth, barGap = 18, 2
+	barWidth, barGap = 22, 2
 	groupGap         = 28
 	plotHeight       = 240
 	top, left        = 64, 48
-	labelHeight      = 110
+	labelHeight      = 90
 	// tallest is the ratio at the top: a higher bar is cut there, its number still says how high.
 	tallest = 1.6
 )
@@ -105,12 +105,20 @@ func bars(b *strings.Builder, g group, contestants []string, x int) int {
 		fmt.Fprintf(b, "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"%s\"><title>%s</title></rect>\n",
 			x, y, barWidth, height(0)-y, colours[slices.Index(contestants, r.Contestant)%len(colours)],
 			text(fmt.Sprintf("%s, %s: %s %s", g.label, r.Contestant, number(r.Value), r.Unit)))
-		fmt.Fprintf(b, "<text x=\"%d\" y=\"%.1f\" font-size=\"9\" text-anchor=\"middle\">%.2f</text>\n", x+barWidth/2, y-3, *r.RatioToKernel)
+		fmt.Fprintf(b, "<text x=\"%d\" y=\"%.1f\" font-size=\"9\" text-anchor=\"middle\">%s</text>\n", x+barWidth/2, y-3, short(*r.RatioToKernel))
 		x += barWidth + barGap
 	}
 	middle, y := (start+x-barGap)/2, top+plotHeight+14
 	fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" transform=\"rotate(-40 %d %d)\">%s</text>\n", middle, y, middle, y, text(g.label))
 	return x + groupGap
+}
+
+// short fits above a bar.
+func short(ratio float64) string {
+	if ratio >= 9.995 {
+		return fmt.Sprintf("%.0f", ratio)
+	}
+	return fmt.Sprintf("%.2f", ratio)
 }
 
 // text is s as it has to be written in XML.

@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -25,9 +26,16 @@ func tcpServer(s Spec, w io.Writer) (Result, error) {
 	fmt.Fprintln(w, Ready)
 	fds := make([]int, s.Streams)
 	counts := make([]counter, s.Streams)
+	var peer netip.Addr
 	for i := range fds {
-		if fds[i], err = again(func() (int, error) { fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC); return fd, err }); err != nil {
-			return Result{}, err
+		if fds[i], err = again(func() (int, error) {
+			fd, from, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
+			if a, ok := from.(*unix.SockaddrInet4); ok {
+				peer = netip.AddrFrom4(a.Addr)
+			}
+			return fd, err
+		}); err != nil {
+			return Result{}, os.NewSyscallError("accept", err)
 		}
 		go receive(fds[i], &counts[i])
 	}
@@ -45,7 +53,7 @@ func tcpServer(s Spec, w io.Writer) (Result, error) {
 	if after == before {
 		return Result{}, fmt.Errorf("nothing arrived")
 	}
-	return Result{Seconds: elapsed.Seconds(), Bytes: after - before, Busy: worked - work}, nil
+	return Result{Seconds: elapsed.Seconds(), Bytes: after - before, Busy: worked - work, Peer: peer}, nil
 }
 
 // counter has a cache line of its own.

@@ -71,7 +71,8 @@ type Result struct {
 	P50     float64 // of the round trips, in microseconds
 	P99     float64
 	P999    float64
-	Busy    float64 // CPU seconds that the machine was busy in the measured time
+	Peer    netip.Addr // the client of TCP, as the server sees it
+	Busy    float64    // CPU seconds that the machine was busy in the measured time
 }
 
 // Main runs one end, "server" or "client", and writes its Result to w as JSON.

@@ -131,7 +131,7 @@ func run(t *testing.T, s Spec) (client, server Result) {
 func TestTCP(t *testing.T) {
 	for _, streams := range []int{1, 4} {
 		_, s := run(t, Spec{Kind: TCP, Streams: streams, MSS: 1460})
-		if s.Bytes == 0 || s.Seconds < 0.1 || s.Seconds > 10 {
+		if s.Bytes == 0 || s.Seconds < 0.1 || s.Seconds > 10 || s.Peer.String() != "127.0.0.1" {
 			t.Errorf("%d streams: %+v", streams, s)
 		}
 	}
