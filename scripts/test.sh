@@ -73,6 +73,9 @@ say "Every benchmark, once"
 mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
 run go test -run '^$' -bench . -benchtime 1x "${benchmarks[@]}"
 
+say "The benchmark against a kernel router, in short"
+run "$repo/scripts/bench.sh" --short --json "$tmp/bench.json"
+
 say "End-to-end tests"
 run go test -timeout 60m -count "$e2e_count" ./internal/e2e/...
 
