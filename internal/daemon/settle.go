@@ -120,7 +120,9 @@ func (d *Daemon) ready(ctx context.Context, ids map[string]bool, progress func(s
 				return
 			}
 			progress("ready   " + w.name)
-			d.awaitUserData(ctx, s)
+			if w.userData { // most have none, and need not be asked
+				d.awaitUserData(ctx, s)
+			}
 		})
 	}
 	all.Wait()
