@@ -40,7 +40,7 @@ type Config struct {
 	// as there are processors, at least one and at most eight.
 	Workers int
 	// FlowEntries is how many directions of flows each worker's cache may remember, 0:
-	// its share of DefaultFlowEntries; 1 leaves room for next to none.
+	// its share of DefaultFlowEntries; below 0 all packets take the stages.
 	FlowEntries int
 	// RelatedICMP admits ICMP errors about admitted flows without a rule (CT-09).
 	RelatedICMP bool
@@ -78,7 +78,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = defaultWorkers()
 	}
-	if cfg.FlowEntries <= 0 {
+	if cfg.FlowEntries == 0 {
 		cfg.FlowEntries = DefaultFlowEntries / cfg.Workers
 	}
 	e := &Engine{cfg: cfg, sources: make(map[Port]*source), stop: make(chan struct{})}
@@ -295,7 +295,7 @@ func (e *Engine) Trace(ingress uint32, pkt []byte) []Step {
 		return nil
 	}
 	w := &walk{cfg: &e.cfg, tally: &counters{}, tracing: true}
-	w.begin(s, &source{in: in}, e.cfg.Now())
+	w.begin(s, &source{}, in, e.cfg.Now())
 	w.buf = append([]byte(nil), pkt...)
 	if w.parse() {
 		w.run()

@@ -52,9 +52,8 @@ func (e *Engine) Overtaken(p Port, pkt []byte, between func()) (again bool) {
 	n := copy(r.buf[ipRoom:], pkt)
 	r.enter()
 	defer r.leave()
-	s.refresh(r.snap, r.gen)
 	r.src = s
-	r.w.begin(r.snap, s, r.now)
+	r.w.begin(r.snap, s, r.ownerOf(s).in, r.now)
 	r.w.buf = r.buf[ipRoom : ipRoom+n]
 	r.w.parse()
 	r.w.keep()

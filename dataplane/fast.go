@@ -25,6 +25,7 @@ type targetKey struct {
 
 // known are the lists that flows point into, good for one snapshot.
 type known struct {
+	owners   []owner // of sources, by slot
 	targets  []target
 	targetOf map[targetKey]uint32
 	timeouts []*conntrack.Timeouts
@@ -35,9 +36,11 @@ type known struct {
 	before uint8 // its TTL as it came
 }
 
-// forgetTargets starts the lists anew for another snapshot.
-func (r *worker) forgetTargets() {
-	clear(r.targets) // it points into the old one
+// forget starts anew for another snapshot, and lets go of the old one.
+func (r *worker) forget() {
+	r.w = walk{cfg: r.w.cfg, tally: r.w.tally}
+	clear(r.owners)
+	clear(r.targets)
 	r.targets = r.targets[:0]
 	clear(r.timeouts)
 	r.timeouts = r.timeouts[:0]
@@ -62,7 +65,7 @@ func (w *walk) cacheable() bool {
 // has happened yet.
 func (r *worker) fast() bool {
 	w := &r.w
-	if r.may = w.cacheable(); !r.may {
+	if r.may = w.cfg.FlowEntries >= 0 && w.cacheable(); !r.may {
 		return false
 	}
 	h := &w.hdr

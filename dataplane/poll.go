@@ -191,7 +191,7 @@ func (p *poller) clock() int64 { return int64(time.Since(p.began)) }
 // Where the last time there was no more than one, the second read is left out every
 // other time: epoll tells if there is more.
 func (r *worker) drain(s *source) {
-	if !s.refresh(r.snap, r.gen) {
+	if !r.ownerOf(s).named {
 		return // no longer named: about to be closed
 	}
 	at := s.features.start()

@@ -12,10 +12,6 @@ type source struct {
 	worker   *worker
 	poller   *poller // nil: the worker has this port alone
 
-	// in is the port's owner in the snapshot that the worker saw last.
-	in    ingress
-	named bool
-	gen   uint32
 	// busy: the last time there was more than one packet to read.
 	busy  bool
 	empty int // reads in a row that gave nothing
@@ -32,13 +28,24 @@ func newSource(p Port, w *worker) *source {
 	return &source{port: p, features: p.Features(), worker: w}
 }
 
-// refresh looks up who owns the port when the snapshot has changed.
-func (s *source) refresh(snap *Snapshot, gen uint32) bool {
-	if s.gen != gen {
-		s.in, s.named = snap.ports[s.port]
-		s.gen = gen
+// An owner is who has a source's port in the snapshot at hand.
+type owner struct {
+	in           ingress
+	known, named bool
+}
+
+// ownerOf finds who has the source's port. It is kept by the worker and not by the
+// source: an idle port would keep the whole of an old snapshot in memory.
+func (r *worker) ownerOf(s *source) *owner {
+	for len(r.owners) <= s.slot {
+		r.owners = append(r.owners, owner{})
 	}
-	return s.named
+	o := &r.owners[s.slot]
+	if !o.known {
+		o.in, o.named = r.snap.ports[s.port]
+		o.known = true
+	}
+	return o
 }
 
 // A bucket limits the answers into one ingress (RFC 1812 4.3.2.8).

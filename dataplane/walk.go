@@ -142,8 +142,8 @@ const (
 )
 
 // begin prepares the walk of a packet that came in by src.
-func (w *walk) begin(snap *Snapshot, src *source, now int64) {
-	w.snap, w.src, w.in, w.now = snap, src, src.in, now
+func (w *walk) begin(snap *Snapshot, src *source, in ingress, now int64) {
+	w.snap, w.src, w.in, w.now = snap, src, in, now
 	w.buf, w.vnet, w.partial = nil, nil, false
 	w.hdr.Data, w.hdr.Tuple, w.sent = nil, packet.Tuple{}, packet.Tuple{}
 	w.hdr.TCPFlags, w.hdr.ICMPType, w.hdr.ICMPCode = 0, 0, 0

@@ -127,7 +127,7 @@ func (r *worker) enter() {
 			if s != r.snap {
 				r.snap = s
 				r.gen++
-				r.forgetTargets()
+				r.forget()
 			}
 			r.now = r.e.cfg.Now()
 			return
@@ -144,13 +144,14 @@ func (r *worker) leave() {
 
 // receive moves the packet or frame of n bytes that was read into buf.
 func (r *worker) receive(s *source, n int) {
-	if !s.refresh(r.snap, r.gen) {
+	o := r.ownerOf(s)
+	if !o.named {
 		return // no longer named: about to be closed
 	}
 	r.src, r.may = s, false
 	w := &r.w
 	b := r.buf[s.features.start():][:n]
-	w.begin(r.snap, s, r.now)
+	w.begin(r.snap, s, o.in, r.now)
 	if s.features.Header {
 		if n < packet.VnetLen {
 			w.size = n
