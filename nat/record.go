@@ -14,17 +14,18 @@ import (
 
 // record is a mapping as it is stored.
 type record struct {
-	Last    int64 // stored last of a change; ns of CLOCK_BOOTTIME
+	Last   int64  // stored last of a change; ns of CLOCK_BOOTTIME
+	IdleMS uint32 // idle timeout in milliseconds
+	TCP    tcpstate.State
+	Proto  uint8
+
+	// What follows never changes; a packet by reference needs none of it.
+	InsidePort, OutsidePort, DestPort uint16
+
 	Gateway uint32
-	IdleMS  uint32 // idle timeout in milliseconds
 	Inside  packet.Addr
 	Outside packet.Addr
 	Dest    packet.Addr
-
-	InsidePort, OutsidePort, DestPort uint16
-
-	Proto uint8
-	TCP   tcpstate.State
 }
 
 func newRecord(m *Mapping) record {

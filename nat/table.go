@@ -16,6 +16,15 @@ import (
 // layout is the version of what the fields of record mean.
 const layout = 1
 
+// What the tables take, in bytes: BytesPerMapping for each mapping (record, slot, and link
+// and bucket of two indexes), and BytesPerDestination for each destination of an outside
+// address (NA-05). Memory is used only where mappings are or were; a table does not shrink
+// before the lab goes down.
+const (
+	BytesPerMapping     = 108
+	BytesPerDestination = 104
+)
+
 const (
 	shardCount = 64 // a power of two
 	portCount  = LastPort - FirstPort + 1
@@ -26,6 +35,9 @@ const (
 	// reclaimBudget is how many ports or records are looked at for expired
 	// mappings before a new one is refused: some microseconds.
 	reclaimBudget = 64
+	// ExpireSome looks at that part of the table, and at no fewer records than the least.
+	sweepCalls = 128
+	sweepLeast = 1024
 )
 
 // Table holds the mappings of all NAT gateways of a lab. Its methods may be
@@ -37,9 +49,12 @@ const (
 type Table struct {
 	slab   *slab.Slab[record]
 	pools  *slab.Slab[pool] // in memory, rebuilt at Open
+	links  [3]slab.Links    // of the indexes: inside, outside, pools
 	seed   maphash.Seed
 	shards [shardCount]shard
 	cursor atomic.Uint32 // where Expire goes on
+
+	refusedFull, refusedExhausted, refusedProtocol, examined atomic.Uint64
 }
 
 type shard struct {
@@ -47,7 +62,8 @@ type shard struct {
 	inside  *slab.Index // records by inside flow
 	outside *slab.Index // records by outside flow
 	pools   *slab.Index
-	_       [32]byte // two shards do not share a cache line
+	counts  counts
+	_       [56]byte // two shards do not share a cache line
 }
 
 // OpenTable opens the table in the file at path, "" for one in memory, with
@@ -65,9 +81,15 @@ func OpenTable(path string, capacity int) (*Table, error) {
 		return nil, fmt.Errorf("nat: pools: %w", err)
 	}
 	t := &Table{slab: s, pools: pools, seed: maphash.MakeSeed()}
-	in, out, pl := slab.NewLinks(s.Cap()), slab.NewLinks(s.Cap()), slab.NewLinks(s.Cap())
+	for i := range t.links {
+		if t.links[i], err = slab.NewLinks(s.Cap()); err != nil {
+			t.Close()
+			return nil, fmt.Errorf("nat: index: %w", err)
+		}
+	}
 	for i := range t.shards {
-		t.shards[i] = shard{inside: slab.NewIndex(in), outside: slab.NewIndex(out), pools: slab.NewIndex(pl)}
+		sh := &t.shards[i]
+		sh.inside, sh.outside, sh.pools = slab.NewIndex(t.links[0]), slab.NewIndex(t.links[1]), slab.NewIndex(t.links[2])
 	}
 	for i, r := range s.All() {
 		d := r.destination()
@@ -84,6 +106,10 @@ func OpenTable(path string, capacity int) (*Table, error) {
 // Close lets go of the file and keeps the mappings in it. Nobody may use the
 // table any more.
 func (t *Table) Close() error {
+	for _, l := range t.links {
+		l.Free()
+	}
+	t.links = [3]slab.Links{}
 	t.pools.Close()
 	return t.slab.Close()
 }
@@ -136,6 +162,19 @@ func (t *Table) Inbound(gw uint32, tup packet.Tuple, now int64) (Mapping, bool) 
 // lost) are removed, within bounds. Of ICMP the caller brings queries only:
 // errors go by the mapping of what they quote.
 func (t *Table) Propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refusal) {
+	m, refusal := t.propose(gw, tup, now)
+	switch refusal {
+	case RefusedFull:
+		t.refusedFull.Add(1)
+	case RefusedExhausted:
+		t.refusedExhausted.Add(1)
+	case RefusedProtocol:
+		t.refusedProtocol.Add(1)
+	}
+	return m, refusal
+}
+
+func (t *Table) propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refusal) {
 	if !gw.translates(&tup) {
 		return Mapping{}, RefusedProtocol
 	}
@@ -157,7 +196,7 @@ func (t *Table) Propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refu
 	defer sh.mu.Unlock()
 	if i := t.findInside(sh, &flow{d, tup.Src, tup.SrcPort}); i != slab.None {
 		if r := t.slab.At(i); r.expired(now) || !gw.has(r.Outside) {
-			t.remove(sh, i)
+			t.removeDead(sh, i)
 		}
 	}
 	for _, a := range gw.Addrs {
@@ -174,19 +213,25 @@ func (t *Table) Propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refu
 type Ref struct{ Index, Epoch uint32 }
 
 // Touch is Commit for a mapping that was met before, without looking for its flow.
-// idle is its gateway's idle timeout, as in the Mapping that was committed. It
-// returns false, and has changed nothing, if the mapping has gone or expired.
+// idle is its gateway's idle timeout, which a packet from inside renews; one from
+// outside leaves it as the last from inside has set it (NA-07). It returns false, and has
+// changed nothing, if the mapping has gone or expired.
 func (t *Table) Touch(r Ref, idle time.Duration, tcpFlags uint8, inbound bool, now int64) bool {
-	tag, ok := t.slab.Tag(r.Index)
-	if !ok {
+	if !t.slab.Is(r.Index, r.Epoch) {
 		return false
 	}
+	tag, _ := t.slab.Tag(r.Index)
 	sh := &t.shards[tag%shardCount]
 	sh.mu.Lock()
+	// If it has gone since, the tag may have been that of another record.
 	rec := t.slab.At(r.Index)
 	touched := t.slab.Epoch(r.Index) == r.Epoch && !rec.expired(now)
 	if touched {
-		t.refresh(sh, rec, tcpFlags, inbound, now, milliseconds(idle))
+		idleMS := rec.IdleMS
+		if !inbound {
+			idleMS = milliseconds(idle)
+		}
+		t.refresh(sh, rec, tcpFlags, inbound, now, idleMS)
 	}
 	sh.mu.Unlock()
 	return touched
@@ -200,6 +245,9 @@ func (t *Table) Commit(m Mapping, tcpFlags uint8, inbound bool, now int64) (Ref,
 	r, err := t.commit(&m, tcpFlags, inbound, now)
 	if err == ErrFull && t.Expire(now, reclaimBudget) > 0 {
 		r, err = t.commit(&m, tcpFlags, inbound, now)
+	}
+	if err == ErrFull {
+		t.refusedFull.Add(1)
 	}
 	return r, err
 }
@@ -220,7 +268,7 @@ func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) (Ref
 		if live {
 			return Ref{}, ErrTaken
 		}
-		t.remove(sh, i)
+		t.removeDead(sh, i)
 	}
 	if inbound {
 		return Ref{}, ErrTaken
@@ -229,7 +277,7 @@ func (t *Table) commit(m *Mapping, tcpFlags uint8, inbound bool, now int64) (Ref
 		if !t.slab.At(i).expired(now) {
 			return Ref{}, ErrTaken
 		}
-		t.remove(sh, i)
+		t.removeDead(sh, i)
 	}
 	return t.insert(sh, tag, &fresh, tcpFlags, now)
 }
@@ -263,6 +311,7 @@ func (t *Table) insert(sh *shard, tag uint16, r *record, tcpFlags uint8, now int
 		t.slab.Delete(i)
 		return Ref{}, ErrFull
 	}
+	sh.counts.made++
 	return t.ref(i), nil
 }
 
@@ -305,6 +354,12 @@ func (t *Table) remove(sh *shard, i uint32) {
 	t.slab.Delete(i)
 }
 
+// removeDead removes a mapping that stands in the way and may not be used any more.
+func (t *Table) removeDead(sh *shard, i uint32) {
+	t.remove(sh, i)
+	sh.counts.expired++
+}
+
 // freePort finds a port of address a that no connection to d has. An address
 // with ConnectionLimit of them has none.
 func (t *Table) freePort(sh *shard, d *destination, a packet.Addr, now int64) (uint16, bool) {
@@ -313,13 +368,14 @@ func (t *Table) freePort(sh *shard, d *destination, a packet.Addr, now int64) (u
 		return 0, false
 	}
 	for range portTries {
+		sh.counts.tries++
 		port := uint16(FirstPort + rand.Uint32N(portCount))
 		i := t.findOutside(sh, &flow{*d, a, port})
 		if i == slab.None {
 			return port, true
 		}
 		if t.slab.At(i).expired(now) {
-			t.remove(sh, i)
+			t.removeDead(sh, i)
 			return port, true
 		}
 	}
@@ -336,6 +392,7 @@ func (t *Table) sweepPool(sh *shard, p uint32, now int64) int {
 	}
 	removed := 0
 	d, a := pl.destination, pl.outside
+	sh.counts.swept += reclaimBudget
 	for range reclaimBudget {
 		port := uint16(FirstPort + int(pl.sweep))
 		if pl.sweep++; pl.sweep == portCount {
@@ -351,7 +408,7 @@ func (t *Table) sweepPool(sh *shard, p uint32, now int64) int {
 			continue
 		}
 		// A full pool has more mappings than are looked at here, so it stays.
-		t.remove(sh, i)
+		t.removeDead(sh, i)
 		removed++
 	}
 	return removed
@@ -360,8 +417,7 @@ func (t *Table) sweepPool(sh *shard, p uint32, now int64) int {
 // Expire removes expired mappings, looking at no more than budget records, and
 // goes on next time where it stopped. It returns how many it removed. Expired
 // mappings that it has not met yet are not found, but count for the limits of
-// the table and, until a few ports are looked at, of NA-05: called every second
-// with a tenth of the capacity it keeps the table clean.
+// the table and, until a few ports are looked at, of NA-05.
 func (t *Table) Expire(now int64, budget int) int {
 	extent := t.slab.Extent()
 	if extent == 0 || budget <= 0 {
@@ -369,20 +425,28 @@ func (t *Table) Expire(now int64, budget int) int {
 	}
 	n := uint32(min(budget, int(extent)))
 	removed := 0
+	t.examined.Add(uint64(n))
 	start := t.cursor.Add(n) - n
 	for j := range n {
-		if t.removeIf((start+j)%extent, func(r *record) bool { return r.expired(now) }) {
+		if t.removeIf((start+j)%extent, func(r *record) bool { return r.expired(now) }, (*counts).ofTime) {
 			removed++
 		}
 	}
 	return removed
 }
 
+// ExpireSome is Expire with a budget that follows the size of the table: 128 calls meet
+// every record, so called four times a second it removes what has expired within 32 s. It
+// never holds a lock for more than one record.
+func (t *Table) ExpireSome(now int64) int {
+	return t.Expire(now, max(sweepLeast, int(t.slab.Extent()/sweepCalls)+1))
+}
+
 // RemoveGateway removes all mappings of a gateway that is gone (NA-16). It looks
 // at the whole table, one record at a time.
 func (t *Table) RemoveGateway(handle uint32) {
 	for i := range t.slab.Extent() {
-		t.removeIf(i, func(r *record) bool { return r.Gateway == handle })
+		t.removeIf(i, func(r *record) bool { return r.Gateway == handle }, (*counts).ofOwner)
 	}
 }
 
@@ -390,7 +454,7 @@ func (t *Table) RemoveGateway(handle uint32) {
 // (NA-17).
 func (t *Table) RemoveAddress(handle uint32, a packet.Addr) {
 	for i := range t.slab.Extent() {
-		t.removeIf(i, func(r *record) bool { return r.Gateway == handle && r.Outside == a })
+		t.removeIf(i, func(r *record) bool { return r.Gateway == handle && r.Outside == a }, (*counts).ofOwner)
 	}
 }
 
@@ -415,8 +479,8 @@ func (t *Table) Mappings(f func(Mapping) bool) {
 	}
 }
 
-// removeIf removes record i if there is one and cond says so.
-func (t *Table) removeIf(i uint32, cond func(*record) bool) bool {
+// removeIf removes record i if there is one and cond says so, and counts it as of says.
+func (t *Table) removeIf(i uint32, cond func(*record) bool, of func(*counts) *uint64) bool {
 	sh := t.lockRecord(i)
 	if sh == nil {
 		return false
@@ -426,6 +490,7 @@ func (t *Table) removeIf(i uint32, cond func(*record) bool) bool {
 		return false
 	}
 	t.remove(sh, i)
+	*of(&sh.counts)++
 	return true
 }
 

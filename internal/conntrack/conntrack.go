@@ -29,20 +29,27 @@ var ErrFull = errors.New("conntrack: no room for another connection")
 // layout is the version of what the fields of record mean.
 const layout = 1
 
+// BytesPerEntry is what an entry takes, in bytes: record, slot, link, bucket. Memory is
+// used only where entries are or were; a table does not shrink before the lab goes down.
+const BytesPerEntry = 88
+
 const (
 	shardCount = 64 // a power of two
 	// reclaimBudget is how many records are looked at for expired ones before
-	// an insertion into a full table fails: a few microseconds.
+	// an insertion into a full table fails: a microsecond or two.
 	reclaimBudget = 64
+	// ExpireSome looks at that part of the table, and at no fewer records than the least.
+	sweepCalls = 128
+	sweepLeast = 1024
 )
 
 // Key identifies an entry. Local is the ENI's side, so both directions of a
 // connection have the same key.
 type Key struct {
 	ENI                   uint32
-	Local, Remote         packet.Addr
 	LocalPort, RemotePort uint16
-	Proto                 uint8
+	Proto                 uint8 // before the addresses: a record is touched in one cache line
+	Local, Remote         packet.Addr
 }
 
 // KeyOf is the key for a packet at an ENI; egress means that it leaves the ENI.
@@ -68,9 +75,12 @@ func KeyOf(eni uint32, t packet.Tuple, egress bool) Key {
 // that its tag names.
 type Table struct {
 	slab   *slab.Slab[record]
+	links  slab.Links
 	seed   maphash.Seed
 	shards [shardCount]shard
 	cursor atomic.Uint32 // where Expire goes on
+
+	refusedFull, refusedENI, examined atomic.Uint64
 
 	eniMu    sync.RWMutex
 	eni      map[uint32]*atomic.Int64 // entries of each ENI that ever had one
@@ -78,10 +88,14 @@ type Table struct {
 }
 
 type shard struct {
-	mu    sync.Mutex
-	index *slab.Index
-	_     [48]byte // two shards do not share a cache line
+	mu                     sync.Mutex
+	index                  *slab.Index
+	made, expired, removed uint64
+	_                      [24]byte // two shards do not share a cache line
 }
+
+func (sh *shard) expiredCount() *uint64 { return &sh.expired }
+func (sh *shard) removedCount() *uint64 { return &sh.removed }
 
 // Open opens the table in the file at path, "" for one in memory, with room for
 // capacity entries, and takes over the entries found in it. Errors are those of
@@ -92,9 +106,12 @@ func Open(path string, capacity int) (*Table, error) {
 		return nil, fmt.Errorf("conntrack: %w", err)
 	}
 	t := &Table{slab: s, seed: maphash.MakeSeed(), eni: map[uint32]*atomic.Int64{}}
-	links := slab.NewLinks(s.Cap())
+	if t.links, err = slab.NewLinks(s.Cap()); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("conntrack: index: %w", err)
+	}
 	for i := range t.shards {
-		t.shards[i].index = slab.NewIndex(links)
+		t.shards[i].index = slab.NewIndex(t.links)
 	}
 	for i, r := range s.All() {
 		h := t.hash(&r.Key)
@@ -107,7 +124,11 @@ func Open(path string, capacity int) (*Table, error) {
 
 // Close lets go of the file and keeps the entries in it. Nobody may use the
 // table any more.
-func (t *Table) Close() error { return t.slab.Close() }
+func (t *Table) Close() error {
+	t.links.Free()
+	t.links = nil
+	return t.slab.Close()
+}
 
 // LimitPerENI sets how many entries one ENI may have, so that one instance
 // cannot use up the table of all; 0, as at first, means no limit. AWS has such
@@ -159,12 +180,13 @@ type Ref struct{ Index, Epoch uint32 }
 // expired, or does not cover the packet (see Entry.Hit).
 func (t *Table) Touch(r Ref, outbound bool, tcpFlags uint8, packets uint32, now int64, to *Timeouts) bool {
 	p := packetSeen{outbound, tcpFlags, packets}
-	tag, ok := t.slab.Tag(r.Index)
-	if !ok {
+	if !t.slab.Is(r.Index, r.Epoch) {
 		return false
 	}
+	tag, _ := t.slab.Tag(r.Index)
 	sh := &t.shards[tag%shardCount]
 	sh.mu.Lock()
+	// If it has gone since, the tag may have been that of another record.
 	touched := t.slab.Epoch(r.Index) == r.Epoch && t.slab.At(r.Index).touch(p, now, to)
 	sh.mu.Unlock()
 	return touched
@@ -184,8 +206,19 @@ func (t *Table) Observe(k Key, outbound bool, tcpFlags uint8, packets uint32, no
 	if err != nil && t.Expire(now, reclaimBudget) > 0 {
 		r, err = t.observe(h, &k, p, now, to)
 	}
+	switch err {
+	case nil:
+	case errENIFull:
+		t.refusedENI.Add(1)
+		err = ErrFull
+	default:
+		t.refusedFull.Add(1)
+	}
 	return r, err
 }
+
+// errENIFull is ErrFull because of the ENI's limit.
+var errENIFull = errors.New("conntrack: no room for another connection of this interface")
 
 func (t *Table) observe(h hash, k *Key, p packetSeen, now int64, to *Timeouts) (Ref, error) {
 	sh := t.shard(h)
@@ -196,7 +229,7 @@ func (t *Table) observe(h hash, k *Key, p packetSeen, now int64, to *Timeouts) (
 		return t.ref(i), nil
 	}
 	if !t.count(k.ENI, 1, t.eniLimit.Load()) {
-		return Ref{}, ErrFull
+		return Ref{}, errENIFull
 	}
 	r := record{Key: *k}
 	r.observe(p, now, to)
@@ -207,6 +240,7 @@ func (t *Table) observe(h hash, k *Key, p packetSeen, now int64, to *Timeouts) (
 		return Ref{}, ErrFull
 	}
 	sh.index.Add(uint32(h), i)
+	sh.made++
 	return t.ref(i), nil
 }
 
@@ -215,8 +249,7 @@ func (t *Table) ref(i uint32) Ref { return Ref{Index: i, Epoch: t.slab.Epoch(i)}
 
 // Expire removes expired entries, looking at no more than budget records, and
 // goes on next time where it stopped. It returns how many it removed. Nothing
-// depends on it but memory: called every second with a tenth of the capacity
-// it keeps the table clean.
+// depends on it but memory: what has expired is not found by anybody.
 func (t *Table) Expire(now int64, budget int) int {
 	extent := t.slab.Extent()
 	if extent == 0 || budget <= 0 {
@@ -224,20 +257,29 @@ func (t *Table) Expire(now int64, budget int) int {
 	}
 	n := uint32(min(budget, int(extent)))
 	removed := 0
+	t.examined.Add(uint64(n))
 	start := t.cursor.Add(n) - n
 	for j := range n {
-		if t.removeIf((start+j)%extent, func(r *record) bool { return r.Deadline <= now }) {
+		if t.removeIf((start+j)%extent, func(r *record) bool { return r.Deadline <= now }, (*shard).expiredCount) {
 			removed++
 		}
 	}
 	return removed
 }
 
+// ExpireSome is Expire with a budget that follows the size of the table: 128 calls meet
+// every record, so called four times a second it removes what has expired within 32 s. A
+// table of four million takes it some milliseconds, and it never holds a lock for more
+// than one record.
+func (t *Table) ExpireSome(now int64) int {
+	return t.Expire(now, max(sweepLeast, int(t.slab.Extent()/sweepCalls)+1))
+}
+
 // RemoveENI removes all entries of an ENI that is gone. It looks at the whole
 // table, one record at a time.
 func (t *Table) RemoveENI(eni uint32) {
 	for i := range t.slab.Extent() {
-		t.removeIf(i, func(r *record) bool { return r.Key.ENI == eni })
+		t.removeIf(i, func(r *record) bool { return r.Key.ENI == eni }, (*shard).removedCount)
 	}
 	t.eniMu.Lock()
 	defer t.eniMu.Unlock()
@@ -276,8 +318,37 @@ func (t *Table) find(sh *shard, h hash, k *Key) uint32 {
 	return i
 }
 
-// removeIf removes record i if there is one and cond says so.
-func (t *Table) removeIf(i uint32, cond func(*record) bool) bool {
+// Stats is what a table holds, and what it has done since Open.
+type Stats struct {
+	Entries, Capacity int    // Entries as Len
+	Made              uint64 // entries made; one that is opened anew is not another
+	Expired, Removed  uint64 // of those, or of those found at Open: removed by time, or with their ENI
+	// Packets refused (CT-07): the table, or the file system under it, was full; the ENI
+	// had as many entries as it may have.
+	RefusedFull, RefusedENI uint64
+	Examined                uint64 // records looked at for expired ones
+}
+
+// Stats counts. The figures are each right, but not of one and the same instant.
+func (t *Table) Stats() Stats {
+	s := Stats{
+		Entries: t.Len(), Capacity: t.slab.Cap(),
+		RefusedFull: t.refusedFull.Load(), RefusedENI: t.refusedENI.Load(), Examined: t.examined.Load(),
+	}
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		s.Made += sh.made
+		s.Expired += sh.expired
+		s.Removed += sh.removed
+		sh.mu.Unlock()
+	}
+	return s
+}
+
+// removeIf removes record i if there is one and cond says so. It adds the removal to the
+// count that of picks from the shard.
+func (t *Table) removeIf(i uint32, cond func(*record) bool, of func(*shard) *uint64) bool {
 	sh := t.lockRecord(i)
 	if sh == nil {
 		return false
@@ -287,6 +358,7 @@ func (t *Table) removeIf(i uint32, cond func(*record) bool) bool {
 	if !cond(r) {
 		return false
 	}
+	*of(sh)++
 	t.count(r.Key.ENI, -1, 0)
 	sh.index.Remove(i)
 	t.slab.Delete(i)

@@ -100,13 +100,13 @@ func (e Entry) Hit(outbound bool, tcpFlags uint8) bool {
 	return true
 }
 
-// record is an entry as it is stored.
+// record is an entry as it is stored, what changes first.
 type record struct {
 	Deadline int64 // stored last of a change
-	Key      Key
 	Out, In  uint32
 	TCP      tcpstate.State
 	Outbound bool
+	Key      Key
 }
 
 // packetSeen is what an entry is told of a packet.

@@ -11,8 +11,17 @@ type link struct {
 	next uint32 // index + 1 of the next record of the bucket; 0 ends it
 }
 
-// NewLinks makes links for records 0 to n-1. Untouched parts cost nothing.
-func NewLinks(n int) Links { return make(Links, n) }
+// LinkBytes is what a record takes in an Index, in bytes: its link and, on average, not
+// more than one bucket head (twice that while the table of heads has just doubled and
+// lies empty, which costs nothing until it is used).
+const LinkBytes = 8 + 4
+
+// NewLinks makes links for records 0 to n-1. Untouched parts cost nothing. The error is
+// the kernel's, for want of address space.
+func NewLinks(n int) (Links, error) { return newArray[link](n) }
+
+// Free gives the memory back. No Index uses it any more.
+func (l Links) Free() { freeArray(l) }
 
 // firstBuckets is where an index starts; a power of two.
 const firstBuckets = 16

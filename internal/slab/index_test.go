@@ -22,7 +22,7 @@ func all(x *Index, hash uint32) []uint32 {
 func TestIndexAgainstMap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const records = 300
-		links := NewLinks(records)
+		links, _ := NewLinks(records) // too few to be mapped
 		x := [2]*Index{NewIndex(links), NewIndex(links)}
 		model := [2]map[uint32]uint32{{}, {}} // record -> hash
 		hashes := rapid.SampledFrom([]uint32{3, 60, 1 << 31, 1<<32 - 1}).Draw(rt, "hashes")
@@ -59,7 +59,12 @@ func TestIndexAgainstMap(t *testing.T) {
 // TestIndexKeepsChainsShort: a bucket holds a few records, however many there are.
 func TestIndexKeepsChainsShort(t *testing.T) {
 	const n = 100_000
-	x := NewIndex(NewLinks(n))
+	links, err := NewLinks(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer links.Free()
+	x := NewIndex(links)
 	for i := range uint32(n) {
 		x.Add(rand.Uint32(), i)
 	}
@@ -77,7 +82,7 @@ func TestIndexKeepsChainsShort(t *testing.T) {
 }
 
 func TestIndexFindsWithoutAllocation(t *testing.T) {
-	x := NewIndex(NewLinks(10))
+	x := NewIndex(make(Links, 10))
 	x.Add(7, 3)
 	if n := testing.AllocsPerRun(100, func() {
 		x.Remove(3)

@@ -57,6 +57,10 @@ func (e *SetAside) Error() string {
 
 func (e *SetAside) Unwrap() error { return ErrSetAside }
 
+// SlotOverhead is what a slot takes beyond its record, in bytes: 8 in the file, and 4 of
+// this process's memory, which costs nothing until the slot is used.
+const SlotOverhead = 12
+
 // None is the index of no record.
 const None = ^uint32(0)
 
@@ -74,7 +78,7 @@ const growBytes = 64 << 10
 
 type slot[T any] struct {
 	commit uint32 // atomic
-	next   uint32 // of a free slot: the next free one. Guarded by Slab.mu
+	epoch  uint32 // atomic; beside the commit word, as they are read together
 	rec    T
 }
 
@@ -90,13 +94,13 @@ type Slab[T any] struct {
 	head     *header
 	slots    []slot[T]
 	capacity uint32
-	epochs   []atomic.Uint32 // how often each slot has been freed
 
 	ready atomic.Uint32 // slots with space under them; only ever grows
 	count atomic.Int64
 
 	mu     sync.Mutex
-	free   uint32 // head of the list of free slots below ready, or None
+	free   uint32   // head of the list of free slots below ready, or None
+	next   []uint32 // of a free slot: the next free one, or None
 	closed bool
 }
 
@@ -120,22 +124,25 @@ func Open[T any](path string, layout uint32, capacity int) (_ *Slab[T], err erro
 		return nil, fmt.Errorf("slab %s: capacity %d is not between 1 and %d", name, capacity, None-1)
 	}
 	s := &Slab[T]{path: path, capacity: uint32(capacity), free: None}
-	defer func() {
-		if err == nil {
-			s.epochs = make([]atomic.Uint32, len(s.slots))
-		}
-	}()
 	if path == "" {
-		// Ordinary Go memory: untouched pages of a large slice cost nothing,
-		// and unlike a mapping it is watched by the race detector.
-		s.slots = make([]slot[T], capacity)
 		s.head = new(header)
+		if s.slots, err = newArray[slot[T]](capacity); err == nil {
+			s.next, err = newArray[uint32](capacity)
+		}
+		if err != nil {
+			freeArray(s.slots)
+			return nil, fmt.Errorf("slab %s: %w", name, err)
+		}
 		return s, nil
 	}
 	if err := s.openFile(layout); err != nil {
 		if aside := (*SetAside)(nil); errors.As(err, &aside) {
 			return nil, err
 		}
+		return nil, fmt.Errorf("slab %s: %w", name, err)
+	}
+	if s.next, err = newArray[uint32](len(s.slots)); err != nil {
+		err = errors.Join(err, unix.Munmap(s.mapping), s.file.Close())
 		return nil, fmt.Errorf("slab %s: %w", name, err)
 	}
 	s.scan()
@@ -155,7 +162,7 @@ func (s *Slab[T]) scan() {
 		}
 		sl.commit = 0
 		*last = i
-		last = &sl.next
+		last = &s.next[i]
 	}
 	*last = None
 }
@@ -189,6 +196,9 @@ func (s *Slab[T]) Insert(r *T, tag uint16) (uint32, error) {
 	}
 	sl := &s.slots[i]
 	sl.rec = *r
+	if atomic.LoadUint32(&sl.epoch) == 0 {
+		atomic.StoreUint32(&sl.epoch, 1)
+	}
 	atomic.StoreUint32(&sl.commit, committed|uint32(tag))
 	return i, nil
 }
@@ -209,7 +219,7 @@ func (s *Slab[T]) take() (uint32, error) {
 		}
 	}
 	i := s.free
-	s.free = s.slots[i].next
+	s.free = s.next[i]
 	s.count.Add(1)
 	return i, nil
 }
@@ -225,9 +235,9 @@ func (s *Slab[T]) grow() error {
 		return err
 	}
 	for i := from; i < to; i++ {
-		s.slots[i].next = i + 1
+		s.next[i] = i + 1
 	}
-	s.slots[to-1].next = s.free
+	s.next[to-1] = s.free
 	s.free = from
 	// The header's copy comes after the space, so that the next process never
 	// reads a hole: a page fault there would allocate, or fail with SIGBUS.
@@ -246,9 +256,11 @@ func (s *Slab[T]) step() uint32 {
 func (s *Slab[T]) Delete(i uint32) {
 	sl := &s.slots[i]
 	atomic.StoreUint32(&sl.commit, 0)
-	s.epochs[i].Add(1)
+	if atomic.AddUint32(&sl.epoch, 1) == 0 {
+		atomic.StoreUint32(&sl.epoch, 1)
+	}
 	s.mu.Lock()
-	sl.next = s.free
+	s.next[i] = s.free
 	s.free = i
 	s.count.Add(-1)
 	s.mu.Unlock()
@@ -267,14 +279,20 @@ func (s *Slab[T]) Tag(i uint32) (tag uint16, ok bool) {
 	return uint16(w & tagMask), w&markMask == committed
 }
 
-// Epoch tells one record in slot i from the next: it changes when the record is
-// deleted, and is never 0. It can be read without the lock that guards the record,
-// and then is stable only under it. It means nothing to another process.
-func (s *Slab[T]) Epoch(i uint32) uint32 {
-	if e := s.epochs[i].Load() + 1; e != 0 {
-		return e
+// Epoch tells one record in slot i from the next: it changes when the record is deleted,
+// and comes back only after 2^32 - 1 deletions of that slot. That of a record is never 0.
+// It can be read without the lock that guards the record, and is stable only under it.
+// It means nothing to another process.
+func (s *Slab[T]) Epoch(i uint32) uint32 { return atomic.LoadUint32(&s.slots[i].epoch) }
+
+// Is tells without a lock whether slot i still holds the record that had that epoch. It
+// may be out of date at once. Epoch 0 names no record, and i may be any number.
+func (s *Slab[T]) Is(i, epoch uint32) bool {
+	if epoch == 0 || i >= s.Extent() {
+		return false
 	}
-	return 1
+	_, ok := s.Tag(i)
+	return ok && s.Epoch(i) == epoch
 }
 
 // Len is the number of records.
@@ -296,10 +314,13 @@ func (s *Slab[T]) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.slots, s.head = nil, nil
+	slots, next := s.slots, s.next
+	s.slots, s.head, s.next = nil, nil, nil
 	s.ready.Store(0)
 	s.count.Store(0)
+	freeArray(next)
 	if s.file == nil {
+		freeArray(slots)
 		return nil
 	}
 	err := errors.Join(unix.Munmap(s.mapping), s.file.Close())
