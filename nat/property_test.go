@@ -433,15 +433,18 @@ func TestOtherFilesAreSetAside(t *testing.T) {
 }
 
 func TestRecordIsSmall(t *testing.T) {
-	if n := recordBytes(); n > 128 {
-		t.Errorf("%d bytes a record, want at most 128", n)
+	if n := recordBytes(); n > BytesPerMapping {
+		t.Errorf("%d bytes a mapping, but BytesPerMapping is %d", n, BytesPerMapping)
+	}
+	if n := poolBytes(); n > BytesPerDestination {
+		t.Errorf("%d bytes a destination, but BytesPerDestination is %d", n, BytesPerDestination)
 	}
 }
 
-// recordBytes is what a mapping takes: the slot (8 bytes and the record), two
-// links and about two buckets. poolBytes come on top for each destination.
-func recordBytes() int { return 8 + int(unsafe.Sizeof(record{})) + 2*(8+4) }
-func poolBytes() int   { return 8 + int(unsafe.Sizeof(pool{})) + 8 + 4 }
+// recordBytes is what a mapping takes: the record, its slot, two links and their
+// buckets. poolBytes come on top for each destination.
+func recordBytes() int { return int(unsafe.Sizeof(record{})) + slab.SlotOverhead + 2*slab.LinkBytes }
+func poolBytes() int   { return int(unsafe.Sizeof(pool{})) + slab.SlotOverhead + slab.LinkBytes }
 
 func reportSize(b *testing.B) {
 	b.ReportMetric(float64(recordBytes()), "B/record")

@@ -171,7 +171,8 @@ func (t *Table) findPool(sh *shard, d *destination, outside packet.Addr) uint32 
 	return slab.None
 }
 
-func (g *Gateway) idle() time.Duration {
+// Idle is the idle timeout in force: IdleTimeout or the default.
+func (g *Gateway) Idle() time.Duration {
 	if g.IdleTimeout <= 0 {
 		return DefaultIdleTimeout
 	}

@@ -132,7 +132,7 @@ func (t *Table) Outbound(gw *Gateway, tup packet.Tuple, now int64) (Mapping, boo
 		return Mapping{}, false
 	}
 	m := r.mapping()
-	m.IdleTimeout = gw.idle() // may have been changed since
+	m.IdleTimeout = gw.Idle() // may have been changed since
 	return m, true
 }
 
@@ -188,7 +188,7 @@ func (t *Table) propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refu
 		InsidePort:  tup.SrcPort,
 		Dest:        tup.Dst,
 		DestPort:    tup.DstPort,
-		IdleTimeout: gw.idle(),
+		IdleTimeout: gw.Idle(),
 	}
 	d := destination{dest: tup.Dst, gateway: gw.Handle, port: tup.DstPort, proto: tup.Proto}
 	sh, _ := t.shard(d)

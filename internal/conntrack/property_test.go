@@ -344,14 +344,13 @@ func TestOtherFilesAreSetAside(t *testing.T) {
 }
 
 func TestRecordIsSmall(t *testing.T) {
-	if n := recordBytes(); n > 128 {
-		t.Errorf("%d bytes a record, want at most 128", n)
+	if n := recordBytes(); n > BytesPerEntry {
+		t.Errorf("%d bytes an entry, but BytesPerEntry is %d", n, BytesPerEntry)
 	}
 }
 
-// recordBytes is what an entry takes: the slot (8 bytes and the record), its
-// link, and about one bucket.
-func recordBytes() int { return 8 + int(unsafe.Sizeof(record{})) + 8 + 4 }
+// recordBytes is what an entry takes: the record, its slot, its link and its bucket.
+func recordBytes() int { return int(unsafe.Sizeof(record{})) + slab.SlotOverhead + slab.LinkBytes }
 
 func benchTable(b *testing.B, n int) (*Table, []Key) {
 	tab, err := Open(filepath.Join(b.TempDir(), "conntrack"), 2*n)

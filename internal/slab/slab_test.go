@@ -3,10 +3,12 @@ package slab
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -445,5 +447,77 @@ func BenchmarkInsertDelete(b *testing.B) {
 			b.Fatal(err)
 		}
 		s.Delete(i)
+	}
+}
+
+// TestEpochs: a reference never matches another record, also where the count of a slot's
+// deletions starts over.
+func TestEpochs(t *testing.T) {
+	s := open(t, "", 1)
+	defer s.Close()
+	if s.Is(0, 0) || s.Is(0, 1) {
+		t.Error("a record in an empty slab")
+	}
+	seen := map[uint32]bool{}
+	for n := range 5 {
+		i := insert(t, s, uint64(n))
+		e := s.Epoch(i)
+		if e == 0 || seen[e] || !s.Is(i, e) {
+			t.Errorf("record %d has epoch %d after %v", n, e, seen)
+		}
+		for other := range seen {
+			if s.Is(i, other) {
+				t.Errorf("record %d matches epoch %d", n, other)
+			}
+		}
+		seen[e] = true
+		s.Delete(i)
+		if s.Is(i, e) || s.Is(i, s.Epoch(i)) {
+			t.Errorf("record %d matches when it has gone", n)
+		}
+		if n == 2 {
+			s.slots[i].epoch = ^uint32(0)
+			clear(seen) // the count starts over
+		}
+	}
+	if s.Is(1, 1) || s.Is(None, 1) {
+		t.Error("a record beyond the slab")
+	}
+}
+
+// TestRoomCostsNothing: what a table of millions of records takes before there are any.
+func TestRoomCostsNothing(t *testing.T) {
+	const n = 4 << 20
+	resident := func() int {
+		b, err := os.ReadFile("/proc/self/statm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var size, pages int
+		if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+			t.Fatal(err)
+		}
+		return pages * os.Getpagesize()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	rss := resident()
+	for _, path := range []string{"", file(t)} {
+		s := open(t, path, n)
+		defer s.Close()
+		links, err := NewLinks(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer links.Free()
+		NewIndex(links)
+		insert(t, s, 1)
+	}
+	runtime.ReadMemStats(&after)
+	if heap := int64(after.HeapAlloc) - int64(before.HeapAlloc); heap > 1<<20 {
+		t.Errorf("%d bytes of Go's heap", heap)
+	}
+	if grown := resident() - rss; grown > 8<<20 {
+		t.Errorf("%d bytes resident", grown)
 	}
 }
