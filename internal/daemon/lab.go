@@ -135,6 +135,11 @@ func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
 		Bytes: s.Bytes, Reads: s.Reads, Batches: s.Batches, Writes: s.Writes, Joined: s.Joined, Workers: s.Workers,
 		FlowCache: control.FlowCache(s.Cache),
 	}
+	c, m := d.flows.Stats(), d.nats.Stats()
+	out.Connections = control.Table{Entries: c.Entries, Capacity: c.Capacity, Made: c.Made, Expired: c.Expired,
+		Refused: map[string]uint64{"table full": c.RefusedFull, "limit of the interface": c.RefusedENI}}
+	out.Mappings = control.Table{Entries: m.Mappings, Capacity: m.Capacity, Made: m.Made, Expired: m.Expired,
+		Refused: map[string]uint64{"table full": m.RefusedFull, "no port left": m.RefusedExhausted, "protocol": m.RefusedProtocol}}
 	for reason, n := range s.Reasons {
 		out.Verdicts[reason.Name()] = n
 	}
