@@ -15,8 +15,7 @@ import (
 
 // How the tables forget: a look at so many records of each, so often.
 const (
-	expireEvery  = 250 * time.Millisecond
-	expireBudget = 4096
+	expireEvery = 250 * time.Millisecond
 )
 
 // graceStep is how often Swap looks whether the old snapshot is still in use.
@@ -241,8 +240,8 @@ func (e *Engine) expire() {
 			return
 		case <-tick.C:
 			now := e.cfg.Now()
-			e.cfg.Conntrack.Expire(now, expireBudget)
-			e.cfg.NAT.Expire(now, expireBudget)
+			e.cfg.Conntrack.ExpireSome(now)
+			e.cfg.NAT.ExpireSome(now)
 		}
 	}
 }

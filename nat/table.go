@@ -22,7 +22,7 @@ const layout = 1
 // before the lab goes down.
 const (
 	BytesPerMapping     = 108
-	BytesPerDestination = 104
+	BytesPerDestination = 88
 )
 
 const (

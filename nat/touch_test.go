@@ -12,6 +12,13 @@ import (
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
+// fewTuples are so few that most packets belong to a connection met before.
+var fewTuples = rapid.Custom(func(rt *rapid.T) packet.Tuple {
+	tup := fromInside(rapid.SampledFrom([]uint8{packet.ProtoTCP, packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP}).Draw(rt, "protocol"), 7, 0)
+	tup.Src[15] += rapid.Byte().Draw(rt, "host") % 2
+	return tup
+})
+
 // TestTouchIsCommit drives two tables with the same packets: one by key alone, as the
 // stages do, the other by Touch wherever a reference is held, as the flow cache does.
 func TestTouchIsCommit(t *testing.T) {
@@ -69,28 +76,37 @@ func TestTouchIsCommit(t *testing.T) {
 			}
 			refs[tup] = ref
 		}
+		send := func(rt *rapid.T) {
+			tup, flags := fewTuples.Draw(rt, "tuple"), anyFlags.Draw(rt, "flags")
+			m, live := slow.Outbound(gw, tup, now)
+			if !live {
+				var refusal Refusal
+				if m, refusal = slow.Propose(gw, tup, now); refusal != RefusedNone {
+					rt.Fatal(refusal)
+				}
+			}
+			pass(rt, tup, m, live, false, flags)
+		}
+		receive := func(rt *rapid.T) {
+			tup, flags := fewTuples.Draw(rt, "tuple"), anyFlags.Draw(rt, "flags")
+			was, ok := listed(slow)[tup]
+			if !ok {
+				return
+			}
+			if m, live := slow.Inbound(gw.Handle, reply(was), now); live {
+				pass(rt, tup, m, true, true, flags)
+			} else if cached.Touch(refs[tup], time.Hour, flags, true, now) {
+				rt.Fatalf("%s: touched, but it has expired", tup)
+			}
+		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"send": func(rt *rapid.T) {
-				tup, flags := anyTuple.Draw(rt, "tuple"), anyFlags.Draw(rt, "flags")
-				m, live := slow.Outbound(gw, tup, now)
-				if !live {
-					var refusal Refusal
-					if m, refusal = slow.Propose(gw, tup, now); refusal != RefusedNone {
-						rt.Fatal(refusal)
+			"packets": func(rt *rapid.T) {
+				for range rapid.IntRange(1, 30).Draw(rt, "number") {
+					if rapid.Bool().Draw(rt, "from inside") {
+						send(rt)
+					} else {
+						receive(rt)
 					}
-				}
-				pass(rt, tup, m, live, false, flags)
-			},
-			"receive": func(rt *rapid.T) {
-				tup, flags := anyTuple.Draw(rt, "tuple"), anyFlags.Draw(rt, "flags")
-				was, ok := listed(slow)[tup]
-				if !ok {
-					return
-				}
-				if m, live := slow.Inbound(gw.Handle, reply(was), now); live {
-					pass(rt, tup, m, true, true, flags)
-				} else if cached.Touch(refs[tup], time.Hour, flags, true, now) {
-					rt.Fatalf("%s: touched, but it has expired", tup)
 				}
 			},
 			"gateway": func(rt *rapid.T) {

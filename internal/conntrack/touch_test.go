@@ -39,42 +39,47 @@ func TestTouchIsObserve(t *testing.T) {
 				return false
 			})
 		}
+		pass := func(rt *rapid.T) {
+			proto := rapid.SampledFrom([]uint8{packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, 47}).Draw(rt, "protocol")
+			tup := outTuple(proto, rapid.Uint16Range(0, 1).Draw(rt, "port"), 0)
+			k, outbound := KeyOf(rapid.Uint32Range(1, 2).Draw(rt, "eni"), tup, out), rapid.Bool().Draw(rt, "outbound")
+			var flags uint8
+			if proto == packet.ProtoTCP {
+				flags = rapid.SampledFrom([]uint8{syn, syn | ack, ack, ack, fin | ack, rst}).Draw(rt, "flags")
+			}
+			packets := rapid.SampledFrom([]uint32{1, 1, 2, 44, 1<<32 - 2}).Draw(rt, "packets")
+			to := rapid.SampledFrom(timeouts).Draw(rt, "timeouts")
+			e, live := slow.Lookup(k, now)
+			want := live && e.Hit(outbound, flags)
+			if _, err := slow.Observe(k, outbound, flags, packets, now, to); err != nil {
+				rt.Fatal(err)
+			}
+			ref, held := refs[k]
+			before := list(cached)
+			touched := cached.Touch(ref, outbound, flags, packets, now, to)
+			if touched != (want && held) {
+				rt.Fatalf("%+v: touched %v, held %v, covered %v", k, touched, held, want)
+			}
+			if touched {
+				touches++
+				return
+			}
+			if after := list(cached); !maps.Equal(before, after) {
+				rt.Fatalf("a touch in vain changed %v to %v", before, after)
+			}
+			ref, err := cached.Observe(k, outbound, flags, packets, now, to)
+			if err != nil || ref == (Ref{}) {
+				rt.Fatal(ref, err)
+			}
+			refs[k] = ref
+			if was, ok := old[ref]; ok {
+				rt.Fatalf("reference of %+v given to %+v", was, k)
+			}
+		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"packet": func(rt *rapid.T) {
-				proto := rapid.SampledFrom([]uint8{packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, 47}).Draw(rt, "protocol")
-				tup := outTuple(proto, rapid.Uint16Range(0, 1).Draw(rt, "port"), 0)
-				k, outbound := KeyOf(rapid.Uint32Range(1, 2).Draw(rt, "eni"), tup, out), rapid.Bool().Draw(rt, "outbound")
-				var flags uint8
-				if proto == packet.ProtoTCP {
-					flags = rapid.SampledFrom([]uint8{syn, syn | ack, ack, ack, fin | ack, rst}).Draw(rt, "flags")
-				}
-				packets := rapid.SampledFrom([]uint32{1, 1, 2, 44, 1<<32 - 2}).Draw(rt, "packets")
-				to := rapid.SampledFrom(timeouts).Draw(rt, "timeouts")
-				e, live := slow.Lookup(k, now)
-				want := live && e.Hit(outbound, flags)
-				if _, err := slow.Observe(k, outbound, flags, packets, now, to); err != nil {
-					rt.Fatal(err)
-				}
-				ref, held := refs[k]
-				before := list(cached)
-				touched := cached.Touch(ref, outbound, flags, packets, now, to)
-				if touched != (want && held) {
-					rt.Fatalf("%+v: touched %v, held %v, covered %v", k, touched, held, want)
-				}
-				if touched {
-					touches++
-					return
-				}
-				if after := list(cached); !maps.Equal(before, after) {
-					rt.Fatalf("a touch in vain changed %v to %v", before, after)
-				}
-				ref, err := cached.Observe(k, outbound, flags, packets, now, to)
-				if err != nil || ref == (Ref{}) {
-					rt.Fatal(ref, err)
-				}
-				refs[k] = ref
-				if was, ok := old[ref]; ok {
-					rt.Fatalf("reference of %+v given to %+v", was, k)
+			"packets": func(rt *rapid.T) {
+				for range rapid.IntRange(1, 30).Draw(rt, "number") {
+					pass(rt)
 				}
 			},
 			"gone": func(rt *rapid.T) {

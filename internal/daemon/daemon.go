@@ -29,11 +29,15 @@ import (
 	"github.com/vpcemu/vpcemu/nat"
 )
 
-// Capacity of the tables, in records. Memory is used only where records are.
+// Capacity of the tables, in records. Memory is used only where records are: 88 bytes a
+// tracked connection at an interface (conntrack.BytesPerEntry, so at most 352 MiB), 108 a
+// mapping and 88 more a destination (nat.BytesPerMapping and so on, at most 196 MiB). 72
+// bytes of an entry and 80 of a mapping are in files below RunDir: where their file system
+// has less room, new connections are refused sooner.
 const (
-	conntrackCapacity = 1 << 20
-	conntrackPerENI   = conntrackCapacity / 8 // a scan from one instance is not the others' trouble (CT-07)
-	natCapacity       = 1 << 19
+	conntrackCapacity = 1 << 22               // two interfaces with a million each, twice
+	conntrackPerENI   = conntrackCapacity / 4 // a scan from one instance is not the others' trouble (CT-07)
+	natCapacity       = 1 << 20
 )
 
 // shutdownGrace is how long answers under way may take when the daemon ends: a
