@@ -112,6 +112,7 @@ func (r *worker) touch(f *flow) bool {
 	w := &r.w
 	flags, packets := w.hdr.TCPFlags, uint32(w.gso.Segments)
 	n := int(f.nTracked)
+	r.prefetch(f)
 	if n > 0 && f.tracked[0].outbound && !r.touchTracked(f, 0, flags, packets) {
 		return false
 	}
@@ -124,6 +125,18 @@ func (r *worker) touch(f *flow) bool {
 		w.nTouchedNATs = i + 1
 	}
 	return n == 0 || f.tracked[n-1].outbound || r.touchTracked(f, n-1, flags, packets)
+}
+
+// prefetch has all that touch will meet fetched at once.
+func (r *worker) prefetch(f *flow) {
+	for i := range f.tracked[:f.nTracked] {
+		if d := &f.tracked[i]; !d.absent {
+			r.w.cfg.Conntrack.Prefetch(d.ref)
+		}
+	}
+	for i := range f.nats[:f.nNATs] {
+		r.w.cfg.NAT.Prefetch(f.nats[i].ref)
+	}
 }
 
 // touchTracked does it for a security group stage. An untracked flow relies on there

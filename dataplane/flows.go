@@ -10,6 +10,7 @@ import (
 
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/nat"
 )
 
@@ -105,12 +106,29 @@ func (c *flows) init(limit int) {
 	c.resize(min(firstSets, c.maxSets))
 }
 
-func (c *flows) resize(sets uint32) {
-	c.tags = make([][flowWays]uint32, sets)
-	c.entries = make([]flow, sets*flowWays)
+// resize empties the cache and gives it another size, if there is memory.
+func (c *flows) resize(sets uint32) bool {
+	tags, err := slab.NewArray[[flowWays]uint32](int(sets))
+	if err != nil {
+		return false
+	}
+	entries, err := slab.NewArray[flow](int(sets * flowWays))
+	if err != nil {
+		slab.FreeArray(tags)
+		return false
+	}
+	c.free()
+	c.tags, c.entries = tags, entries
 	c.mask = sets - 1
 	c.room.Store(sets * flowWays)
 	c.evicted = 0
+	return true
+}
+
+func (c *flows) free() {
+	slab.FreeArray(c.tags)
+	slab.FreeArray(c.entries)
+	c.tags, c.entries = nil, nil
 }
 
 // hash of a key, never 0. Its seed is secret, so that nobody can aim at one set.
@@ -133,10 +151,12 @@ func (c *flows) second(hash uint32) uint32 { return bits.ReverseBytes32(hash*0x9
 
 // find gives the entry of a key that was made under the snapshot gen, or nil.
 func (c *flows) find(hash uint32, k *flowKey, gen uint32) *flow {
+	second := c.second(hash)
+	slab.Prefetch(unsafe.Pointer(&c.tags[second]))
 	if f := c.findIn(hash&c.mask, hash, k, gen); f != nil {
 		return f
 	}
-	return c.findIn(c.second(hash), hash, k, gen)
+	return c.findIn(second, hash, k, gen)
 }
 
 func (c *flows) findIn(set, hash uint32, k *flowKey, gen uint32) *flow {
@@ -144,7 +164,10 @@ func (c *flows) findIn(set, hash uint32, k *flowKey, gen uint32) *flow {
 		if tag != hash {
 			continue
 		}
-		if f := &c.entries[set*flowWays+uint32(i)]; f.gen == gen && f.key == *k {
+		f := &c.entries[set*flowWays+uint32(i)]
+		slab.Prefetch(unsafe.Pointer(&f.src))
+		slab.Prefetch(unsafe.Pointer(&f.nats))
+		if f.gen == gen && f.key == *k {
 			return f
 		}
 	}
@@ -193,6 +216,9 @@ func (c *flows) grow() bool {
 	if c.evicted < sets*flowWays/growAfter || sets >= c.maxSets {
 		return false
 	}
-	c.resize(sets * 2)
+	if !c.resize(sets * 2) {
+		c.evicted = 0 // to be tried again, and not for each packet
+		return false
+	}
 	return true
 }

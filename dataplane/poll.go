@@ -61,6 +61,7 @@ func (p *poller) watch(fd, slot int) error {
 }
 
 func (p *poller) release() {
+	p.flows.free()
 	unix.Close(p.epoll)
 	unix.Close(p.wake)
 }

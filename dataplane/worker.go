@@ -89,7 +89,10 @@ func (f Features) start() int {
 
 // serve reads a port that has no descriptor until it fails or is closed.
 func (r *worker) serve(s *source) {
-	defer close(r.done)
+	defer func() {
+		r.flows.free()
+		close(r.done)
+	}()
 	at := s.features.start()
 	for {
 		n, err := s.port.Read(r.buf[at:])

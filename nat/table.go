@@ -212,6 +212,9 @@ func (t *Table) propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refu
 // names none.
 type Ref struct{ Index, Epoch uint32 }
 
+// Prefetch has the processor fetch the mapping that r names, for Touch.
+func (t *Table) Prefetch(r Ref) { t.slab.Prefetch(r.Index) }
+
 // Touch is Commit for a mapping that was met before, without looking for its flow.
 // idle is its gateway's idle timeout, which a packet from inside renews; one from
 // outside leaves it as the last from inside has set it (NA-07). It returns false, and has

@@ -175,6 +175,9 @@ func (t *Table) Has(k Key, now int64) bool {
 // Ref names an entry for Touch, as long as the entry lives. The zero Ref names none.
 type Ref struct{ Index, Epoch uint32 }
 
+// Prefetch has the processor fetch the entry that r names, for Touch.
+func (t *Table) Prefetch(r Ref) { t.slab.Prefetch(r.Index) }
+
 // Touch is Observe for an entry that was met before, without looking for its key. It
 // returns false, and has changed nothing, if the entry is not there any more, has
 // expired, or does not cover the packet (see Entry.Hit).

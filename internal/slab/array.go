@@ -13,8 +13,14 @@ import (
 // Smaller ones, such as those of most tests, are watched by the race detector.
 const mapBytes = 1 << 20
 
-// newArray makes n zeros, which cost nothing until they are used. T has no pointers.
-func newArray[T any](n int) ([]T, error) {
+// hugeBytes is the size from which huge pages (2 MiB) are worth their rounding.
+const hugeBytes = 16 << 20
+
+// NewArray makes n zeros, which cost nothing until they are used, outside Go's heap if
+// they are many. T has no pointers. Large ones lie on huge pages where the kernel gives
+// them to those who ask: in a table that is met at random, a page's address is found
+// more slowly than its content.
+func NewArray[T any](n int) ([]T, error) {
 	size := n * int(unsafe.Sizeof(*new(T)))
 	if size < mapBytes {
 		return make([]T, n), nil
@@ -23,11 +29,14 @@ func newArray[T any](n int) ([]T, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes: %w", size, err)
 	}
+	if size >= hugeBytes {
+		_ = unix.Madvise(m, unix.MADV_HUGEPAGE) // without them it is slower, not wrong
+	}
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(m))), n), nil
 }
 
-// freeArray takes back what newArray made; nil is nothing.
-func freeArray[T any](a []T) {
+// FreeArray takes back what NewArray made, and nobody uses any more; nil is nothing.
+func FreeArray[T any](a []T) {
 	size := len(a) * int(unsafe.Sizeof(*new(T)))
 	if size < mapBytes {
 		return

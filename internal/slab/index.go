@@ -18,10 +18,10 @@ const LinkBytes = 8 + 4
 
 // NewLinks makes links for records 0 to n-1. Untouched parts cost nothing. The error is
 // the kernel's, for want of address space.
-func NewLinks(n int) (Links, error) { return newArray[link](n) }
+func NewLinks(n int) (Links, error) { return NewArray[link](n) }
 
 // Free gives the memory back. No Index uses it any more.
-func (l Links) Free() { freeArray(l) }
+func (l Links) Free() { FreeArray(l) }
 
 // firstBuckets is where an index starts; a power of two.
 const firstBuckets = 16

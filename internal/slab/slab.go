@@ -126,11 +126,11 @@ func Open[T any](path string, layout uint32, capacity int) (_ *Slab[T], err erro
 	s := &Slab[T]{path: path, capacity: uint32(capacity), free: None}
 	if path == "" {
 		s.head = new(header)
-		if s.slots, err = newArray[slot[T]](capacity); err == nil {
-			s.next, err = newArray[uint32](capacity)
+		if s.slots, err = NewArray[slot[T]](capacity); err == nil {
+			s.next, err = NewArray[uint32](capacity)
 		}
 		if err != nil {
-			freeArray(s.slots)
+			FreeArray(s.slots)
 			return nil, fmt.Errorf("slab %s: %w", name, err)
 		}
 		return s, nil
@@ -141,7 +141,7 @@ func Open[T any](path string, layout uint32, capacity int) (_ *Slab[T], err erro
 		}
 		return nil, fmt.Errorf("slab %s: %w", name, err)
 	}
-	if s.next, err = newArray[uint32](len(s.slots)); err != nil {
+	if s.next, err = NewArray[uint32](len(s.slots)); err != nil {
 		err = errors.Join(err, unix.Munmap(s.mapping), s.file.Close())
 		return nil, fmt.Errorf("slab %s: %w", name, err)
 	}
@@ -271,6 +271,13 @@ func (s *Slab[T]) Delete(i uint32) {
 // stores so that each prefix of them is a record that makes sense.
 func (s *Slab[T]) At(i uint32) *T { return &s.slots[i].rec }
 
+// Prefetch has the processor fetch record i, which is about to be used.
+func (s *Slab[T]) Prefetch(i uint32) {
+	p := unsafe.Pointer(&s.slots[i])
+	Prefetch(p)
+	Prefetch(unsafe.Add(p, unsafe.Sizeof(slot[T]{})-1))
+}
+
 // Tag tells whether record i is committed, and its tag. It needs no lock; the
 // answer is stable only under the lock that the tag leads to, so the caller
 // takes that and asks again.
@@ -318,9 +325,9 @@ func (s *Slab[T]) Close() error {
 	s.slots, s.head, s.next = nil, nil, nil
 	s.ready.Store(0)
 	s.count.Store(0)
-	freeArray(next)
+	FreeArray(next)
 	if s.file == nil {
-		freeArray(slots)
+		FreeArray(slots)
 		return nil
 	}
 	err := errors.Join(unix.Munmap(s.mapping), s.file.Close())
