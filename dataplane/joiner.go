@@ -4,14 +4,17 @@ import "github.com/vpcemu/vpcemu/internal/packet"
 
 // A joiner holds back datagrams of known flows, to write several of one flow to its
 // port at once, as a super-packet of UDP (USO): a write costs as much as a datagram
-// does otherwise. Only what follows another packet of the same burst is held back, and
-// no longer than the burst lasts, so that a lone datagram is never late. Datagrams of
-// one flow stay in order.
+// does otherwise. Only what follows another packet of the same burst is held back, if
+// its flow is one of the last few that sent, and no longer than the burst lasts: a lone
+// datagram is never late, and thousands of flows that take turns are not copied in
+// vain. Datagrams of one flow stay in order.
 type joiner struct {
-	slots [joinFlows]held
-	count int // slots in use
-	next  int // the slot to give up when all are
-	link  [etherLen]byte
+	recent [joinFlows]*flow // the last flows that sent datagrams; only compared
+	newest int
+	slots  [joinFlows]held
+	count  int // slots in use
+	next   int // the slot to give up when all are
+	link   [etherLen]byte
 }
 
 // joinFlows is how many flows may take turns within a burst.
@@ -30,13 +33,10 @@ type held struct {
 // same port, must not overtake what does.
 func (r *worker) join(f *flow, t *target) bool {
 	j := &r.joiner
-	if !r.burst && j.count == 0 {
-		return false
-	}
 	may := t.features.UDP && r.w.hdr.IsUDP() && r.w.gso.GSO == packet.GSONone
 	for i := range j.slots {
 		h := &j.slots[i]
-		if h.flow != f {
+		if j.count == 0 || h.flow != f {
 			continue
 		}
 		if may && h.used.Add(r.link(t), &r.w.hdr) {
@@ -46,7 +46,22 @@ func (r *worker) join(f *flow, t *target) bool {
 		r.release(h)
 		break
 	}
-	return may && r.burst && r.hold(f, t)
+	if !may || !j.again(f) || !r.burst {
+		return false
+	}
+	return r.hold(f, t)
+}
+
+// again notes that a flow has sent, and tells whether it had lately.
+func (j *joiner) again(f *flow) bool {
+	for _, other := range &j.recent {
+		if other == f {
+			return true
+		}
+	}
+	j.newest = (j.newest + 1) % joinFlows
+	j.recent[j.newest] = f
+	return false
 }
 
 // hold begins to hold back a flow's datagrams.

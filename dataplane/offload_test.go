@@ -219,7 +219,8 @@ func TestBurstsOfDatagramsAreJoined(t *testing.T) {
 		{"alone", [][]byte{one(1, 100, 1)}, 1, "[1:100:1]"},
 		{"one flow", [][]byte{one(1, 100, 1), one(1, 100, 2), one(1, 100, 3), one(1, 50, 4)}, 2, "[1:100:1 1:100:2 1:100:3 1:50:4]"},
 		{"a longer one starts anew", [][]byte{one(1, 100, 1), one(1, 100, 2), one(1, 200, 3), one(1, 200, 4)}, 3, "[1:100:1 1:100:2 1:200:3 1:200:4]"},
-		{"two flows taking turns", [][]byte{one(1, 100, 1), one(1, 100, 2), one(2, 100, 3), one(1, 100, 4), one(2, 100, 5)}, 3, "[1:100:1 1:100:2 1:100:4 2:100:3 2:100:5]"},
+		{"two flows taking turns", [][]byte{one(1, 100, 1), one(1, 100, 2), one(2, 100, 3), one(1, 100, 4), one(2, 100, 5)}, 4, "[1:100:1 2:100:3 1:100:2 1:100:4 2:100:5]"},
+		{"both have sent lately", [][]byte{one(1, 100, 1), one(2, 100, 2), one(1, 100, 3), one(2, 100, 4), one(1, 100, 5)}, 3, "[1:100:1 2:100:2 2:100:4 1:100:3 1:100:5]"},
 		{"a super-packet of the flow is not overtaken", [][]byte{one(1, 100, 1), one(1, 100, 2), Super(DF(UDP(webIP+":1", dbIP+":80", 300)), 100), one(1, 100, 4)}, 4, "[1:100:1 1:100:2 1:100:0 1:100:0 1:100:0 1:100:4]"},
 		{"what takes the stages is not overtaken", [][]byte{one(1, 100, 1), one(1, 100, 2), one(3, 100, 3), one(1, 100, 4)}, 4, "[1:100:1 1:100:2 3:100:3 1:100:4]"},
 	} {
