@@ -76,7 +76,7 @@ func (r *worker) fast() bool {
 		k.peer = w.l2peer.Handle
 	}
 	r.hash, r.before = r.flows.hash(k), h.TTL
-	f := r.flows.find(r.hash, k, r.gen)
+	f := r.flows.find(r.hash, k, r.gen, w.now)
 	if f == nil {
 		w.tally.count(countMisses, 1)
 		return false

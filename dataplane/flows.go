@@ -22,8 +22,8 @@ import (
 //
 // The cache is bounded: a flow lies in one of two sets of four entries that its hash
 // names, and where they are full the least recently used gives way. When too many that
-// were in use had to, the cache is made twice as large, up to a limit, and starts empty:
-// each flow takes the stages once more, and nothing ever stops to move a table.
+// were in use had to, the cache is made twice as large, up to a limit; entries of the
+// smaller one move when they are asked for, so nothing ever stops to move a table.
 
 // DefaultFlowEntries is how many directions of flows the caches of all workers together
 // remember at the most: a million connections. At FlowBytes each that is 328 MiB, of which
@@ -87,15 +87,41 @@ type natDep struct {
 	inbound bool
 }
 
-// flows is the cache.
-type flows struct {
-	seed    [2]uint64
+// flowTable is a cache of one size.
+type flowTable struct {
 	tags    [][flowWays]uint32 // hashes of the entries; 0: free
 	entries []flow
 	mask    uint32
+}
+
+func newFlowTable(sets uint32) (t flowTable, err error) {
+	if t.tags, err = slab.NewArray[[flowWays]uint32](int(sets)); err != nil {
+		return t, err
+	}
+	if t.entries, err = slab.NewArray[flow](int(sets * flowWays)); err != nil {
+		slab.FreeArray(t.tags)
+		return flowTable{}, err
+	}
+	t.mask = sets - 1
+	return t, nil
+}
+
+func (t *flowTable) free() {
+	slab.FreeArray(t.tags)
+	slab.FreeArray(t.entries)
+	*t = flowTable{}
+}
+
+// flows is the cache.
+type flows struct {
+	flowTable
+	// before is the table of half the size, as long as it may have what is asked for.
+	before  flowTable
+	seed    [2]uint64
 	maxSets uint32
 	evicted uint32        // in use, since the cache got its size
-	room    atomic.Uint32 // len(entries), for others to read
+	placed  int           // entries, since then
+	room    atomic.Uint32 // entries of both tables, for others to read
 }
 
 // init makes an empty cache that grows to limit entries.
@@ -103,33 +129,19 @@ func (c *flows) init(limit int) {
 	c.seed = [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}
 	c.maxSets = uint32(max(1, limit/flowWays))
 	c.maxSets = 1 << (bits.Len32(c.maxSets) - 1)
-	c.resize(min(firstSets, c.maxSets))
+	sets := min(firstSets, c.maxSets)
+	// Small enough to be ordinary memory.
+	c.flowTable = flowTable{tags: make([][flowWays]uint32, sets), entries: make([]flow, sets*flowWays), mask: sets - 1}
+	c.measure()
 }
 
-// resize empties the cache and gives it another size, if there is memory.
-func (c *flows) resize(sets uint32) bool {
-	tags, err := slab.NewArray[[flowWays]uint32](int(sets))
-	if err != nil {
-		return false
-	}
-	entries, err := slab.NewArray[flow](int(sets * flowWays))
-	if err != nil {
-		slab.FreeArray(tags)
-		return false
-	}
-	c.free()
-	c.tags, c.entries = tags, entries
-	c.mask = sets - 1
-	c.room.Store(sets * flowWays)
-	c.evicted = 0
-	return true
+// release gives the memory back.
+func (c *flows) release() {
+	c.flowTable.free()
+	c.before.free()
 }
 
-func (c *flows) free() {
-	slab.FreeArray(c.tags)
-	slab.FreeArray(c.entries)
-	c.tags, c.entries = nil, nil
-}
+func (c *flows) measure() { c.room.Store(uint32(len(c.entries) + len(c.before.entries))) }
 
 // hash of a key, never 0. Its seed is secret, so that nobody can aim at one set.
 func (c *flows) hash(k *flowKey) uint32 {
@@ -147,24 +159,40 @@ func (c *flows) hash(k *flowKey) uint32 {
 }
 
 // second is the other set in which a flow of that hash may lie.
-func (c *flows) second(hash uint32) uint32 { return bits.ReverseBytes32(hash*0x9e3779b1) & c.mask }
-
-// find gives the entry of a key that was made under the snapshot gen, or nil.
-func (c *flows) find(hash uint32, k *flowKey, gen uint32) *flow {
-	second := c.second(hash)
-	slab.Prefetch(unsafe.Pointer(&c.tags[second]))
-	if f := c.findIn(hash&c.mask, hash, k, gen); f != nil {
-		return f
-	}
-	return c.findIn(second, hash, k, gen)
+func (t *flowTable) second(hash uint32) uint32 {
+	return bits.ReverseBytes32(hash*0x9e3779b1) & t.mask
 }
 
-func (c *flows) findIn(set, hash uint32, k *flowKey, gen uint32) *flow {
-	for i, tag := range &c.tags[set] {
+// find gives the entry of a key that was made under the snapshot gen, or nil.
+func (c *flows) find(hash uint32, k *flowKey, gen uint32, now int64) *flow {
+	if f := c.flowTable.find(hash, k, gen); f != nil || c.before.entries == nil {
+		return f
+	}
+	old := c.before.find(hash, k, gen)
+	if old == nil {
+		return nil
+	}
+	moved := *old // the table it lies in may go
+	f, _ := c.place(hash, k, gen, now)
+	*f = moved
+	return f
+}
+
+func (t *flowTable) find(hash uint32, k *flowKey, gen uint32) *flow {
+	second := t.second(hash)
+	slab.Prefetch(unsafe.Pointer(&t.tags[second]))
+	if f := t.findIn(hash&t.mask, hash, k, gen); f != nil {
+		return f
+	}
+	return t.findIn(second, hash, k, gen)
+}
+
+func (t *flowTable) findIn(set, hash uint32, k *flowKey, gen uint32) *flow {
+	for i, tag := range &t.tags[set] {
 		if tag != hash {
 			continue
 		}
-		f := &c.entries[set*flowWays+uint32(i)]
+		f := &t.entries[set*flowWays+uint32(i)]
 		slab.Prefetch(unsafe.Pointer(&f.src))
 		slab.Prefetch(unsafe.Pointer(&f.nats))
 		if f.gen == gen && f.key == *k {
@@ -174,18 +202,32 @@ func (c *flows) findIn(set, hash uint32, k *flowKey, gen uint32) *flow {
 	return nil
 }
 
-// place gives the entry to fill for a key: its own, a free or stale one in the emptier
-// of its sets, or the least recently used. It tells whether one in use gave way.
+// place gives the entry to fill for a key, and tells whether one in use gave way.
 func (c *flows) place(hash uint32, k *flowKey, gen uint32, now int64) (f *flow, evicted bool) {
+	at, evicted := c.choose(hash, k, gen, now)
+	if evicted && c.grow() {
+		at, evicted = c.choose(hash, k, gen, now)
+	}
+	c.tags[at/flowWays][at%flowWays] = hash
+	if c.placed++; c.placed == 4*len(c.before.entries) {
+		c.before.free() // what it has left has not been asked for
+		c.measure()
+	}
+	return &c.entries[at], evicted
+}
+
+// choose finds the key's own entry, a free or stale one in the emptier of its sets, or
+// the least recently used.
+func (t *flowTable) choose(hash uint32, k *flowKey, gen uint32, now int64) (at uint32, evicted bool) {
 	var free, freeAt [2]uint32
 	oldest, oldestUsed := uint32(0), int64(math.MaxInt64)
-	for n, set := range [2]uint32{hash & c.mask, c.second(hash)} {
+	for n, set := range [2]uint32{hash & t.mask, t.second(hash)} {
 		for i := range uint32(flowWays) {
 			at := set*flowWays + i
-			tag, e := c.tags[set][i], &c.entries[at]
+			tag, e := t.tags[set][i], &t.entries[at]
 			switch {
 			case tag == hash && e.key == *k:
-				return e, false
+				return at, false
 			case tag == 0 || e.gen != gen:
 				free[n]++
 				freeAt[n] = at
@@ -194,31 +236,30 @@ func (c *flows) place(hash uint32, k *flowKey, gen uint32, now int64) (f *flow, 
 			}
 		}
 	}
-	at := oldest
 	switch {
 	case free[0] > 0 && free[0] >= free[1]:
-		at = freeAt[0]
+		return freeAt[0], false
 	case free[1] > 0:
-		at = freeAt[1]
-	default:
-		if evicted = now-oldestUsed < recentlyUsed; evicted && c.grow() {
-			return c.place(hash, k, gen, now)
-		}
+		return freeAt[1], false
 	}
-	c.tags[at/flowWays][at%flowWays] = hash
-	return &c.entries[at], evicted
+	return oldest, now-oldestUsed < recentlyUsed
 }
 
-// grow doubles the cache when too many entries in use have had to give way.
+// grow doubles the cache when too many entries in use have had to give way. What the
+// smaller one has moves when it is asked for.
 func (c *flows) grow() bool {
 	c.evicted++
 	sets := c.mask + 1
-	if c.evicted < sets*flowWays/growAfter || sets >= c.maxSets {
+	if int(c.evicted) < len(c.entries)/growAfter || sets >= c.maxSets {
 		return false
 	}
-	if !c.resize(sets * 2) {
-		c.evicted = 0 // to be tried again, and not for each packet
-		return false
+	c.evicted = 0
+	larger, err := newFlowTable(sets * 2)
+	if err != nil {
+		return false // to be tried again, and not for each packet
 	}
+	c.before.free()
+	c.before, c.flowTable, c.placed = c.flowTable, larger, 0
+	c.measure()
 	return true
 }

@@ -249,3 +249,36 @@ func TestFlowCacheGrowsUpToItsBound(t *testing.T) {
 		t.Errorf("idle flows count as evicted in use: %+v", w.Stats().Cache)
 	}
 }
+
+// A cache that grows takes along what it remembers, when it is asked for.
+func TestFlowCacheGrowsWithoutForgetting(t *testing.T) {
+	b := newBook(t).applied()
+	b.db.Port.Discard = true
+	w := b.Engine.Batcher(b.web.Port)
+	const flows = 1100 // the first table has room for 1,024
+	round := func() dataplane.CacheStats {
+		for i := range flows {
+			w.Send(UDP(webIP+":"+strconv.Itoa(10000+i), dbIP+":80", 8))
+		}
+		return w.Stats().Cache
+	}
+	first := round()
+	if first.Entries < flows {
+		t.Fatalf("room for %d, want it to have grown beyond %d", first.Entries, flows)
+	}
+	second := round()
+	if missed := second.Misses - first.Misses; missed > first.Evicted {
+		t.Errorf("%d of %d flows were forgotten, %d had to give way", missed, flows, first.Evicted)
+	}
+	if second.Hits < flows-first.Evicted {
+		t.Errorf("%+v", second)
+	}
+	// In the end there is one table.
+	for range 6 {
+		b.Apply() // all are placed anew
+		round()
+	}
+	if got := round(); first.Entries != 1024+2048 || got.Entries != 2048 {
+		t.Errorf("room for %d entries, and in the end for %d; want 1024+2048 and 2048", first.Entries, got.Entries)
+	}
+}

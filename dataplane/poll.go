@@ -61,7 +61,7 @@ func (p *poller) watch(fd, slot int) error {
 }
 
 func (p *poller) release() {
-	p.flows.free()
+	p.flows.release()
 	unix.Close(p.epoll)
 	unix.Close(p.wake)
 }

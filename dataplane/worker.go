@@ -90,7 +90,7 @@ func (f Features) start() int {
 // serve reads a port that has no descriptor until it fails or is closed.
 func (r *worker) serve(s *source) {
 	defer func() {
-		r.flows.free()
+		r.flows.release()
 		close(r.done)
 	}()
 	at := s.features.start()
