@@ -116,6 +116,7 @@ func (p *poller) end() {
 // loop polls until the poller is ended.
 func (p *poller) loop() {
 	runtime.LockOSThread() // a thread of its own keeps its caches warm
+	beShort()
 	defer close(p.done)
 	var events [batchPorts]unix.EpollEvent
 	for !p.stop.Load() {
@@ -179,6 +180,20 @@ func (p *poller) look(events []unix.EpollEvent) (int, error) {
 		return 0, errno
 	}
 	return int(n), nil
+}
+
+// sliceNS is the slice that a worker asks of the scheduler, in nanoseconds: short, so that
+// it has its turn soon after it wakes and does not wait for a program's whole slice.
+const sliceNS = 100_000
+
+// beShort asks for it. Before Linux 6.12 there is no such thing, and nothing is lost.
+func beShort() {
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil || attr.Policy != unix.SCHED_NORMAL {
+		return // somebody has seen to it that it is otherwise
+	}
+	attr.Runtime = sliceNS
+	_ = unix.SchedSetAttr(0, attr, 0)
 }
 
 // yield lets another thread have the processor, if one waits for it.

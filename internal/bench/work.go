@@ -69,6 +69,8 @@ func pairWorks() []work {
 		tcp("tcp4", "TCP 4 streams", inVPC, traffic.Spec{Streams: 4}, limits),
 		tcp("tcp16", "TCP 16 streams", inVPC, traffic.Spec{Streams: 16}, limits),
 		tcp("tcp1500", "TCP at MTU 1500", inVPC, traffic.Spec{Streams: 1, MSS: 1460}, nil),
+		tcp("tcp1cubic", "TCP 1 stream, cubic", inVPC, traffic.Spec{Streams: 1, Control: "cubic"}, limits),
+		tcp("tcp4cubic", "TCP 4 streams, cubic", inVPC, traffic.Spec{Streams: 4, Control: "cubic"}, limits),
 		tcp("nat", "TCP through NAT", outNAT, traffic.Spec{Streams: 1}, routers),
 		udp(64), udp(512), udp(1400),
 		{name: "rr", path: inVPC, spec: traffic.Spec{Kind: traffic.RR}, who: limits, figures: []figure{

@@ -54,6 +54,7 @@ type Spec struct {
 	Streams int           // TCP connections
 	Size    int           // payload of a datagram in bytes
 	MSS     int           // TCP_MAXSEG in bytes, 0 for what the path gives
+	Control string        // TCP_CONGESTION, "" for the machine's default
 	Time    time.Duration // what is measured, without warm-up
 	Flows   int           // how many pairs of ports
 	CPU     int           // to stay on, -1 for any
@@ -127,7 +128,7 @@ func listen(port int, s Spec) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := errors.Join(set(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), segment(fd, s)); err != nil {
+	if err := errors.Join(set(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), tune(fd, s)); err != nil {
 		return -1, err
 	}
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err != nil {
@@ -136,12 +137,20 @@ func listen(port int, s Spec) (int, error) {
 	return fd, os.NewSyscallError("listen", unix.Listen(fd, 1024))
 }
 
-// segment sets the maximum segment size that the Spec asks for.
-func segment(fd int, s Spec) error {
-	if s.MSS == 0 {
+// tune sets the maximum segment size and the congestion control that the Spec asks for.
+func tune(fd int, s Spec) error {
+	if s.MSS != 0 {
+		if err := set(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, s.MSS); err != nil {
+			return err
+		}
+	}
+	if s.Control == "" {
 		return nil
 	}
-	return set(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, s.MSS)
+	if err := unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, s.Control); err != nil {
+		return fmt.Errorf("congestion control %s: %w", s.Control, err)
+	}
+	return nil
 }
 
 // dial connects to the server's port.
@@ -150,7 +159,7 @@ func dial(s Spec, port int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := errors.Join(segment(fd, s), set(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)); err != nil {
+	if err := errors.Join(tune(fd, s), set(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)); err != nil {
 		return -1, err
 	}
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: s.Address.As4(), Port: port}); err != nil {
