@@ -154,7 +154,7 @@ func (e *Engine) read(p Port) {
 	src, err := least.add(q)
 	e.sources[p] = src
 	if err != nil {
-		go e.sourceEnded(src, err) // as a worker would, and not under our lock
+		go e.down(src, err) // as a worker would, and not under our lock
 	}
 }
 
@@ -195,6 +195,11 @@ func (e *Engine) sourceEnded(src *source, err error) {
 	if src.poller != nil {
 		src.poller.forget(src)
 	}
+	e.down(src, err)
+}
+
+// down tells of a port that is not read any more, unless that was asked for.
+func (e *Engine) down(src *source, err error) {
 	if !src.closing.Load() && e.cfg.OnPortDown != nil {
 		e.cfg.OnPortDown(src.port, err)
 	}

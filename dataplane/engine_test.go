@@ -2,9 +2,12 @@ package dataplane_test
 
 import (
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -263,5 +266,97 @@ func TestConcurrentNewConnectionsThroughOneGateway(t *testing.T) {
 	}
 	if n := b.Config.NAT.Len(); n != 2000 {
 		t.Errorf("%d mappings", n)
+	}
+}
+
+// queuePort is a port with a descriptor: one end of a socket pair, or a file, which
+// cannot be polled.
+type queuePort struct {
+	fd     int
+	closed atomic.Bool
+}
+
+func (p *queuePort) Read(b []byte) (int, error) {
+	n, err := syscall.Read(p.fd, b)
+	return max(n, 0), err
+}
+func (p *queuePort) Write(b []byte) (int, error)  { return syscall.Write(p.fd, b) }
+func (p *queuePort) Close() error                 { p.closed.Store(true); return syscall.Close(p.fd) }
+func (p *queuePort) Features() dataplane.Features { return dataplane.Features{} }
+func (p *queuePort) String() string               { return "queue" }
+func (p *queuePort) Descriptor() int              { return p.fd }
+
+var _ dataplane.Queue = (*queuePort)(nil)
+
+// withQueue puts a port into the book as the services port of a VPC of its own.
+func withQueue(b *book, p dataplane.Port) {
+	s := *b.Snapshot
+	s.VPCs = append(slices.Clone(s.VPCs), &dataplane.VPC{Services: p})
+	s.Finish()
+	b.Engine.Swap(&s)
+}
+
+func TestQueueThatCannotBePolledIsReported(t *testing.T) {
+	b := newBook(t)
+	failed := make(chan error, 2)
+	b.Config.OnPortDown = func(_ dataplane.Port, err error) { failed <- err }
+	b.Apply()
+	fd, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &queuePort{fd: fd}
+	withQueue(b, p)
+	select {
+	case err := <-failed:
+		if !errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "port queue") {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("not reported")
+	}
+	b.Apply() // names it no more
+	if !p.closed.Load() {
+		t.Error("it is not closed")
+	}
+	b.web.Send(SYN(webIP+":1", dbIP+":80")).Want(At("db"))
+}
+
+// Ports with descriptors come and go while packets flow, also in each other's place.
+func TestQueuesComeAndGo(t *testing.T) {
+	b := newBook(t).applied()
+	for range 50 {
+		var pairs [3][2]int
+		var ports []*queuePort
+		s := *b.Snapshot
+		s.VPCs = slices.Clone(s.VPCs)
+		for i := range pairs {
+			pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pairs[i] = pair
+			ports = append(ports, &queuePort{fd: pair[0]})
+			v := *s.VPCs[0]
+			v.Services = ports[i]
+			s.VPCs = append(s.VPCs, &v)
+		}
+		s.Finish()
+		before := b.Engine.Counters()[dataplane.AddressUnassigned]
+		b.Engine.Swap(&s)
+		for _, pair := range pairs {
+			// What the services send to nobody is dropped, and counted.
+			if _, err := syscall.Write(pair[1], UDP("172.30.0.2:53", "172.30.0.200:1", 8)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "all three are read", func() bool { return b.Engine.Counters()[dataplane.AddressUnassigned] == before+3 })
+		b.Apply()
+		for i, p := range ports {
+			if !p.closed.Load() {
+				t.Fatal("a port is not closed")
+			}
+			syscall.Close(pairs[i][1])
+		}
 	}
 }

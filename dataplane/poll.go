@@ -66,7 +66,8 @@ func (p *poller) release() {
 	unix.Close(p.wake)
 }
 
-// add gives the poller a port to read. The engine's lock is held.
+// add gives the poller a port to read. The engine's lock is held. With an error, the
+// source is on the list and is not polled.
 func (p *poller) add(q Queue) (*source, error) {
 	s := newSource(q, p.worker)
 	s.poller = p
@@ -81,10 +82,10 @@ func (p *poller) add(q Queue) (*source, error) {
 	}
 	list[s.slot] = s
 	p.sources.Store(&list)
-	if err := p.watch(q.Descriptor(), s.slot); err != nil {
-		return nil, fmt.Errorf("port %s: %w", q, err)
-	}
 	p.ports++
+	if err := p.watch(q.Descriptor(), s.slot); err != nil {
+		return s, fmt.Errorf("port %s: %w", q, err)
+	}
 	return s, nil
 }
 
