@@ -11,7 +11,7 @@
 #   --pin                keep the two ends of the traffic on a CPU each
 #   --parts [--short]    instead: the packet path's functions, by go test -bench; needs
 #                        no root where Go is installed
-# A full run takes about 15 minutes and writes docs/bench.json and docs/bench.svg.
+# A full run takes about 10 minutes and writes docs/bench.json and docs/bench.svg.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
