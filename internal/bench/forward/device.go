@@ -10,62 +10,61 @@ import (
 
 	"github.com/songgao/water"
 	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/internal/tun"
 )
 
 // headerLen is the length in bytes of the virtio-net header before each packet.
-const headerLen = 10
-
-const offloads = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN | unix.TUN_F_USO4 | unix.TUN_F_USO6
+const headerLen = tun.HeaderLen
 
 // Device makes the TUN device name in the network namespace of the calling thread and returns its only queue, non-blocking. With super,
-// packets have a virtio-net header and may be super-packets of TCP and UDP. The device goes with its namespace.
-//
-// songgao/water cannot ask for IFF_VNET_HDR: it makes a persistent device, and with no queue attached a device takes its flags from
-// the next attach.
+// packets have a virtio-net header and may be super-packets of TCP and UDP, as those of a lab. The device goes with its namespace.
 func Device(name string, super bool) (*os.File, error) {
-	f, err := device(name, super)
+	if super {
+		return tun.Make(name, false)
+	}
+	f, err := plain(name)
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	return f, nil
 }
 
-func device(name string, super bool) (*os.File, error) {
+// plain is a device as songgao/water makes it by itself: a packet a call.
+func plain(name string) (*os.File, error) {
 	// water does not mark its descriptor close-on-exec: with the lock, no program started now gets the queue.
 	syscall.ForkLock.RLock()
-	made, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{
-		Name: name, Persist: true, MultiQueue: true}})
-	if err == nil {
-		err = made.Close()
-	}
-	syscall.ForkLock.RUnlock()
+	defer syscall.ForkLock.RUnlock()
+	made, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{Name: name}})
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: "/dev/net/tun", Err: err}
+	f, ok := made.ReadWriteCloser.(*os.File)
+	if !ok {
+		made.Close()
+		return nil, fmt.Errorf("water gave a %T, and no file", made.ReadWriteCloser)
 	}
-	if err := attach(fd, name, super); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
+	defer f.Close()
+	return unpolled(f, name)
 }
 
-func attach(fd int, name string, super bool) error {
-	req, err := unix.NewIfreq(name)
+// unpolled is a duplicate of f that the runtime's poller does not know: the process that makes the device keeps it, and would be woken for
+// each packet that another forwards.
+func unpolled(f *os.File, name string) (*os.File, error) {
+	raw, err := f.SyscallConn() // Fd() would make the file blocking
 	if err != nil {
-		return err
+		return nil, err
 	}
-	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_MULTI_QUEUE)
-	if super {
-		flags |= unix.IFF_VNET_HDR
-	}
-	req.SetUint16(flags)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil || !super {
-		return os.NewSyscallError("TUNSETIFF", err)
-	}
-	return errors.Join(os.NewSyscallError("TUNSETVNETHDRSZ", unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, headerLen)),
-		os.NewSyscallError("TUNSETOFFLOAD", unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offloads)))
+	var dup *os.File
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		var n int
+		if n, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); failed != nil {
+			return
+		}
+		failed = unix.SetNonblock(n, false) // while the file is made
+		dup = os.NewFile(uintptr(n), name)
+		failed = errors.Join(failed, unix.SetNonblock(n, true))
+	})
+	return dup, errors.Join(err, failed)
 }
