@@ -43,10 +43,10 @@ func TestBulk_CrossesInSuperPackets(t *testing.T) {
 	for i, way := range [][2]string{{"tun", "far"}, {"far", "tap"}, {"tap", "fartap"}, {"fartap", "tun"}} {
 		from, to := way[0], way[1]
 		port := 5000 + i
-		l.start(to, fmt.Sprintf("exec socat -u TCP-LISTEN:%d OPEN:/root/data.new,creat,trunc", port))
+		l.start(to, fmt.Sprintf("exec socat -b 262144 -u TCP-LISTEN:%d OPEN:/root/data.new,creat,trunc", port))
 		l.waitPort(to, "tcp", port)
 		before := l.counters()
-		l.in(from, fmt.Sprintf("socat -u OPEN:/root/data TCP:%s:%d", l.privateOf(to), port))
+		l.in(from, fmt.Sprintf("socat -b 262144 -u OPEN:/root/data TCP:%s:%d", l.privateOf(to), port))
 		eventually(t, "the data is at "+to, func() error {
 			got, _, _ := l.tryIn(to, "sha256sum /root/data.new")
 			if !strings.HasPrefix(got, sum) {

@@ -79,13 +79,14 @@ func shareNetnsDir() error {
 	return nil
 }
 
-// unshareNetnsDir takes that mount back when no name is left.
+// unshareNetnsDir takes that mount back when no name is left. Who holds the lock, as the caller does, has the
+// directory open and keeps the mount busy: it is detached, and nobody can be adding a name.
 func unshareNetnsDir() error {
 	if names, err := os.ReadDir(netnsDir); err != nil || len(names) > 0 {
 		return err
 	}
-	err := unix.Unmount(netnsDir, unix.UMOUNT_NOFOLLOW)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBUSY) { // no mount, or somebody is just using it
+	err := unix.Unmount(netnsDir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EINVAL) { // no mount
 		return nil
 	}
 	return err
