@@ -61,8 +61,8 @@ func (w *walk) cacheable() bool {
 	return !h.IsTCP() || h.TCPFlags&(packet.FlagSYN|packet.FlagFIN|packet.FlagRST) == 0
 }
 
-// fast moves a packet of a known flow; false: it has to take the stages, and nothing
-// has happened yet.
+// fast moves a packet of a known flow; false: it has to take the stages. What has been
+// accounted for by then, the walk knows (see touch).
 func (r *worker) fast() bool {
 	w := &r.w
 	if r.may = w.cfg.FlowEntries >= 0 && w.cacheable(); !r.may {

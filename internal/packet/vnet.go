@@ -201,7 +201,7 @@ func (h *Header) makePartial() {
 // PutVnet writes the header for h as it is now into the first VnetLen bytes of v.
 // o is what ReadVnet returned for h, and l2 the length in bytes of the link header
 // that the packet leaves with. A super-packet whose checksum was completed in
-// between gets a partial one again: some kernels refuse it otherwise.
+// between gets a partial one again, which is what every sender's kernel gives it.
 func (h *Header) PutVnet(v []byte, o Offload, l2 int) {
 	v = v[:VnetLen]
 	clear(v)
