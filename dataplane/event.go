@@ -41,12 +41,12 @@ func (e *Event) String() string {
 	return s
 }
 
-func (w *walk) event(to uint32, answered bool) Event {
+func (w *walk) event(answered bool) Event {
 	return Event{
 		At: w.now, Ingress: w.in.ref(), Handle: w.in.handle(), Sent: w.sent, Tuple: w.ended,
 		ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode, Flags: w.hdr.TCPFlags,
 		Packets: w.gso.Segments, Size: w.size,
-		Reason: w.reason, Stage: w.stage, By: w.by, Rule: w.rule, To: to, Answered: answered,
+		Reason: w.reason, Stage: w.stage, By: w.by, Rule: w.rule, To: w.out.handle(), Answered: answered,
 	}
 }
 
@@ -122,12 +122,12 @@ func (l *subscribers) remove(s *Subscription) {
 	}
 }
 
-func (l *subscribers) publish(w *walk, to uint32, answered bool) {
+func (l *subscribers) publish(w *walk, answered bool) {
 	list := l.list.Load()
 	if list == nil || len(*list) == 0 {
 		return
 	}
-	e := w.event(to, answered)
+	e := w.event(answered)
 	for _, s := range *list {
 		select {
 		case s.c <- e:

@@ -76,7 +76,10 @@ func (r *worker) fast() bool {
 		k.peer = w.l2peer.Handle
 	}
 	r.hash, r.before = r.flows.hash(k), h.TTL
-	f := r.flows.find(r.hash, k, r.gen, w.now)
+	f, moved := r.flows.find(r.hash, k, r.gen, w.now)
+	if moved {
+		r.flush() // held back under the place that the flow had, its datagrams would be overtaken
+	}
 	if f == nil {
 		w.tally.count(countMisses, 1)
 		return false
@@ -187,7 +190,7 @@ func (r *worker) deliver(f *flow) {
 	if !r.join(f, t) && !r.put(t.port, t.features, t.macs) {
 		w.end(StageDeliver, PortWriteFailed, w.by, Rule{})
 	}
-	r.report(w.out.handle(), false)
+	r.report(false)
 }
 
 // remember makes an entry of what the stages have just made of a packet.

@@ -163,19 +163,20 @@ func (t *flowTable) second(hash uint32) uint32 {
 	return bits.ReverseBytes32(hash*0x9e3779b1) & t.mask
 }
 
-// find gives the entry of a key that was made under the snapshot gen, or nil.
-func (c *flows) find(hash uint32, k *flowKey, gen uint32, now int64) *flow {
-	if f := c.flowTable.find(hash, k, gen); f != nil || c.before.entries == nil {
-		return f
+// find gives the entry of a key that was made under the snapshot gen, or nil, and tells
+// whether it has moved: pointers to it and to others may lead astray then.
+func (c *flows) find(hash uint32, k *flowKey, gen uint32, now int64) (f *flow, moved bool) {
+	if f = c.flowTable.find(hash, k, gen); f != nil || c.before.entries == nil {
+		return f, false
 	}
 	old := c.before.find(hash, k, gen)
 	if old == nil {
-		return nil
+		return nil, false
 	}
-	moved := *old // the table it lies in may go
-	f, _ := c.place(hash, k, gen, now)
-	*f = moved
-	return f
+	entry := *old // the table it lies in may go
+	f, _ = c.place(hash, k, gen, now)
+	*f = entry
+	return f, true
 }
 
 func (t *flowTable) find(hash uint32, k *flowKey, gen uint32) *flow {

@@ -89,7 +89,7 @@ func (r *worker) hold(f *flow, t *target) bool {
 		return false
 	}
 	h.flow, h.to, h.used = f, t, h.c[kind]
-	h.first = r.w.event(r.w.out.handle(), false)
+	h.first = r.w.event(false)
 	j.count++
 	return true
 }

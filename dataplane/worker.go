@@ -159,7 +159,7 @@ func (r *worker) receive(s *source, n int) {
 		if n < packet.VnetLen {
 			w.size = n
 			w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
-			r.report(0, false)
+			r.report(false)
 			return
 		}
 		w.vnet, b = b[:packet.VnetLen], b[packet.VnetLen:]
@@ -171,7 +171,7 @@ func (r *worker) receive(s *source, n int) {
 			if n > 0 && !r.write(s.port, r.headed(s.features, r.scratch, packet.VnetLen, n)) {
 				w.end(StageFrame, PortWriteFailed, w.in.ref(), Rule{})
 			}
-			r.report(0, false)
+			r.report(false)
 			return
 		}
 		b = ip
@@ -206,9 +206,9 @@ func (r *worker) walk(parsed bool) {
 	}
 	w.learn()
 	r.remember()
-	to := r.send()
+	r.send()
 	answered := w.answer.kind != answerNone && r.answer()
-	r.report(to, answered)
+	r.report(answered)
 }
 
 // learn keeps for later what is only known at the end of a walk.
@@ -225,8 +225,8 @@ func (w *walk) learn() {
 	}
 }
 
-// send writes the packet to where the walk ended, and returns the handle of that port.
-func (r *worker) send() uint32 {
+// send writes the packet to where the walk ended.
+func (r *worker) send() {
 	w := &r.w
 	switch {
 	case w.out.dhcp != nil:
@@ -236,13 +236,10 @@ func (r *worker) send() uint32 {
 	case w.out.host != nil:
 		h := w.out.host
 		r.forward(h.Port, w.macs(), h.Ref)
-		return h.Handle
 	case w.out.eni != nil:
 		e := w.out.eni
 		r.forward(e.Port, w.macs(), e.Ref)
-		return e.Handle
 	}
-	return 0
 }
 
 // macs are destination and source of the frame in which a TAP gets the packet.
@@ -408,11 +405,11 @@ func (r *worker) keepFirst(b []byte) {
 }
 
 // report counts how the walk ended and tells who wants to know.
-func (r *worker) report(to uint32, answered bool) {
+func (r *worker) report(answered bool) {
 	w := &r.w
 	r.tally.ended(w.reason, w.packets(), w.size)
 	if w.reason.Dropped() {
-		r.e.drops.add(w.event(to, answered))
+		r.e.drops.add(w.event(answered))
 	}
-	r.e.subscribers.publish(w, to, answered)
+	r.e.subscribers.publish(w, answered)
 }
