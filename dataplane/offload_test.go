@@ -223,6 +223,7 @@ func TestBurstsOfDatagramsAreJoined(t *testing.T) {
 		{"both have sent lately", [][]byte{one(1, 100, 1), one(2, 100, 2), one(1, 100, 3), one(2, 100, 4), one(1, 100, 5)}, 3, "[1:100:1 2:100:2 2:100:4 1:100:3 1:100:5]"},
 		{"a super-packet of the flow is not overtaken", [][]byte{one(1, 100, 1), one(1, 100, 2), Super(DF(UDP(webIP+":1", dbIP+":80", 300)), 100), one(1, 100, 4)}, 4, "[1:100:1 1:100:2 1:100:0 1:100:0 1:100:0 1:100:4]"},
 		{"what takes the stages is not overtaken", [][]byte{one(1, 100, 1), one(1, 100, 2), one(3, 100, 3), one(1, 100, 4)}, 4, "[1:100:1 1:100:2 3:100:3 1:100:4]"},
+		{"the cache grows meanwhile", [][]byte{one(1, 100, 1), one(1, 100, 2), {}, one(1, 100, 3)}, 3, "[1:100:1 1:100:2 1:100:3]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.Send(c.burst...)
