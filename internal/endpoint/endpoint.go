@@ -1,0 +1,239 @@
+// Package endpoint finds what a person means by a word: one end of a packet's way, or a
+// set of network interfaces. Traces, checks, captures and flow logs share it, so that a
+// name means the same everywhere.
+package endpoint
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// Kinds of ends.
+const (
+	KindInstance  = "instance"
+	KindInterface = "interface"
+	KindHost      = "internet host"
+	KindGateway   = "nat gateway"
+	KindAddress   = "address"  // that nothing in the lab has
+	KindInternet  = "internet" // no particular host
+)
+
+// Anywhere is the address that stands for any host on the Internet: one of the range
+// that RFC 5737 keeps for documentation and no lab draws from by default.
+var Anywhere = netip.MustParseAddr("192.0.2.1")
+
+// End is one end of a way, as a person names it.
+type End struct {
+	Name string // as it is shown: web, eni-0ab…, 198.51.100.7, internet
+	ID   string // of the instance, interface, host or gateway; "" for an address
+	Kind string
+	// Interface is an instance's primary one, the one named or the one that has the
+	// address; a NAT gateway's own. Nil for a host and for an address that nothing has.
+	Interface *vpc.NetworkInterface
+	Host      *vpc.InternetHost
+	// Private and Public are the addresses that it has, invalid for none. Of an address
+	// that was asked for they are the pair that it belongs to.
+	Private, Public netip.Addr
+	Asked           netip.Addr // the address that was named, if one was
+}
+
+// Handle is the number on the packet path of the interface or host, 0 for neither.
+func (e End) Handle() uint32 {
+	switch {
+	case e.Interface != nil:
+		return e.Interface.Handle
+	case e.Host != nil:
+		return e.Host.Handle
+	}
+	return 0
+}
+
+// Find finds the end that text names: an instance, interface, NAT gateway or Internet
+// host by name or ID, an address, or "internet". An error lists what there is; one about
+// a name or address that several have lists their IDs.
+func Find(m *vpc.Model, text string) (End, error) {
+	if strings.EqualFold(text, KindInternet) {
+		return End{Name: KindInternet, Kind: KindInternet, Public: Anywhere}, nil
+	}
+	if a, err := netip.ParseAddr(text); err == nil {
+		return byAddress(m, a.Unmap())
+	}
+	var found []End
+	for _, e := range all(m) {
+		if e.ID == text {
+			return e, nil
+		}
+		if e.Name == text {
+			found = append(found, e)
+		}
+	}
+	// An instance's name is also that of the interface made with it: the instance is meant.
+	if slices.ContainsFunc(found, isMachine) {
+		found = slices.DeleteFunc(found, func(e End) bool { return !isMachine(e) })
+	}
+	switch len(found) {
+	case 0:
+		return End{}, fmt.Errorf("%s: nothing in the lab has this name or ID; there are: %s", text, known(m))
+	case 1:
+		return found[0], nil
+	}
+	return End{}, severalOf(text, "are named so", found)
+}
+
+func isMachine(e End) bool { return e.Kind == KindInstance || e.Kind == KindHost }
+
+func severalOf(text, what string, found []End) error {
+	ids := make([]string, len(found))
+	for i, e := range found {
+		ids[i] = e.ID
+	}
+	return fmt.Errorf("%s: several objects %s: say which by its ID: %s", text, what, strings.Join(ids, ", "))
+}
+
+// known are the names that Find takes, at most twenty.
+func known(m *vpc.Model) string {
+	var names []string
+	for _, e := range all(m) {
+		if isMachine(e) || e.Kind == KindGateway {
+			names = append(names, e.Name)
+		}
+	}
+	slices.Sort(names)
+	names = append(slices.Compact(names), KindInternet)
+	if len(names) > 20 {
+		names = append(names[:20], "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// all are the ends that have a name or ID, instances first, ordered by ID in each kind.
+func all(m *vpc.Model) (ends []End) {
+	primary := map[vpc.InstanceID]*vpc.NetworkInterface{}
+	for _, n := range m.NetworkInterfaces.All() {
+		if a := n.Attachment; a != nil && a.InstanceID != "" && a.DeviceIndex == 0 {
+			primary[a.InstanceID] = n
+		}
+	}
+	for id, i := range m.Instances.All() {
+		if i.State == vpc.StateTerminated || !i.Deleted.IsZero() {
+			continue
+		}
+		ends = append(ends, ofInterface(m, primary[id], End{Name: or(i.Name(), string(id)), ID: string(id), Kind: KindInstance}))
+	}
+	for id, h := range m.InternetHosts.All() {
+		if h.State != vpc.StateTerminated && h.Deleted.IsZero() {
+			ends = append(ends, ofHost(h, string(id)))
+		}
+	}
+	for id, g := range m.NatGateways.All() {
+		if g.Deleted.IsZero() && g.State != "failed" {
+			n := m.NetworkInterfaces.Get(g.NetworkInterfaceID)
+			ends = append(ends, ofInterface(m, n, End{Name: or(g.Name(), string(id)), ID: string(id), Kind: KindGateway}))
+		}
+	}
+	for id, n := range m.NetworkInterfaces.All() {
+		if n.Deleted.IsZero() {
+			ends = append(ends, ofInterface(m, n, End{Name: or(n.Name(), string(id)), ID: string(id), Kind: KindInterface}))
+		}
+	}
+	return ends
+}
+
+func ofHost(h *vpc.InternetHost, id string) End {
+	return End{Name: or(h.HostName, id), ID: id, Kind: KindHost, Host: h, Public: h.PublicIp}
+}
+
+// ofInterface adds an interface, which may be nil, and its primary addresses.
+func ofInterface(m *vpc.Model, n *vpc.NetworkInterface, e End) End {
+	e.Interface = n
+	if n != nil && len(n.PrivateIps) > 0 {
+		e.Private, e.Public = n.PrivateIps[0].PrivateIp, m.PublicAddressOf(n, n.PrivateIps[0])
+	}
+	return e
+}
+
+// byAddress finds who has a private or public address. One that nothing has is an end
+// all the same: packets can be sent to it.
+func byAddress(m *vpc.Model, a netip.Addr) (End, error) {
+	var found []End
+	for _, h := range m.InternetHosts.All() {
+		if h.PublicIp == a && h.State != vpc.StateTerminated {
+			e := ofHost(h, string(h.ID))
+			e.Asked = a
+			found = append(found, e)
+		}
+	}
+	for id, n := range m.NetworkInterfaces.All() {
+		if !n.Deleted.IsZero() {
+			continue
+		}
+		for _, p := range n.PrivateIps {
+			public := m.PublicAddressOf(n, p)
+			if p.PrivateIp == a || public == a {
+				e := End{Name: nameOf(m, n), ID: string(id), Kind: KindInterface, Interface: n,
+					Private: p.PrivateIp, Public: public, Asked: a}
+				found = append(found, e)
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		e := End{Name: a.String(), Kind: KindAddress, Asked: a}
+		if a.IsPrivate() {
+			e.Private = a
+		} else {
+			e.Public = a
+		}
+		return e, nil
+	case 1:
+		return found[0], nil
+	}
+	return End{}, severalOf(a.String(), "have this address", found)
+}
+
+// nameOf is the name of the interface, or of whom it belongs to.
+func nameOf(m *vpc.Model, n *vpc.NetworkInterface) string {
+	if a := n.Attachment; a != nil && a.InstanceID != "" {
+		if i := m.Instances.Get(a.InstanceID); i != nil && i.Name() != "" {
+			if a.DeviceIndex == 0 {
+				return i.Name()
+			}
+			return or(n.Name(), fmt.Sprintf("%s eth%d", i.Name(), a.DeviceIndex))
+		}
+	}
+	for _, g := range m.NatGateways.All() {
+		if g.NetworkInterfaceID == n.ID {
+			return or(g.Name(), string(g.ID))
+		}
+	}
+	return or(n.Name(), string(n.ID))
+}
+
+func or(name, id string) string {
+	if name != "" {
+		return name
+	}
+	return id
+}
+
+// Address is the address to which a packet from one end to the other is sent: the one
+// that was named; within a VPC the private one; else the public one. An error says why
+// there is none.
+func Address(_ *vpc.Model, from, to End) (netip.Addr, error) {
+	switch {
+	case to.Asked.IsValid():
+		return to.Asked, nil
+	case from.Interface != nil && to.Interface != nil && from.Interface.VpcID == to.Interface.VpcID && to.Private.IsValid():
+		return to.Private, nil
+	case to.Public.IsValid():
+		return to.Public, nil
+	case to.Private.IsValid():
+		// Nobody outside the VPC can reach it, and that is what a packet there shows.
+		return to.Private, nil
+	}
+	return netip.Addr{}, fmt.Errorf("%s %s has no address: an instance that was never started, or has lost its interface, cannot be reached", to.Kind, to.Name)
+}
