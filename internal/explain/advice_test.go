@@ -1,12 +1,18 @@
 package explain
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
+	pt "github.com/vpcemu/vpcemu/dataplane/porttest"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/endpoint"
+	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/nat"
 )
 
 // A new reason needs advice, or a word that no trace ends with it.
@@ -113,6 +119,10 @@ func TestAdviceMendsWhatItIsAbout(t *testing.T) {
 		{"no public address", "", "web2 server tcp/80", "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 		{"no public address, none free", "$ release-address --allocation-id spare", "web2 server tcp/80", "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 		{"check on", "$ create-route --route-table-id private --destination-cidr-block 10.0.2.0/24 --instance-id web", "app svc tcp/80", "ENI_SOURCE_DEST_CHECK_RESTRICTION"},
+		{"behind an appliance", "$ create-route-table --vpc-id main --tag-specifications ResourceType=route-table,Tags=[{Key=Name,Value=edge}]\n$ create-route-table --vpc-id main --tag-specifications ResourceType=route-table,Tags=[{Key=Name,Value=inner}]\n" +
+			"$ associate-route-table --route-table-id inner --subnet-id inner\n$ create-route --route-table-id inner --destination-cidr-block 0.0.0.0/0 --gateway-id igw\n" +
+			"$ modify-instance-attribute --instance-id svc --no-source-dest-check\n$ create-route --route-table-id edge --destination-cidr-block 10.0.0.0/24 --network-interface-id %svc!\n$ associate-route-table --route-table-id edge --gateway-id igw",
+			"laptop web tcp/80", "INGRESS_RTB_NO_PUBLIC_IP INGRESS_RTB_TRAFFIC_REDIRECTION"},
 		{"stopped", "$ stop-instances --instance-ids web", "laptop web tcp/80", "BAD_STATE_ATTACHMENT"},
 		{"nobody", "", "app 10.0.2.99 tcp/80", "NO_POSSIBLE_DESTINATION ENI_SG_RULES_MISMATCH"},
 		{"private from outside", "", "laptop app tcp/80", "INTERNET_UNREACHABLE NGW_IDLE_TIMEOUT"},
@@ -133,5 +143,30 @@ func TestAdviceMendsWhatItIsAbout(t *testing.T) {
 				t.Errorf("still not reachable:\n%s", Text(last))
 			}
 		})
+	}
+}
+
+// A NAT gateway's address has 55,000 connections to one destination (NA-05).
+func TestAdviceForExhaustedPorts(t *testing.T) {
+	l := newLab(t, site)
+	g, err := endpoint.Find(&l.Model, "nat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := &nat.Gateway{Handle: g.Handle(), Addrs: []packet.Addr{packet.AddrFrom(g.Private)}, IdleTimeout: time.Hour}
+	to := packet.Tuple{Src: pt.Addr("10.0.1.10"), Dst: pt.Addr("198.51.100.20"), DstPort: 80, Proto: packet.ProtoTCP}
+	for n := 0; ; n++ {
+		to.Src, to.SrcPort = packet.AddrFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(10 + n/50000)})), uint16(n%50000+1)
+		m, refused := l.nats.Propose(gateway, to, int64(time.Hour))
+		if refused == nat.RefusedExhausted {
+			break
+		}
+		if _, err := l.nats.Commit(m, packet.FlagSYN, false, int64(time.Hour)); err != nil || refused != nat.RefusedNone {
+			t.Fatalf("mapping %d: %v, %v", n, refused, err)
+		}
+	}
+	reasons, last := l.follow("app server tcp/80 from=60000")
+	if len(reasons) != 1 || reasons[0] != "NGW_ERROR_PORT_ALLOCATION" || !last.Reachable {
+		t.Errorf("%v, then\n%s", reasons, Text(last))
 	}
 }

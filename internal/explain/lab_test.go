@@ -3,6 +3,7 @@ package explain
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,6 +36,7 @@ type lab struct {
 	testing.TB
 	vpc.Model
 	engine *dataplane.Engine
+	nats   *nat.Table
 	now    time.Duration
 	ids    int
 	gen    uint64
@@ -78,6 +80,7 @@ func labOf(t testing.TB, f *topology.File) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.nats = nt
 	l.close = sync.OnceFunc(func() { l.engine.Close(); ct.Close(); nt.Close() })
 	l.fail = t.Fatalf
 	t.Cleanup(l.close)
@@ -298,3 +301,27 @@ func (l *lab) script(lines string) {
 		l.operate(l.expand(strings.TrimPrefix(strings.TrimSpace(line), "$ ")))
 	}
 }
+
+// idOf is the ID of a gateway or route table.
+func (l *lab) idOf(name string) string {
+	l.Helper()
+	for id, g := range l.InternetGateways.All() {
+		if g.Name() == name {
+			return string(id)
+		}
+	}
+	for id, g := range l.NatGateways.All() {
+		if g.Name() == name {
+			return string(id)
+		}
+	}
+	for id, t := range l.RouteTables.All() {
+		if t.Name() == name {
+			return string(id)
+		}
+	}
+	l.Fatalf("nothing is called %q", name)
+	return ""
+}
+
+func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
