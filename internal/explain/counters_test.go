@@ -29,7 +29,7 @@ func TestCount_ListsWhatNothingHasMet(t *testing.T) {
 	for _, g := range c.Gateways {
 		fmt.Fprintf(&text, "gateway %s\n", g.Name)
 	}
-	golden(t, "counters", text.String())
+	golden(t, "counters.golden", text.String())
 }
 
 func TestCount_GivesEachWhatItsIDHas(t *testing.T) {
