@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint"},
 	{"dataplane", "internal/guest"},
 	{"internal/compile", "internal/host", "internal/explain", "cmd/vpcemu/guest"},
+	{"internal/matrix"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
 	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},
@@ -43,9 +44,9 @@ var only = map[string][]string{
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "dataplane/porttest"},
-	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
+	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/explain/labtest", "internal/matrix", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/explain/labtest", "internal/matrix", "dataplane/porttest"},
+	module + "internal/topology":           {"internal/daemon", "internal/explain/labtest", "cmd/vpcemu", "internal/bench"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }
 
