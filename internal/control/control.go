@@ -100,28 +100,26 @@ type Lease struct {
 	Expires          time.Time
 }
 
-// Drop is one dropped packet and what decided.
+// Drop is one dropped packet and what decided. Its texts are those of a Seen.
 type Drop struct {
 	Sequence uint64
 	Time     time.Time
 	Packet   string // 198.51.100.10:40000 > 172.30.0.10:22 tcp SYN
 	Where    string // the network interface or Internet host that sent it
+	Way      string // from it by way of gateways to where it was meant to go: laptop -> igw -> web
 	Reason   string // ENI_SG_RULES_MISMATCH
 	Text     string // the reason in words
 	Decided  string // the rule, route or object that decided
+	Outcome  string // all of this in one sentence
 	Count    uint64 // how many like it in a row
 }
 
 func (d Drop) String() string {
-	s := fmt.Sprintf("%s  %s  from %s", d.Time.Format("15:04:05.000"), d.Packet, d.Where)
-	if d.Decided != "" {
-		s += ", dropped by " + d.Decided
-	}
-	s += ": " + d.Reason + ": " + d.Text
+	times := ""
 	if d.Count > 1 {
-		s += fmt.Sprintf(" [%d times]", d.Count)
+		times = fmt.Sprintf("[%d times]", d.Count)
 	}
-	return s
+	return line(d.Time, d.Packet, d.Way, d.Outcome, times)
 }
 
 // Error is an error on the wire. Code is AWS's where an EC2 operation failed,
