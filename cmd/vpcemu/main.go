@@ -80,7 +80,9 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 	})
 	root.AddCommand(
 		newUp(), newPlan(), newDown(), newValidate(), newTopologies(),
-		newLs(), newDescribe(), newDrops(), newCounters(), newReasons(),
+		newLs(), newDescribe(), newDrops(), newCounters(),
+		newTrace(),
+		newReasons(),
 		newExec(), newShell(), newSSH(),
 		newPower("stop", "Stop instances; they keep disk, private addresses and Elastic IPs", stopActions),
 		newPower("start", "Start stopped instances", startActions),
