@@ -31,6 +31,11 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
+	// Watch sends a line for each packet or flow that the request asks for, the first of
+	// kind WatchedStarted, until ctx or end are closed or the request's own limits are
+	// reached; then the totals of flows that are open. A wrong request is an error before
+	// the first line; errors of send end the watch.
+	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }
@@ -122,7 +127,7 @@ func (d Drop) String() string {
 	if d.Count > 1 {
 		times = fmt.Sprintf("[%d times]", d.Count)
 	}
-	return line(d.Time, d.Packet, d.Way, d.Outcome, times)
+	return join([]string{clock(d.Time), d.Packet, d.Way, d.Outcome, times})
 }
 
 // Error is an error on the wire. Code is AWS's where an EC2 operation failed,

@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 // Kinds of a Watched.
 const (
+	WatchedStarted = "started" // the watch is on; always the first
 	WatchedPacket  = "packet"  // one packet
 	WatchedFlow    = "flow"    // a flow that is new, or whose verdict is
 	WatchedTotals  = "totals"  // a flow again, with all that came since it was new
@@ -245,23 +247,28 @@ func (w *Watched) Skipped() string {
 	return "… " + thousands(w.NotShown) + " packets not shown"
 }
 
-// String is the whole line.
-func (w *Watched) String() string {
+// A Paint shows parts of a line in colour, or makes them fit for a terminal. Nothing
+// stays nothing.
+type Paint struct{ Plain, Good, Bad, Dim func(string) string }
+
+// Text is the whole line, in the local time zone.
+func (w *Watched) Text(p Paint) string {
 	if w.Seen == nil {
-		return w.Skipped()
+		return p.Dim(w.Skipped())
 	}
-	return line(w.Time, w.Packet(), w.Way(), w.Outcome(), w.Amount())
+	verdict := p.Good
+	if w.Verdict == VerdictDropped {
+		verdict = p.Bad
+	}
+	parts := []string{p.Dim(clock(w.Time)), p.Plain(w.Packet()), p.Plain(w.Way()), verdict(w.Outcome()), p.Dim(w.Amount())}
+	return join(parts)
 }
 
-// line puts the parts of a line together, but for those that are empty.
-func line(at time.Time, parts ...string) string {
-	text := at.Format("15:04:05.000")
-	for _, p := range parts {
-		if p != "" {
-			text += "  " + p
-		}
-	}
-	return text
+func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// join puts the parts of a line together, but for those that are empty.
+func join(parts []string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
 }
 
 // thousands writes 1204 as 1,204.

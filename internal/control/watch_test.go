@@ -1,8 +1,14 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,12 +18,30 @@ import (
 
 var at = time.Date(2026, 11, 27, 21, 58, 4, 332e6, time.UTC)
 
+func same(s string) string { return s }
+
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func number(n uint8) *uint8 { return &n }
 
 func tcp(from string, fromPort uint16, to string, toPort uint16) Sent {
 	return Sent{Protocol: "tcp", Source: addr(from), SourcePort: fromPort, Destination: addr(to), DestinationPort: toPort}
+}
+
+func (f *fake) Watch(ctx context.Context, r WatchRequest, end <-chan struct{}, send func(...*Watched) error) error {
+	if len(r.On) > 0 {
+		return fmt.Errorf("%s: nothing in the lab has this name or ID", r.On[0])
+	}
+	n := uint64(max(r.Count, 1))
+	if err := send(&Watched{Kind: WatchedStarted}); err != nil {
+		return err
+	}
+	select {
+	case <-end:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return send(&Watched{Kind: WatchedTotals, Seen: &Seen{Packets: n}}, &Watched{Kind: WatchedSkipped, NotShown: n})
 }
 
 // A line for each kind of packet, way, verdict and amount.
@@ -45,8 +69,8 @@ func TestWatchedLines(t *testing.T) {
 		"… 1,204 packets not shown": {Kind: WatchedSkipped, NotShown: 1204},
 		"… 1 packet not shown":      {Kind: WatchedSkipped, NotShown: 1},
 	} {
-		w.Time = at
-		if got := w.String(); got != want {
+		w.Time = time.Date(2026, 11, 27, 21, 58, 4, 332e6, time.Local)
+		if got := w.Text(Paint{same, same, same, same}); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		b, err := json.Marshal(w)
@@ -103,7 +127,7 @@ func TestWatchedJSONNamesAreStable(t *testing.T) {
 }
 
 func TestDropSaysHowOften(t *testing.T) {
-	d := Drop{Time: at, Packet: "p", Way: "a -> b", Outcome: "dropped: R: t", Count: 3}
+	d := Drop{Time: time.Date(2026, 11, 27, 21, 58, 4, 332e6, time.Local), Packet: "p", Way: "a -> b", Outcome: "dropped: R: t", Count: 3}
 	if got := d.String(); got != "21:58:04.332  p  a -> b  dropped: R: t  [3 times]" {
 		t.Error(got)
 	}
@@ -120,5 +144,119 @@ func TestSizes(t *testing.T) {
 		if got := thousands(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
+	}
+}
+
+func TestWatchRequestsRoundTrip(t *testing.T) {
+	r := WatchRequest{On: []string{"web", "eni-1"}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.7/32")},
+		Ports: []uint16{22, 0}, Protocols: []uint8{6, 255}, Verdict: VerdictDropped, Reasons: []string{"NO_ROUTE_TO_DESTINATION"},
+		Packets: true, Duration: 90 * time.Second, Count: 7}
+	back, err := ParseWatch(r.Values())
+	if diff := cmp.Diff(r, back, cmpopts.EquateComparable(netip.Prefix{})); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if v := (WatchRequest{}).Values(); len(v) != 0 {
+		t.Errorf("an empty request has the parameters %v", v)
+	}
+}
+
+func TestParseWatch(t *testing.T) {
+	for query, want := range map[string]WatchRequest{
+		"port=ssh&port=HTTP&protocol=Tcp&protocol=47": {Ports: []uint16{22, 80}, Protocols: []uint8{6, 47}},
+		"address=10.0.1.7/24&address=10.0.1.9":        {Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24"), netip.MustParsePrefix("10.0.1.9/32")}},
+		"address=::ffff:10.0.1.9&packets=false":       {Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.9/32")}},
+		"duration=2m&count=3&verdict=delivered":       {Duration: 2 * time.Minute, Count: 3, Verdict: VerdictDelivered},
+	} {
+		v, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseWatch(v)
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", query, err, diff)
+		}
+	}
+	for query, want := range map[string]string{
+		"on=":                               "on: a name or ID is wanted",
+		"address=web":                       `address: "web" is no address or CIDR block such as 172.30.0.0/24`,
+		"address=::ffff:1.2.3.4/96":         "address: ",
+		"port=sshd":                         `port: "sshd" is no port from 0 to 65535, nor one of dns, http,`,
+		"port=65536":                        "port: ",
+		"protocol=tpc":                      `protocol: "tpc" is no protocol number from 0 to 255, nor one of ah, esp,`,
+		"verdict=dead":                      `verdict: "dead" is neither delivered nor dropped`,
+		"verdict=dropped&verdict=delivered": "verdict: give it once",
+		"duration=5":                        `duration: "5" is no time such as 30s`,
+		"duration=-5s":                      "duration: ",
+		"count=0":                           `count: "0" is no number of lines from 1`,
+		"packets=perhaps":                   "packets: ",
+		"nat=1":                             "nat: there is no such parameter",
+	} {
+		v, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := ParseWatch(v); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %+v, %v; want %s", query, r, err, want)
+		}
+	}
+}
+
+// Whatever a URL has, what is taken from it means the same when it is sent on.
+func FuzzParseWatch(f *testing.F) {
+	for _, q := range []string{"", "on=web&address=10.0.0.0%2F8&port=22&protocol=tcp&verdict=dropped&reason=X&packets=true&duration=5s&count=3",
+		"address=fe80::1%25eth0", "duration=9223372036854775807ns", "port=-1", "on=%00"} {
+		f.Add(q)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		v, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		r, err := ParseWatch(v)
+		if err != nil {
+			return
+		}
+		back, err := ParseWatch(r.Values())
+		if diff := cmp.Diff(r, back, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("%q: %v\n%s", query, err, diff)
+		}
+	})
+}
+
+func TestWatchOverTheSocket(t *testing.T) {
+	c := client(t, &fake{})
+	stop := make(chan struct{})
+	var kinds []string
+	err := c.Watch(t.Context(), WatchRequest{Count: 5}, stop, func(w *Watched) error {
+		kinds = append(kinds, w.Kind)
+		switch {
+		case w.Kind == WatchedStarted:
+			close(stop)
+		case w.Kind == WatchedTotals && w.Packets != 5, w.Kind == WatchedSkipped && w.NotShown != 5:
+			t.Errorf("%+v", w)
+		}
+		return nil
+	})
+	if err != nil || cmp.Diff([]string{WatchedStarted, WatchedTotals, WatchedSkipped}, kinds) != "" {
+		t.Errorf("%v, %v", kinds, err)
+	}
+	var e *Error
+	if err := c.Watch(t.Context(), WatchRequest{On: []string{"wbe"}}, nil, nil); !errors.As(err, &e) || !strings.HasPrefix(e.Message, "wbe: nothing") {
+		t.Errorf("a name that nothing has: %v", err)
+	}
+	if err := c.call(t.Context(), http.MethodGet, "/v1/watch?port=x", nil, nil, nil); err == nil || !strings.HasPrefix(err.Error(), `port: "x"`) {
+		t.Errorf("a port that is none: %v", err)
+	}
+	if err := c.call(t.Context(), http.MethodPost, "/v1/watch/none/end", nil, nil, nil); err == nil {
+		t.Error("the end of a watch that is none")
+	}
+	full := errors.New("disk full")
+	if err := c.Watch(t.Context(), WatchRequest{}, nil, func(*Watched) error { return full }); !errors.Is(err, full) {
+		t.Errorf("an error of the receiver: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = c.Watch(ctx, WatchRequest{}, nil, func(*Watched) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a receiver that leaves: %v", err)
 	}
 }

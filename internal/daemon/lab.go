@@ -155,7 +155,8 @@ func (d *Daemon) Drops(_ context.Context, after uint64) ([]control.Drop, error) 
 		if uint64(e.At) <= after {
 			continue
 		}
-		s := show.event(&e)
+		p := passedOf(&e)
+		s := show.seen(&p)
 		drop := control.Drop{Sequence: uint64(e.At), Time: wall.of(e.At), Packet: s.Packet(), Where: e.Ingress.String(),
 			Way: s.Way(), Reason: s.Reason, Text: s.Text, Decided: s.Decided(), Outcome: s.Outcome(), Count: 1}
 		if n := len(out); n > 0 && same(out[n-1], drop) {

@@ -23,7 +23,7 @@ type wallClock struct {
 
 func newWallClock() wallClock { return wallClock{time.Now(), slab.Boottime()} }
 
-func (c wallClock) of(at int64) time.Time { return c.now.Add(time.Duration(at - c.boot)) }
+func (c wallClock) of(at int64) time.Time { return c.now.Add(time.Duration(at - c.boot)).UTC() }
 
 // A shower says in words and names what became of packets: for drops and watches.
 // It knows one model, and is used by one goroutine.
@@ -33,6 +33,7 @@ type shower struct {
 	parties map[uint32]party
 	private map[inVPC]uint32
 	public  map[netip.Addr]uint32
+	views   map[*dataplane.Way]*wayView
 }
 
 // A party is who can send or receive: a network interface or Internet host.
@@ -115,41 +116,112 @@ func (s *shower) named(handle uint32) *control.Named {
 	return nil
 }
 
-// event says what became of one packet.
-func (s *shower) event(e *dataplane.Event) *control.Seen {
-	to := e.To
-	if to == 0 {
-		to = s.target(e.Handle, e.Sent, e.Tuple)
+// A passed is packets that met the same decisions and have the same addresses and
+// ports: one packet, or a flow in an interval.
+type passed struct {
+	way                       *dataplane.Way
+	sent, ended               packet.Tuple
+	icmpType, icmpCode, flags uint8
+	packets, bytes            uint64
+	first, last               int64 // of CLOCK_BOOTTIME
+	answered                  bool
+}
+
+func passedOf(e *dataplane.Event) passed {
+	return passed{way: e.Way, sent: e.Sent, ended: e.Tuple, icmpType: e.ICMPType, icmpCode: e.ICMPCode, flags: e.Flags,
+		packets: uint64(e.Packets), bytes: uint64(e.Size), first: e.At, last: e.At, answered: e.Answered}
+}
+
+func passedIn(f *dataplane.Flow) passed {
+	return passed{way: f.Way, sent: f.Sent, ended: f.Tuple, icmpType: f.ICMPType, icmpCode: f.ICMPCode, flags: f.Flags,
+		packets: f.Packets, bytes: f.Bytes, first: f.First, last: f.Last, answered: f.Answered}
+}
+
+// A wayView is what there is to say of a way, whatever the packet.
+type wayView struct {
+	control.Seen // From, Via, To, By, Rule, Stage and the verdict
+	from, to     uint32
+	reason       dataplane.Reason
+	steps        []dataplane.Step
+}
+
+// maxViews bounds how many ways a shower remembers.
+const maxViews = 4096
+
+// view describes a way, once.
+func (s *shower) view(w *dataplane.Way) *wayView {
+	if v := s.views[w]; v != nil {
+		return v
 	}
-	out := &control.Seen{
-		From: named(e.Ingress), To: s.named(to), By: named(e.By), Rule: e.Rule.String(), Stage: e.Stage.String(),
-		Answered: e.Answered, Packets: uint64(e.Packets), Bytes: uint64(e.Size),
+	if len(s.views) >= maxViews || s.views == nil {
+		s.views = map[*dataplane.Way]*wayView{}
 	}
-	describe(out, e.Sent, e.Tuple, e.ICMPType, e.ICMPCode, e.Flags)
-	judge(out, e.Reason)
-	return out
+	last := w.Last()
+	v := &wayView{from: w.From().Handle(), to: w.To().Handle(), reason: w.Reason(), steps: w.Steps()}
+	v.Seen = control.Seen{From: s.place(w.From()), To: s.place(w.To()), Via: gateways(v.steps), Stage: last.Stage.String()}
+	v.Verdict, v.Reason, v.Text = reasons.Verdict(v.reason), v.reason.Name(), v.reason.Text()
+	if v.reason.Dropped() { // of a good end nothing in particular decided
+		v.By, v.Rule = named(last.By), last.Rule.String()
+	}
+	s.views[w] = v
+	return v
+}
+
+// place names an end of a way; a NAT gateway's interface by its gateway.
+func (s *shower) place(p dataplane.Place) *control.Named {
+	if p.ENI != nil && p.ENI.NAT != nil && p.ENI.Name == "" {
+		return &control.Named{ID: p.ENI.ID, Name: p.ENI.NAT.Name}
+	}
+	return named(p.Ref())
+}
+
+// gateways are those that a packet passed, in order.
+func gateways(steps []dataplane.Step) (via []control.Named) {
+	for _, st := range steps {
+		switch st.Stage {
+		case dataplane.StageNAT, dataplane.StageIGWEgress, dataplane.StageIGWIngress:
+			n := control.Named{ID: st.By.ID, Name: st.By.Name}
+			if !st.End && (len(via) == 0 || via[len(via)-1] != n) {
+				via = append(via, n)
+			}
+		}
+	}
+	return via
+}
+
+// destination is the handle of whom the packets were for: who got them or, of a drop,
+// has their address.
+func (s *shower) destination(v *wayView, p *passed) uint32 {
+	if v.to != 0 || !v.reason.Dropped() {
+		return v.to
+	}
+	return s.target(v.from, p.sent, p.ended)
+}
+
+// seen says what became of packets.
+func (s *shower) seen(p *passed) *control.Seen {
+	v := s.view(p.way)
+	out := v.Seen
+	if out.To == nil {
+		out.To = s.named(s.destination(v, p))
+	}
+	out.Answered, out.Packets, out.Bytes = p.answered, p.packets, p.bytes
+	describe(&out, p)
+	return &out
 }
 
 // describe fills in the packet.
-func describe(out *control.Seen, sent, ended packet.Tuple, icmpType, icmpCode, flags uint8) {
-	out.Sent = sentOf(sent)
-	if ended != sent {
-		translated := sentOf(ended)
+func describe(out *control.Seen, p *passed) {
+	out.Sent = sentOf(p.sent)
+	if p.ended != p.sent {
+		translated := sentOf(p.ended)
 		out.Translated = &translated
 	}
-	switch sent.Proto {
+	switch p.sent.Proto {
 	case packet.ProtoTCP:
-		out.TCPFlags = flagNames(flags)
+		out.TCPFlags = flagNames(p.flags)
 	case packet.ProtoICMP, packet.ProtoICMPv6:
-		out.ICMPType, out.ICMPCode = &icmpType, &icmpCode
-	}
-}
-
-// judge fills in the verdict. Of a good end nothing decided.
-func judge(out *control.Seen, r dataplane.Reason) {
-	out.Verdict, out.Reason, out.Text = reasons.Verdict(r), r.Name(), r.Text()
-	if !r.Dropped() {
-		out.By, out.Rule = nil, ""
+		out.ICMPType, out.ICMPCode = &p.icmpType, &p.icmpCode
 	}
 }
 

@@ -64,7 +64,7 @@ func explain(r dataplane.Reason) Entry {
 }
 
 // exampleTime is when all examples happen.
-var exampleTime = time.Date(2026, 11, 27, 18, 18, 4, 332e6, time.UTC)
+var exampleTime = time.Date(2026, 11, 27, 18, 18, 4, 332e6, time.Local)
 
 func (x example) line(r dataplane.Reason) string {
 	if x.packet == "" {
