@@ -114,7 +114,7 @@ type Drop struct {
 	Time     time.Time
 	Packet   string // 198.51.100.10:40000 > 172.30.0.10:22 tcp SYN
 	Where    string // the network interface or Internet host that sent it
-	Way      string // from it by way of gateways to where it was meant to go: laptop -> igw -> web
+	Way      string // from it by way of gateways to where it was meant to go: laptop → igw → web
 	Reason   string // ENI_SG_RULES_MISMATCH
 	Text     string // the reason in words
 	Decided  string // the rule, route or object that decided

@@ -169,7 +169,7 @@ func icmpName(protocol string, typ, code uint8) string {
 	return fmt.Sprintf("type %d code %d", typ, code)
 }
 
-// Way is "db -> nat -> igw -> server".
+// Way is "db → nat → igw → server".
 func (s *Seen) Way() string {
 	var names []string
 	if s.From != nil {
@@ -181,7 +181,7 @@ func (s *Seen) Way() string {
 	if s.To != nil {
 		names = append(names, s.To.Short())
 	}
-	return strings.Join(names, " -> ")
+	return strings.Join(names, " → ")
 }
 
 // Outcome is "delivered", or "dropped by acl-… , rule * deny: SUBNET_ACL_RESTRICTION:

@@ -49,7 +49,7 @@ func TestWatchedLines(t *testing.T) {
 	web, laptop, igw := &Named{"eni-1", "web"}, &Named{"host-1", "laptop"}, Named{"igw-1", "igw"}
 	translated := tcp("198.51.100.1", 40000, "172.30.0.10", 22)
 	for want, w := range map[string]*Watched{
-		"21:58:04.332  198.51.100.1:40000 > 203.0.113.1:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.10:22)  laptop -> igw -> web  delivered": {
+		"21:58:04.332  198.51.100.1:40000 > 203.0.113.1:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.10:22)  laptop → igw → web  delivered": {
 			Kind: WatchedPacket, Seen: &Seen{Sent: tcp("198.51.100.1", 40000, "203.0.113.1", 22), Translated: &translated, TCPFlags: "SYN",
 				From: laptop, Via: []Named{igw}, To: web, Verdict: VerdictDelivered, Reason: "DELIVERED", Packets: 1}},
 		"21:58:04.332  172.30.0.10 > 172.30.1.4 icmp echo request id 7  web  dropped by eni-1, rule * deny: SUBNET_ACL_RESTRICTION: denied; the network told the sender": {
@@ -127,8 +127,8 @@ func TestWatchedJSONNamesAreStable(t *testing.T) {
 }
 
 func TestDropSaysHowOften(t *testing.T) {
-	d := Drop{Time: time.Date(2026, 11, 27, 21, 58, 4, 332e6, time.Local), Packet: "p", Way: "a -> b", Outcome: "dropped: R: t", Count: 3}
-	if got := d.String(); got != "21:58:04.332  p  a -> b  dropped: R: t  [3 times]" {
+	d := Drop{Time: time.Date(2026, 11, 27, 21, 58, 4, 332e6, time.Local), Packet: "p", Way: "a → b", Outcome: "dropped: R: t", Count: 3}
+	if got := d.String(); got != "21:58:04.332  p  a → b  dropped: R: t  [3 times]" {
 		t.Error(got)
 	}
 }

@@ -241,11 +241,11 @@ func ids(b *bench) *strings.Replacer {
 func TestWatch_Filters(t *testing.T) {
 	b := watchBench(t)
 	const (
-		ssh     = "packet  10.0.1.10:1000 > 10.0.1.11:22 tcp SYN  a -> b  delivered"
-		web     = "packet  10.0.1.10:1001 > 10.0.1.11:80 tcp SYN  a -> b  dropped by b (eni-b): ENI_SG_RULES_MISMATCH: no rule of the security groups allows the packet"
+		ssh     = "packet  10.0.1.10:1000 > 10.0.1.11:22 tcp SYN  a → b  delivered"
+		web     = "packet  10.0.1.10:1001 > 10.0.1.11:80 tcp SYN  a → b  dropped by b (eni-b): ENI_SG_RULES_MISMATCH: no rule of the security groups allows the packet"
 		nobody  = "packet  10.0.1.10:1002 > 10.0.2.77:80 tcp SYN  a  dropped by v (vpc): NO_POSSIBLE_DESTINATION: no network interface of the VPC has the destination address"
-		through = "packet  10.0.2.10:1003 > 198.51.100.7:443 tcp SYN (as 203.0.113.99:PORT > 198.51.100.7:443)  c -> nat -> igw -> far  delivered"
-		ping    = "packet  198.51.100.7 > PUBLIC-B icmp echo request id 9 (as 198.51.100.7 > 10.0.1.11)  far -> igw -> b  dropped by b (eni-b): ENI_SG_RULES_MISMATCH: no rule of the security groups allows the packet"
+		through = "packet  10.0.2.10:1003 > 198.51.100.7:443 tcp SYN (as 203.0.113.99:PORT > 198.51.100.7:443)  c → nat → igw → far  delivered"
+		ping    = "packet  198.51.100.7 > PUBLIC-B icmp echo request id 9 (as 198.51.100.7 > 10.0.1.11)  far → igw → b  dropped by b (eni-b): ENI_SG_RULES_MISMATCH: no rule of the security groups allows the packet"
 	)
 	queries := map[string][]string{
 		"":                               {ssh, web, nobody, through, ping},

@@ -36,7 +36,7 @@ var entering = map[dataplane.Reason]text{
 		rules:    nil,
 		happened: "The packet arrived. What the receiver does with it (a firewall of its own, nothing that listens) is not the network's: a TCP connection to a closed port is delivered, and so is the RST that answers it.",
 		look:     "The packets in the other direction, if no answer comes back: they have a line of their own, and a stateless network ACL or the receiver's route table may drop them.",
-		example:  example{packet: "198.51.100.1:40000 > 203.0.113.10:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.10:22)", way: "laptop -> igw -> web"},
+		example:  example{packet: "198.51.100.1:40000 > 203.0.113.10:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.10:22)", way: "laptop → igw → web"},
 	},
 	dataplane.ToResolver: {
 		rules:    []string{"EX-01"},
@@ -61,7 +61,7 @@ var entering = map[dataplane.Reason]text{
 		happened: "The network had decided to deliver, but the receiver's device refused the packet: it is down, or the instance is just ending. The sender's own device counts here too, for a packet that the network could not send on.",
 		look:     "`vpcemu ls` for the instance's state, and `vpcemu exec NAME -- ip link` for its interface.",
 		change:   "Set the interface up (`ip link set eth0 up`), or start the instance. `vpcemu reboot NAME` gives an interface that was set down by hand its addresses and routes back.",
-		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:5432 tcp SYN", way: "web -> db", by: db},
+		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:5432 tcp SYN", way: "web → db", by: db},
 	},
 	dataplane.FrameMalformed: {
 		happened: "On a TAP interface: shorter than an Ethernet header, or an ARP message that is none.",
@@ -105,7 +105,7 @@ var entering = map[dataplane.Reason]text{
 		happened: "A later fragment of a datagram whose first fragment has not come before it, or more than 30 seconds ago. Only the first has the ports that rules ask for. AWS documents nothing here; vpcemu lets the first fragment decide for the others.",
 		look:     "Whether something reorders fragments, or the first one was dropped itself: its line comes just before.",
 		change:   "Send datagrams that fit the MTU. TCP with path MTU discovery never sends fragments.",
-		example:  example{packet: "172.30.0.10 > 172.30.1.4 udp", way: "web -> db", by: web},
+		example:  example{packet: "172.30.0.10 > 172.30.1.4 udp", way: "web → db", by: web},
 	},
 
 	// Drops: services and addresses that are special.
@@ -155,7 +155,7 @@ var entering = map[dataplane.Reason]text{
 		happened: "The source/destination check. An instance may send only from addresses of its own interface, and gets only packets for them. A router, firewall or NAT instance forwards packets of others, and is stopped here, on their way in or out.",
 		look:     "`vpcemu ec2 describe-network-interfaces`: SourceDestCheck. In an instance, an address added by hand (`ip addr add`) is not the interface's until the API gives it.",
 		change:   "For what is meant to forward: `vpcemu ec2 modify-instance-attribute --instance-id NAME --no-source-dest-check`. For a further address: `vpcemu ec2 assign-private-ip-addresses`.",
-		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:80 tcp SYN", way: "db -> server", by: control.Named{ID: "eni-0c7d6e5f4a3b21908", Name: "natbox"}},
+		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:80 tcp SYN", way: "db → server", by: control.Named{ID: "eni-0c7d6e5f4a3b21908", Name: "natbox"}},
 	},
 
 	// Drops: security groups and network ACLs.
@@ -165,34 +165,34 @@ var entering = map[dataplane.Reason]text{
 		happened: "The network interface's security groups have no rule at all in this direction, and what no rule allows is dropped. A new group has no inbound rule; its outbound rule allows all until somebody removes it.",
 		look:     "`vpcemu describe security-group`, and the stage: sg-egress is on the sender's way out, sg-ingress on the receiver's way in.",
 		change:   "`vpcemu ec2 authorize-security-group-ingress --group-id GROUP --protocol tcp --port 22 --cidr 198.51.100.0/24`, or -egress.",
-		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:22 tcp SYN", way: "web -> db", by: db},
+		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:22 tcp SYN", way: "web → db", by: db},
 	},
 	dataplane.SGRulesMismatch: {
 		rules:    []string{"SG-01"},
 		happened: "There are rules in this direction, and none allows the packet: another port, protocol or source. Groups remember connections, so the answers of what is allowed need no rule.",
 		look:     "The line's packet as it was when it met the group: behind an Internet gateway the destination is the private address. `vpcemu describe security-group` shows the rules of all groups that the interface has.",
 		change:   "Add a rule for exactly this: `vpcemu ec2 authorize-security-group-ingress --group-id web --protocol icmp --port -1 --cidr 0.0.0.0/0`. It works at once.",
-		example:  example{packet: "198.51.100.1 > 203.0.113.10 icmp echo request id 7 (as 198.51.100.1 > 172.30.0.10)", way: "laptop -> igw -> web", by: web},
+		example:  example{packet: "198.51.100.1 > 203.0.113.10 icmp echo request id 7 (as 198.51.100.1 > 172.30.0.10)", way: "laptop → igw → web", by: web},
 	},
 	dataplane.SGReferencesNotPreserved: {
 		rules:    []string{"SG-09"},
 		happened: "A rule names the sender's security group as its source, and would have allowed the packet; but on its way the sender could no longer be told: it went through a NAT gateway, an instance that forwards, or out to the Internet and back by a public address. A group reference matches the private addresses of the group's members, sent by themselves.",
 		look:     "The packet's way in the line. Most often the destination is an Elastic IP of an instance in the same VPC.",
 		change:   "Send to the private address, or allow the public address: `vpcemu ec2 authorize-security-group-ingress --group-id GROUP --protocol tcp --port 80 --cidr 203.0.113.10/32`.",
-		example:  example{packet: "172.30.0.11:40000 > 203.0.113.10:80 tcp SYN (as 203.0.113.11:40000 > 172.30.0.10:80)", way: "app -> igw -> web", by: web},
+		example:  example{packet: "172.30.0.11:40000 > 203.0.113.10:80 tcp SYN (as 203.0.113.11:40000 > 172.30.0.10:80)", way: "app → igw → web", by: web},
 	},
 	dataplane.ConntrackFull: {
 		rules:    []string{"CT-07"},
 		happened: "The interface may not track another connection: its own share, or the lab's whole table, is used up. On AWS the limit depends on the instance type, and shows as conntrack_allowance_exceeded.",
 		look:     "`vpcemu counters -a`: connections, and what was refused. Connections that nobody closes stay for days.",
 		change:   "Close connections, shorten the interface's timeouts, or use rules that need no tracking: a rule for everybody (0.0.0.0/0) on TCP or UDP in one direction, with an equally open one for the answers (CT-03).",
-		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:22 tcp SYN", way: "web -> db", by: web},
+		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:22 tcp SYN", way: "web → db", by: web},
 	},
 	dataplane.ACLDenied: {
 		rules:    []string{"AC-03", "AC-04", "AC-05", "AC-06", "AC-07"},
 		happened: "The network ACL of a subnet, at its boundary, on the way out of it (acl-egress) or in (acl-ingress). Rules are asked by rising number, the first that matches decides, and `*` denies the rest. An ACL remembers nothing: answers need a rule of their own, to the ephemeral port that the client chose.",
 		look:     "Which of the two directions it is: of a connection's first packet, or of the answer (SYN+ACK). `vpcemu describe network-acl` lists the rules; a deny with a lower number wins over the allow that you added.",
 		change:   "For answers: `vpcemu ec2 create-network-acl-entry --network-acl-id ACL --egress --rule-number 110 --protocol tcp --port-range From=1024,To=65535 --cidr-block 0.0.0.0/0 --rule-action allow`. Within a subnet no ACL is asked.",
-		example:  example{packet: "172.30.0.10:22 > 198.51.100.1:40000 tcp SYN+ACK", way: "web -> laptop", by: acl, rule: "rule * deny"},
+		example:  example{packet: "172.30.0.10:22 > 198.51.100.1:40000 tcp SYN+ACK", way: "web → laptop", by: acl, rule: "rule * deny"},
 	},
 }
