@@ -107,7 +107,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if _, err := c.Trace(ctx, TraceRequest{}); !errors.As(err, &e) || e.Message != "from whom?" {
 		t.Fatalf("trace: %v", err)
-}
+	}
 	lines = nil
 	if r, err := c.FlowLogs(ctx, FlowLogsRequest{On: "web"}, func(s string) { lines = append(lines, s) }); err != nil || r.Note != "web" || strings.Join(lines, "") != "srcaddr\n10.0.0.1\n10.0.0.2\n" {
 		t.Fatalf("flow logs: %q, %+v, %v", lines, r, err)
