@@ -51,6 +51,8 @@ type Config struct {
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
 	Log       *slog.Logger
+	// NoCounters leaves packets uncounted, to measure what counting costs.
+	NoCounters bool
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
 	Profile string
 }
@@ -153,7 +155,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	}
 	d.engine, err = dataplane.NewEngine(dataplane.Config{
 		Conntrack: d.flows, NAT: d.nats, Now: slab.Boottime, RelatedICMP: true,
-		OnLease: d.leases.note, OnPortDown: d.portDown,
+		OnLease: d.leases.note, OnPortDown: d.portDown, NoCounters: cfg.NoCounters,
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/explain"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 	"github.com/vpcemu/vpcemu/internal/packet"
 	"github.com/vpcemu/vpcemu/internal/slab"
@@ -140,6 +141,7 @@ func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
 		Refused: map[string]uint64{"table full": c.RefusedFull, "limit of the interface": c.RefusedENI}}
 	out.Mappings = control.Table{Entries: m.Mappings, Capacity: m.Capacity, Made: m.Made, Expired: m.Expired,
 		Refused: map[string]uint64{"table full": m.RefusedFull, "no port left": m.RefusedExhausted, "protocol": m.RefusedProtocol}}
+	explain.Count(d.Model(), d.engine.Account(), out)
 	for reason, n := range s.Reasons {
 		out.Verdicts[reason.Name()] = n
 	}
