@@ -89,6 +89,7 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 		newPower("reboot", "Reboot instances; they keep every address", rebootActions),
 		newPower("terminate", "Terminate instances and destroy their disks", terminateActions),
 		newEC2(), newDaemon(),
+		newFlowLogs(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, err) })
 	for _, cmd := range root.Commands() {

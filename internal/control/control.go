@@ -36,6 +36,7 @@ type Applier interface {
 	// reached; then the totals of flows that are open. A wrong request is an error before
 	// the first line; errors of send end the watch.
 	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
+	flowLogger
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

@@ -75,6 +75,7 @@ func Handler(a Applier) http.Handler {
 		answer(w, tr, err)
 	})
 	(&watchList{}).handle(mux, a)
+	handleFlowLogs(mux, a)
 	return mux
 }
 
