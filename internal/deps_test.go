@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint"},
 	{"dataplane", "internal/guest"},
-	{"internal/compile", "internal/host", "cmd/vpcemu/guest"},
+	{"internal/compile", "internal/host", "cmd/vpcemu/guest", "internal/capture"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
 	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},
@@ -44,7 +44,7 @@ var only = map[string][]string{
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
 	module + "internal/vpc":                {"internal/endpoint", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "dataplane/porttest"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "dataplane/porttest", "internal/capture"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }
