@@ -144,7 +144,7 @@ func (w *walk) mismatch(e *ENI, q *filter.Query) Reason {
 	if q.Dir == filter.Egress || w.groups != nil {
 		return SGRulesMismatch
 	}
-	for _, sender := range [2]*ENI{e.Subnet.VPC.byAddr[w.hdr.Src], w.in.eni} {
+	for _, sender := range [2]*ENI{e.Subnet.VPC.byAddr[w.hdr.Src], w.in.ENI} {
 		if sender == nil {
 			continue
 		}
