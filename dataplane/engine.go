@@ -308,26 +308,5 @@ func (e *Engine) Drops() []Event { return e.drops.recent() }
 // Subscribe asks for the events of all packets from now on; buffer is how many may wait.
 func (e *Engine) Subscribe(buffer int) *Subscription { return e.subscribers.add(buffer) }
 
-// Trace walks a copy of pkt, an IP packet, as if it had come in by the port of the ENI
-// or Internet host with that handle and, on TAP, by way of the router. It commits
-// nothing and sends nothing: a new NAT mapping is shown with a port that the real
-// packet may not get, and later fragments have no first one. Nil for an unknown handle.
-func (e *Engine) Trace(ingress uint32, pkt []byte) []Step {
-	e.tracing.RLock()
-	defer e.tracing.RUnlock()
-	s := e.snap.Load()
-	if s == nil {
-		return nil
-	}
-	in, ok := s.ingressOf(ingress)
-	if !ok {
-		return nil
-	}
-	w := &walk{cfg: &e.cfg, tally: &counters{}, detailed: true}
-	w.begin(s, &source{}, in, nil, e.cfg.Now())
-	w.buf = append([]byte(nil), pkt...)
-	if w.parse() {
-		w.run()
-	}
-	return w.steps
-}
+// Trace is the way of one imagined packet; see Tracer. Nil for an unknown handle.
+func (e *Engine) Trace(ingress uint32, pkt []byte) []Step { return e.Tracer().Send(ingress, pkt).Steps }

@@ -136,6 +136,7 @@ func (p *pair) step(rt *rapid.T) {
 	p.sent = append(p.sent, in)
 	var outs [2][]Output
 	var events [2]dataplane.Event
+	traced := p.trace(in)
 	for i, s := range p.sides() {
 		w := s.workers[in.port]
 		if w == nil {
@@ -160,6 +161,9 @@ func (p *pair) step(rt *rapid.T) {
 	}
 	if x, y := wayText(a.Way), wayText(b.Way); x != y {
 		rt.Fatalf("%s: the way with the cache\n%swithout\n%s", a, x, y)
+	}
+	if traced != nil {
+		agrees(rt, traced, a)
 	}
 	now := p.m.lab.Now()
 	if x, y := p.with.remembers(now), p.without.remembers(now); !slices.Equal(x, y) {

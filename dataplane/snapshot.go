@@ -269,8 +269,8 @@ func (v *VPC) subnetOf(a packet.Addr) *Subnet {
 // has tells whether a lies in the VPC's CIDR blocks.
 func (v *VPC) has(a packet.Addr) bool { return v.cidrs.Contains(a.Netip()) }
 
-// ingressOf finds the port's owner in this snapshot.
-func (s *Snapshot) ingressOf(handle uint32) (Place, bool) {
+// placeOf finds the port's owner in this snapshot.
+func (s *Snapshot) placeOf(handle uint32) (Place, bool) {
 	if e := s.ENIs[handle]; e != nil {
 		return Place{ENI: e}, true
 	}

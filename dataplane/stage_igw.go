@@ -99,6 +99,9 @@ func (w *walk) acrossInternet() {
 		return
 	}
 	h := net.Hosts[w.hdr.Dst]
+	if h == nil && w.assumed != nil {
+		h = w.assumed.hosts[w.hdr.Dst]
+	}
 	if h == nil || h.Port == nil {
 		w.end(StageInternet, InternetUnreachable, Ref{}, Rule{})
 		return

@@ -368,21 +368,29 @@ func (r *worker) answer() bool {
 		return false
 	}
 	w.restore()
-	room := r.scratch[ipRoom:]
-	var b []byte
-	switch w.answer.kind {
-	case answerTooBig:
-		b = packet.FragNeeded(room, w.answer.from, w.answer.mtu, r.quotable())
-	case answerTimeExceeded:
-		b = packet.TimeExceeded(room, w.answer.from, r.quotable())
-	case answerReset:
-		b = packet.TCPReset(room, &w.hdr)
+	var quote []byte
+	if w.answer.kind != answerReset {
+		quote = r.quotable()
 	}
+	b := w.answerInto(r.scratch[ipRoom:], quote)
 	if len(b) == 0 {
 		return false
 	}
 	f := r.src.features
 	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
+}
+
+// answerInto builds the answer in b; quote is what an ICMP error quotes.
+func (w *walk) answerInto(b, quote []byte) []byte {
+	switch w.answer.kind {
+	case answerTooBig:
+		return packet.FragNeeded(b, w.answer.from, w.answer.mtu, quote)
+	case answerTimeExceeded:
+		return packet.TimeExceeded(b, w.answer.from, quote)
+	case answerReset:
+		return packet.TCPReset(b, &w.hdr)
+	}
+	return nil
 }
 
 // quotable is the packet as an ICMP error may quote it: what was on the wire, of a
