@@ -32,6 +32,7 @@ type Way struct {
 	counted   Traffic
 	published [2]atomic.Uint64
 	folded    Traffic
+	taps      tapMarks
 }
 
 // decision is what one stage decided. Two packets that met the same went the same way.
