@@ -17,8 +17,8 @@ import (
 	"github.com/google/gopacket/pcapgo"
 )
 
-// golden is a stream written by hand from the draft.
-const golden = `
+// goldenHex is a stream written by hand from the draft.
+const goldenHex = `
 0a0d0d0a 34000000 4d3c2b1a 0100 0000 ffffffffffffffff
   0100 0300 6c616200  0400 0600 767063656d750000  00000000 34000000
 01000000 34000000 6500 0000 00000000
@@ -38,7 +38,7 @@ func goldenStream() []byte {
 
 func TestGoldenBytes(t *testing.T) {
 	strip := strings.NewReplacer(" ", "", "\n", "").Replace
-	want := strip(golden)
+	want := strip(goldenHex)
 	if got := hex.EncodeToString(goldenStream()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

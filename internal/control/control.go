@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -31,6 +32,9 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
+	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
+	// request says so. It writes nothing where the request is wrong.
+	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }
