@@ -363,8 +363,7 @@ func BenchmarkBuilder(b *testing.B) {
 	k := newBook(b)
 	pkt := porttest.SYN(dbIP+":40000", serverIP+":80")
 	k.db.Send(pkt)
-	var t testing.T
-	taken := k.take(&t, k.db, pkt)
+	taken := k.take(b, k.db, pkt)
 	for _, c := range []struct {
 		name string
 		opt  Options

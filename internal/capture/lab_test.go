@@ -187,30 +187,22 @@ func golden(t *testing.T, name, got string) {
 }
 
 // take is what a tap takes of a packet.
-func (b *book) take(t *testing.T, from any, pkt []byte) dataplane.Taken {
+func (b *book) take(t testing.TB, from any, pkt []byte) dataplane.Taken {
 	t.Helper()
-	var handle uint32
-	var r *porttest.Result
+	tap, err := b.Engine.Tap((&Options{}).TapConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tap.Close()
 	switch f := from.(type) {
 	case *porttest.ENI:
-		handle = f.Handle
+		f.Send(pkt)
 	case *porttest.Host:
-		handle = f.Handle
+		f.Send(pkt)
 	}
-	steps := b.Engine.Trace(handle, pkt)
-	switch f := from.(type) {
-	case *porttest.ENI:
-		r = f.Send(pkt)
-	case *porttest.Host:
-		r = f.Send(pkt)
-	}
-	taken := dataplane.Taken{At: b.Now(), Way: r.Event.Way, Steps: steps, Sent: pkt, SentLen: len(pkt), Packets: r.Event.Packets}
-	if len(r.Out) > 0 {
-		if r.Event.Answered {
-			taken.Answer = r.Out[0].Packet
-		} else {
-			taken.Final = r.Out[0].Packet
-		}
+	taken, err := tap.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return taken
 }
