@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint"},
 	{"dataplane", "internal/guest"},
 	{"internal/flowlog"},
-	{"internal/compile", "internal/host", "internal/explain", "internal/reasons", "cmd/vpcemu/guest"},
+	{"internal/compile", "internal/host", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
 	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},
@@ -46,7 +46,7 @@ var only = map[string][]string{
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
 	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -37,6 +38,9 @@ type Applier interface {
 	// the first line; errors of send end the watch.
 	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
 	flowLogger
+	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
+	// request says so. It writes nothing where the request is wrong.
+	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

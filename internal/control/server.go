@@ -76,6 +76,7 @@ func Handler(a Applier) http.Handler {
 	})
 	(&watchList{}).handle(mux, a)
 	handleFlowLogs(mux, a)
+	handleCaptures(mux, a)
 	return mux
 }
 
