@@ -40,8 +40,17 @@ type worker struct {
 	snap  *Snapshot // of the batch under way
 	gen   uint32    // a number for snap, for what is derived from it
 	flows flows
+	tree  *wayTree
+	ways  atomic.Pointer[wayTree] // the same, for others to read
 	known
 	joiner joiner
+
+	meter flowMeter
+	// record is the meter's of the packet under way, made the flow that was remembered of
+	// it; nil for none.
+	record *Flow
+	made   *flow
+	tapping
 
 	// emit writes the piece that Segment or Fragment gives: made once, as a closure
 	// would allocate.
@@ -64,7 +73,7 @@ type emission struct {
 }
 
 func newWorker(e *Engine) *worker {
-	r := &worker{e: e, done: make(chan struct{})}
+	r := &worker{e: e, done: make(chan struct{}), tree: newWayTree()}
 	for _, b := range []*[]byte{&r.buf, &r.scratch, &r.piece} {
 		*b = make([]byte, bufferSize)
 	}
@@ -127,12 +136,16 @@ func (r *worker) enter() {
 		s := r.e.snap.Load()
 		r.using.Store(s)
 		if r.e.snap.Load() == s {
-			if s != r.snap {
+			if s != r.snap || r.tree.nodes > maxWays {
 				r.snap = s
 				r.gen++
 				r.forget()
 			}
 			r.now = r.e.cfg.Now()
+			r.meterBegin()
+			if r.taps = r.e.taps.Load(); r.taps != nil && len(r.taps.taps) == 0 {
+				r.taps = nil
+			}
 			return
 		}
 	}
@@ -142,6 +155,8 @@ func (r *worker) enter() {
 func (r *worker) leave() {
 	r.flush()
 	r.tally.publish()
+	r.tree.publish()
+	r.meterEnd()
 	r.using.Store(nil)
 }
 
@@ -151,14 +166,15 @@ func (r *worker) receive(s *source, n int) {
 	if !o.named {
 		return // no longer named: about to be closed
 	}
-	r.src, r.may = s, false
+	r.src, r.may, r.record, r.made, r.hasSent, r.answered = s, false, nil, nil, false, nil
 	w := &r.w
+	w.detailed = r.meter.on || r.taps != nil && r.taps.detail
 	b := r.buf[s.features.start():][:n]
-	w.begin(r.snap, s, o.in, r.now)
+	w.begin(r.snap, s, o.in, o.root, r.now)
 	if s.features.Header {
 		if n < packet.VnetLen {
 			w.size = n
-			w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
+			w.end(StageParse, PacketMalformed, w.in.Ref(), Rule{})
 			r.report(false)
 			return
 		}
@@ -169,7 +185,7 @@ func (r *worker) receive(s *source, n int) {
 		ip, n, ok := w.frame(b, r.scratch[packet.VnetLen:])
 		if !ok {
 			if n > 0 && !r.write(s.port, r.headed(s.features, r.scratch, packet.VnetLen, n)) {
-				w.end(StageFrame, PortWriteFailed, w.in.ref(), Rule{})
+				w.end(StageFrame, PortWriteFailed, w.in.Ref(), Rule{})
 			}
 			r.report(false)
 			return
@@ -188,6 +204,9 @@ func (r *worker) receive(s *source, n int) {
 func (r *worker) walk(parsed bool) {
 	w := &r.w
 	r.flush() // nothing of the flow may be overtaken
+	if r.taps != nil {
+		r.keepSent()
+	}
 	w.keep()
 	for try := 1; ; try++ {
 		if parsed {
@@ -206,6 +225,9 @@ func (r *worker) walk(parsed bool) {
 	}
 	w.learn()
 	r.remember()
+	if r.hasSent {
+		r.keepFinal()
+	}
 	r.send()
 	answered := w.answer.kind != answerNone && r.answer()
 	r.report(answered)
@@ -365,21 +387,30 @@ func (r *worker) answer() bool {
 		return false
 	}
 	w.restore()
-	room := r.scratch[ipRoom:]
-	var b []byte
-	switch w.answer.kind {
-	case answerTooBig:
-		b = packet.FragNeeded(room, w.answer.from, w.answer.mtu, r.quotable())
-	case answerTimeExceeded:
-		b = packet.TimeExceeded(room, w.answer.from, r.quotable())
-	case answerReset:
-		b = packet.TCPReset(room, &w.hdr)
+	var quote []byte
+	if w.answer.kind != answerReset {
+		quote = r.quotable()
 	}
+	b := w.answerInto(r.scratch[ipRoom:], quote)
 	if len(b) == 0 {
 		return false
 	}
+	r.answered = b
 	f := r.src.features
 	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
+}
+
+// answerInto builds the answer in b; quote is what an ICMP error quotes.
+func (w *walk) answerInto(b, quote []byte) []byte {
+	switch w.answer.kind {
+	case answerTooBig:
+		return packet.FragNeeded(b, w.answer.from, w.answer.mtu, quote)
+	case answerTimeExceeded:
+		return packet.TimeExceeded(b, w.answer.from, quote)
+	case answerReset:
+		return packet.TCPReset(b, &w.hdr)
+	}
+	return nil
 }
 
 // quotable is the packet as an ICMP error may quote it: what was on the wire, of a
@@ -407,9 +438,22 @@ func (r *worker) keepFirst(b []byte) {
 // report counts how the walk ended and tells who wants to know.
 func (r *worker) report(answered bool) {
 	w := &r.w
+	switch {
+	case w.way == nil:
+		w.way = w.endWay()
+	case w.way.reason != w.reason:
+		w.way = w.way.instead(w.reason, w.stage, w.by)
+	}
+	w.way.count(Traffic{w.packets(), uint64(w.size)})
 	r.tally.ended(w.reason, w.packets(), w.size)
 	if w.reason.Dropped() {
 		r.e.drops.add(w.event(answered))
 	}
 	r.e.subscribers.publish(w, answered)
+	if r.meter.on && w.stage != StageFrame {
+		r.measure(answered)
+	}
+	if r.taps != nil {
+		r.hand()
+	}
 }

@@ -74,20 +74,19 @@ type zoneBox struct {
 // netBox is where a VPC is.
 type netBox struct {
 	rect
-	n       *network
-	cardW   float64
-	zones   []*zoneBox
-	rowH    []float64
-	gaps    [][]*node // lanes in the gap above each row, and below the last
-	gapY    []float64
-	rules   [][]*panel // in columns
-	rulesW  float64
-	zonesW  float64
-	zonesH  float64
-	pill    rect
-	pillTip []line
-	bus     float64
-	body    float64 // y of the zones
+	n      *network
+	cardW  float64
+	zones  []*zoneBox
+	rowH   []float64
+	gaps   [][]*node // lanes in the gap above each row, and below the last
+	gapY   []float64
+	rules  [][]*panel // in columns
+	rulesW float64
+	zonesW float64
+	zonesH float64
+	pill   rect
+	bus    float64
+	body   float64 // y of the zones
 }
 
 const goodShape = 1.45
