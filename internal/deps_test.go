@@ -19,8 +19,9 @@ const module = "github.com/vpcemu/vpcemu/"
 var layers = [][]string{
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint"},
-	{"dataplane", "internal/guest", "internal/graph"},
+	{"dataplane", "internal/guest"},
 	{"internal/compile", "internal/host", "internal/explain", "cmd/vpcemu/guest"},
+	{"internal/graph"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
 	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},

@@ -31,6 +31,8 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
+	// Graph draws the lab. An error is about the request.
+	Graph(ctx context.Context, req GraphRequest) (*Graph, error)
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

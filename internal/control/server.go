@@ -74,6 +74,7 @@ func Handler(a Applier) http.Handler {
 		tr, err := a.Trace(r.Context(), req)
 		answer(w, tr, err)
 	})
+	handleGraph(mux, a)
 	return mux
 }
 

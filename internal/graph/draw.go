@@ -182,7 +182,7 @@ func (l *layout) svg() string {
 	var b strings.Builder
 	name := "Topology of lab " + l.title
 	if l.trace != nil {
-		name += ": " + l.trace.title + ", " + l.trace.verdict()
+		name += ": " + l.trace.title + ", " + l.trace.verdict
 	}
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]s" height="%[2]s" viewBox="0 0 %[1]s %[2]s" role="img" aria-label="%[3]s">`+"\n",
 		px(l.w), px(l.h), escape(name))

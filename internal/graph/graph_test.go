@@ -88,17 +88,19 @@ func golden(t *testing.T, name, got string) {
 func TestPictures(t *testing.T) {
 	for _, c := range []struct {
 		name, lesson string
-		trace        func(ids) *control.Trace
+		trace        *control.TraceRequest
 	}{
-		{"book", "book", nil}, {"three-tier", "three-tier", nil},
-		{"acl-ephemeral-traced", "acl-ephemeral", aclEphemeral}, {"book-traced", "book", throughNAT},
-		{"book-unreachable", "book", noWayIn}, {"three-tier-traced", "three-tier", tierDrop},
+		{"book", "book", nil}, {"three-tier", "three-tier", nil}, {"default-vpc", "default-vpc", nil},
+		{"acl-ephemeral-traced", "acl-ephemeral", &control.TraceRequest{From: "laptop", To: "web", Protocol: "tcp", Port: 22}},
+		{"book-traced", "book", &control.TraceRequest{From: "db", To: "server", Protocol: "tcp", Port: 80}},
+		{"book-unreachable", "book", &control.TraceRequest{From: "laptop", To: "db", Protocol: "tcp", Port: 22}},
+		{"three-tier-traced", "three-tier", &control.TraceRequest{From: "web-c", To: "db-a", Protocol: "tcp", Port: 3306}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := lesson(t, c.lesson)
+			m := running(lesson(t, c.lesson))
 			var trace *control.Trace
 			if c.trace != nil {
-				trace = c.trace(ids{t, m})
+				trace = traced(t, m, *c.trace)
 			}
 			golden(t, c.name+".svg", render(t, "svg", m, trace))
 			golden(t, c.name+".mmd", render(t, "mermaid", m, trace))

@@ -3,17 +3,17 @@ package graph
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/explain"
 )
 
 // route is a trace as it is drawn: the way of a packet and that of its reply.
 type route struct {
 	title     string
 	reachable bool
-	reason    string
+	verdict   string
 	text      string
 	out, back *way
 	outside   []string // a drop on the Internet
@@ -23,7 +23,7 @@ type route struct {
 type way struct {
 	stops []stop
 	drop  *drop
-	steps []step
+	steps []explain.Line
 }
 
 // stop is a node, an Internet gateway, or neither: the Internet itself.
@@ -39,23 +39,12 @@ type drop struct {
 	text    string
 }
 
-// step is a stage in words.
-type step struct {
-	stage, object, rule, change string
-	dropped                     bool
-}
-
-// quiet stages say nothing of interest when a packet passes them.
-var quiet = []string{"frame", "parse", "fragments", "services", "source-check", "dest-check", "commit"}
-
 // addTrace puts a trace into the scene.
 func (s *scene) addTrace(t *control.Trace) {
-	r := &route{reachable: t.Reachable, reason: t.Reason, text: t.Text}
-	what := t.Protocol
-	if t.Port != 0 {
-		what += "/" + strconv.Itoa(t.Port)
+	r := &route{title: explain.Title(t), reachable: t.Reachable, verdict: explain.Verdict(t), text: t.Text}
+	if !t.Reachable {
+		r.text = t.Reason + ": " + t.Text
 	}
-	r.title = short(t.From) + " → " + short(t.To) + "  " + what
 	s.trace = r
 	from := s.endOf(t.From, t.Source)
 	if t.Forward != nil {
@@ -67,14 +56,6 @@ func (s *scene) addTrace(t *control.Trace) {
 }
 
 func short(o control.Object) string { return cmp.Or(o.Name, o.ID, o.Kind) }
-
-// verdict is the outcome in words.
-func (r *route) verdict() string {
-	if r.reachable {
-		return "reachable"
-	}
-	return "not reachable: " + r.reason
-}
 
 // legs counts the pieces of line that need lanes of their own.
 func (r *route) legs() (n int) {
@@ -146,10 +127,9 @@ func (s *scene) endOf(o control.Object, addr string) stop {
 
 // wayOf follows the hops of a path.
 func (s *scene) wayOf(p *control.Path, from stop, to control.Object, addr string) *way {
-	w := &way{stops: []stop{from}}
+	w := &way{stops: []stop{from}, steps: explain.Lines(p)}
 	for i := range p.Hops {
 		h := &p.Hops[i]
-		w.addStep(h)
 		at, ok := s.find(h.At)
 		if ok {
 			w.visit(at)
@@ -196,9 +176,9 @@ func (at stop) network() *network {
 
 // dropAt marks where the packet ended and notes why on what is there.
 func (s *scene) dropAt(w *way, p *control.Path, h *control.Hop, at, owns bool) {
-	d := &drop{text: cmp.Or(p.Text, h.Reason, p.Reason)}
-	if h.Rule != "" {
-		d.text += " (" + h.Rule + ")"
+	d := &drop{text: p.Text}
+	if n := len(w.steps); n > 0 && w.steps[n-1].Detail != "" && w.steps[n-1].Detail != h.Reason {
+		d.text += ": " + w.steps[n-1].Detail
 	}
 	w.drop = d
 	last := w.stops[len(w.stops)-1]
@@ -223,32 +203,4 @@ func (s *scene) dropAt(w *way, p *control.Path, h *control.Hop, at, owns bool) {
 	default:
 		s.trace.outside = append(s.trace.outside, d.text)
 	}
-}
-
-// text is what decided and what changed.
-func (s step) text() string {
-	if s.rule == "" || s.change == "" {
-		return s.rule + s.change
-	}
-	return s.rule + ", " + s.change
-}
-
-func (w *way) addStep(h *control.Hop) {
-	dropped := h.Verdict == "drop"
-	if !dropped && h.Rule == "" && slices.Contains(quiet, h.Stage) {
-		return
-	}
-	st := step{stage: h.Stage, object: short(h.Object), rule: cmp.Or(h.Rule, h.Note), dropped: dropped}
-	if dropped {
-		st.rule = strings.TrimSpace(cmp.Or(h.Reason, "dropped") + " " + st.rule)
-	}
-	var changes []string
-	if h.Before.Source != h.After.Source && h.After.Source != "" && h.Before.Source != "" {
-		changes = append(changes, "source "+h.Before.Source+" → "+h.After.Source)
-	}
-	if h.Before.Destination != h.After.Destination && h.After.Destination != "" && h.Before.Destination != "" {
-		changes = append(changes, "destination "+h.Before.Destination+" → "+h.After.Destination)
-	}
-	st.change = strings.Join(changes, ", ")
-	w.steps = append(w.steps, st)
 }

@@ -3,6 +3,9 @@ package graph
 import (
 	"fmt"
 	"math"
+	"strings"
+
+	"github.com/vpcemu/vpcemu/internal/explain"
 )
 
 // lines of traced ways run in the gaps: above the rows of cards, in the gutter to the left
@@ -194,19 +197,15 @@ func (l *layout) placeHeadline(y float64) float64 {
 	}
 	t := l.trace
 	in := rect{margin, y, l.w - 2*margin, 44}
-	class, word := "yes", "reachable"
+	class := "yes"
 	if !t.reachable {
-		class, word = "no", "not reachable"
+		class = "no"
 	}
-	pill := newTag(class, word, "", 200)
+	pill := newTag(class, t.verdict, "", in.w/2)
 	l.tag(pill, margin, y+2, in)
 	x := margin + pill.w + 12
 	l.write(run{fontTitle, "", fontTitle.fitName(t.title, in.right()-x), t.title}, x, y+17, in)
-	text := t.text
-	if t.reason != "" && t.reason != "DELIVERED" {
-		text = t.reason + ": " + t.text
-	}
-	l.write(run{fontSmall, "", fontSmall.fit(text, in.w), text}, margin, y+37, in)
+	l.write(run{fontSmall, "", fontSmall.fit(t.text, in.w), t.text}, margin, y+37, in)
 	return y + 54
 }
 
@@ -239,8 +238,8 @@ func (l *layout) placeFoot(y float64) float64 {
 	}
 	room := l.w - 2*margin
 	list := l.trace.ways()
-	if len(list) == 2 && list[0].stepsWidth()+list[1].stepsWidth()+2*margin <= room {
-		half := max(list[0].stepsWidth()+margin, room-max(list[1].stepsWidth(), room/2))
+	if len(list) == 2 && l.trace.stepsWidth(list[0])+l.trace.stepsWidth(list[1])+2*margin <= room {
+		half := max(l.trace.stepsWidth(list[0])+margin, room-max(l.trace.stepsWidth(list[1]), room/2))
 		left := l.placeSteps(list[0], margin, y, half)
 		return max(left, l.placeSteps(list[1], margin+half, y, room-half))
 	}
@@ -256,19 +255,21 @@ func (l *layout) placeFoot(y float64) float64 {
 // Columns of a way's steps begin so far from one another.
 const stepNumber, stepGap = 24.0, 14.0
 
-// stepColumns are the widths of stages and objects.
-func (w *way) stepColumns() (stage, object float64) {
-	for _, s := range w.steps {
-		stage = max(stage, fontMono.width(s.stage))
-		object = max(object, fontSmall.width(s.object))
+// stepColumns are the widths of stages and objects, the same for both ways.
+func (r *route) stepColumns() (stage, object float64) {
+	for _, w := range r.ways() {
+		for _, s := range w.steps {
+			stage = max(stage, fontSmall.width(s.Stage))
+			object = max(object, fontSmall.width(s.Object))
+		}
 	}
 	return stage, min(object, 180)
 }
 
-func (w *way) stepsWidth() (width float64) {
-	stage, object := w.stepColumns()
+func (r *route) stepsWidth(w *way) (width float64) {
+	stage, object := r.stepColumns()
 	for _, s := range w.steps {
-		width = max(width, fontSmall.width(s.text()))
+		width = max(width, fontSmall.width(detail(s)))
 	}
 	return max(180, stepNumber+stage+object+2*stepGap+width) // the heading is less
 }
@@ -283,20 +284,28 @@ func (l *layout) placeSteps(w *way, left, y, room float64) float64 {
 	l.stroke(layerMarks, class, []point{{left, y + 9}, {left + 34, y + 9}}, true)
 	l.write(plain(fontHead, class+"Ink", head), left+44, y+14, in)
 	y += 24
-	stage, object := w.stepColumns()
+	stage, object := l.trace.stepColumns()
 	for i, s := range w.steps {
 		ink := ""
-		if s.dropped {
+		if s.Dropped {
 			ink = "bad"
 		}
 		l.write(plain(fontSmall, "", fmt.Sprint(i+1)), left, y+12, in)
 		x := left + stepNumber
-		l.write(plain(fontMono, ink, s.stage), x, y+12, in)
+		l.write(plain(fontSmall, ink, s.Stage), x, y+12, in)
 		x += stage + stepGap
-		l.write(run{fontSmall, ink, fontSmall.fitName(s.object, object), s.object}, x, y+12, in)
+		l.write(run{fontSmall, ink, fontSmall.fitName(s.Object, object), s.Object}, x, y+12, in)
 		x += object + stepGap
-		l.write(run{fontSmall, ink, fontSmall.fit(s.text(), in.right()-x), s.text()}, x, y+12, in)
+		l.write(run{fontSmall, ink, fontSmall.fit(detail(s), in.right()-x), detail(s)}, x, y+12, in)
 		y += ruleH
 	}
 	return y
+}
+
+// detail is what a step says, the reason in front where the packet ended.
+func detail(s explain.Line) string {
+	if s.Dropped && s.Detail != s.Reason {
+		return strings.TrimRight(s.Reason+", "+s.Detail, ", ")
+	}
+	return s.Detail
 }
