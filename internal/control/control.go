@@ -41,6 +41,8 @@ type Applier interface {
 	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
 	// request says so. It writes nothing where the request is wrong.
 	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
+	// Graph draws the lab. An error is about the request.
+	Graph(ctx context.Context, req GraphRequest) (*Graph, error)
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

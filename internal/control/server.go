@@ -77,6 +77,7 @@ func Handler(a Applier) http.Handler {
 	(&watchList{}).handle(mux, a)
 	handleFlowLogs(mux, a)
 	handleCaptures(mux, a)
+	handleGraph(mux, a)
 	return mux
 }
 
