@@ -73,41 +73,47 @@ func (s MatrixSpan) Ports() string {
 
 // Summary says what is reached: "tcp 22,80,1024-65535; udp all; icmp", or "-" for nothing.
 func (c MatrixCell) Summary() string {
-	var parts []string
-	for i := 0; i < len(c.Spans); {
-		protocol := c.Spans[i].Protocol
-		reached := false
-		var ports []string
-		for ; i < len(c.Spans) && c.Spans[i].Protocol == protocol; i++ {
-			if s := c.Spans[i]; s.Reached {
-				reached = true
-				if p := s.Ports(); p != "" {
-					ports = append(ports, p)
-				}
-			}
-		}
-		if reached {
-			parts = append(parts, strings.TrimSpace(protocol+" "+strings.Join(ports, ",")))
-		}
-	}
-	if len(parts) == 0 {
+	text := c.list(func(s MatrixSpan) bool { return s.Reached })
+	if text == "" {
 		return "-"
+	}
+	return text
+}
+
+// list names the spans that are wanted, by protocol.
+func (c MatrixCell) list(want func(MatrixSpan) bool) string {
+	var parts []string
+	last := ""
+	for _, s := range c.Spans {
+		switch p := s.Ports(); {
+		case !want(s):
+		case s.Protocol == last:
+			parts[len(parts)-1] += "," + p
+		default:
+			parts = append(parts, strings.TrimSpace(s.Protocol+" "+p))
+			last = s.Protocol
+		}
 	}
 	return strings.Join(parts, "; ")
 }
 
-// Reasons says what is not reached, and why, a line each: "tcp 1-21: ENI_SG_RULES_MISMATCH".
+// Reasons says what is not reached, a line for each reason:
+// "tcp 1-21,23-65535; udp all: ENI_SG_RULES_MISMATCH".
 func (c MatrixCell) Reasons() []string {
-	var reasons []string
-	for _, s := range c.Spans {
-		if !s.Reached {
-			reason := s.Reason
-			if s.OnReply {
-				reason += " (the answer)"
-			}
-			line := strings.TrimSpace(s.Protocol+" "+s.Ports()) + ": " + reason
-			reasons = append(reasons, line)
+	var lines []string
+	met := map[MatrixSpan]bool{}
+	for _, first := range c.Spans {
+		kind := MatrixSpan{Reason: first.Reason, OnReply: first.OnReply}
+		if first.Reached || met[kind] {
+			continue
 		}
+		met[kind] = true
+		reason := first.Reason
+		if first.OnReply {
+			reason += " (the answer)"
+		}
+		what := c.list(func(s MatrixSpan) bool { return !s.Reached && s.Reason == kind.Reason && s.OnReply == kind.OnReply })
+		lines = append(lines, what+": "+reason)
 	}
-	return reasons
+	return lines
 }

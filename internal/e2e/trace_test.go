@@ -147,7 +147,7 @@ internet   -    tcp 22,80  all     all     ·
 		t.Errorf("%+v", s)
 	}
 	equal(t, "csv", l.cli("matrix", "--from", "internet", "--to", "public", "-o", "csv"), "from,web\ninternet,\"tcp 22,80\"\n")
-	if page := l.cli("matrix", "-o", "html"); !strings.HasPrefix(page, "<!DOCTYPE html>") || !strings.Contains(page, "tcp 22,80") || !strings.Contains(page, "udp all: ENI_SG_RULES_MISMATCH") {
+	if page := l.cli("matrix", "-o", "html"); !strings.HasPrefix(page, "<!DOCTYPE html>") || !strings.Contains(page, "tcp 22,80") || !strings.Contains(page, "udp all; icmp: ENI_SG_RULES_MISMATCH") {
 		t.Errorf("page:\n%s", page)
 	}
 	for _, args := range []string{"--from nobody", "--ports tcp", "--ports tcp/1-2", "--protocol gre", "-o xml", "extra"} {

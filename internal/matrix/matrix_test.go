@@ -43,7 +43,7 @@ func TestBookMatrix(t *testing.T) {
 		}
 	}
 	got := strings.Join(cell(t, x, "laptop", "web").Reasons(), "\n")
-	if want := "tcp 1-21: ENI_SG_RULES_MISMATCH\ntcp 23-79: ENI_SG_RULES_MISMATCH\ntcp 81-65535: ENI_SG_RULES_MISMATCH\nudp all: ENI_SG_RULES_MISMATCH\nicmp: ENI_SG_RULES_MISMATCH"; got != want {
+	if want := "tcp 1-21,23-79,81-65535; udp all; icmp: ENI_SG_RULES_MISMATCH"; got != want {
 		t.Errorf("reasons:\n%s", got)
 	}
 	if !cell(t, x, "web", "web").Self {
