@@ -43,6 +43,7 @@ func check(p *problems, f *File) {
 	c.networkAcls()
 	c.dhcpOptions()
 	c.keyPairs()
+	c.checks()
 }
 
 func (c *checker) settings() {

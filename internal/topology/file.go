@@ -85,6 +85,10 @@ type File struct {
 	Instances Objects[Instance] `key:"instances"`
 	// Hosts outside AWS, on the lab's Internet.
 	InternetHosts Objects[InternetHost] `key:"internet_hosts"`
+
+	// What has to be true of the lab, for `vpcemu check`: sentences such as
+	// `laptop reaches web on tcp 22`, or mappings that say the same.
+	Checks List[Check] `key:"checks" unset:"none" change:"in place"`
 }
 
 // Internet describes the outside world.
