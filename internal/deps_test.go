@@ -18,7 +18,7 @@ const module = "github.com/vpcemu/vpcemu/"
 // the pairs in friends.
 var layers = [][]string{
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
-	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint"},
+	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
 	{"dataplane", "internal/guest"},
 	{"internal/compile", "internal/host", "cmd/vpcemu/guest"},
 	{"internal/daemon"},
