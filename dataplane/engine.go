@@ -63,6 +63,14 @@ type Engine struct {
 	expirer sync.WaitGroup
 
 	tracing sync.RWMutex // held for reading by Trace while it uses a snapshot
+
+	// account is what trees of ways have been folded into. accountMu guards it and comes
+	// before mu; retiredMu guards the trees that workers have left, and nothing is taken
+	// under it.
+	accountMu   sync.Mutex
+	account     Account
+	retiredMu   sync.Mutex
+	retiredWays []*wayTree
 }
 
 // NewEngine returns an engine without ports. Close ends it. Errors are those of making
@@ -80,7 +88,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.FlowEntries == 0 {
 		cfg.FlowEntries = DefaultFlowEntries / cfg.Workers
 	}
-	e := &Engine{cfg: cfg, sources: make(map[Port]*source), stop: make(chan struct{})}
+	e := &Engine{cfg: cfg, sources: make(map[Port]*source), stop: make(chan struct{}), account: newAccount()}
 	for range cfg.Workers {
 		p, err := newPoller(e)
 		if err != nil {
@@ -188,6 +196,7 @@ func (e *Engine) retire(src *source) {
 		return
 	}
 	src.worker.tally.addTo(&e.retired)
+	e.retireWays(src.worker.ways.Load())
 }
 
 // sourceEnded is called for a port that does not read any more.
@@ -247,8 +256,24 @@ func (e *Engine) expire() {
 			now := e.cfg.Now()
 			e.cfg.Conntrack.ExpireSome(now)
 			e.cfg.NAT.ExpireSome(now)
+			e.foldRetired()
 		}
 	}
+}
+
+// workers are all that read ports.
+func (e *Engine) workers() (all []*worker) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.pollers {
+		all = append(all, p.worker)
+	}
+	for _, src := range e.sources {
+		if src.poller == nil {
+			all = append(all, src.worker)
+		}
+	}
+	return all
 }
 
 // Stats tells what the engine has done since it was made.
@@ -283,26 +308,5 @@ func (e *Engine) Drops() []Event { return e.drops.recent() }
 // Subscribe asks for the events of all packets from now on; buffer is how many may wait.
 func (e *Engine) Subscribe(buffer int) *Subscription { return e.subscribers.add(buffer) }
 
-// Trace walks a copy of pkt, an IP packet, as if it had come in by the port of the ENI
-// or Internet host with that handle and, on TAP, by way of the router. It commits
-// nothing and sends nothing: a new NAT mapping is shown with a port that the real
-// packet may not get, and later fragments have no first one. Nil for an unknown handle.
-func (e *Engine) Trace(ingress uint32, pkt []byte) []Step {
-	e.tracing.RLock()
-	defer e.tracing.RUnlock()
-	s := e.snap.Load()
-	if s == nil {
-		return nil
-	}
-	in, ok := s.ingressOf(ingress)
-	if !ok {
-		return nil
-	}
-	w := &walk{cfg: &e.cfg, tally: &counters{}, tracing: true}
-	w.begin(s, &source{}, in, e.cfg.Now())
-	w.buf = append([]byte(nil), pkt...)
-	if w.parse() {
-		w.run()
-	}
-	return w.steps
-}
+// Trace is the way of one imagined packet; see Tracer. Nil for an unknown handle.
+func (e *Engine) Trace(ingress uint32, pkt []byte) []Step { return e.Tracer().Send(ingress, pkt).Steps }

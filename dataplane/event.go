@@ -28,6 +28,7 @@ type Event struct {
 	Rule     Rule // and what in it
 	To       uint32
 	Answered bool // the network sent an ICMP error or a RST back
+	Way      *Way // all decisions
 }
 
 func (e *Event) String() string {
@@ -43,10 +44,10 @@ func (e *Event) String() string {
 
 func (w *walk) event(answered bool) Event {
 	return Event{
-		At: w.now, Ingress: w.in.ref(), Handle: w.in.handle(), Sent: w.sent, Tuple: w.ended,
+		At: w.now, Ingress: w.in.Ref(), Handle: w.in.Handle(), Sent: w.sent, Tuple: w.ended,
 		ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode, Flags: w.hdr.TCPFlags,
 		Packets: w.gso.Segments, Size: w.size,
-		Reason: w.reason, Stage: w.stage, By: w.by, Rule: w.rule, To: w.out.handle(), Answered: answered,
+		Reason: w.reason, Stage: w.stage, By: w.by, Rule: w.rule, To: w.out.handle(), Answered: answered, Way: w.way,
 	}
 }
 

@@ -59,7 +59,8 @@ func (e *Engine) Overtaken(p Port, pkt []byte, between func()) (again bool) {
 	r.enter()
 	defer r.leave()
 	r.src = s
-	r.w.begin(r.snap, s, r.ownerOf(s).in, r.now)
+	o := r.ownerOf(s)
+	r.w.begin(r.snap, s, o.in, o.root, r.now)
 	r.w.buf = r.buf[ipRoom : ipRoom+n]
 	r.w.parse()
 	r.w.keep()

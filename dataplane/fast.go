@@ -38,7 +38,11 @@ type known struct {
 
 // forget starts anew for another snapshot, and lets go of the old one.
 func (r *worker) forget() {
-	r.w = walk{cfg: r.w.cfg, tally: r.w.tally}
+	r.w = walk{cfg: r.w.cfg, tally: r.w.tally, steps: r.w.steps[:0]}
+	clear(r.w.steps[:cap(r.w.steps)])
+	r.e.retireWays(r.tree)
+	r.tree = newWayTree()
+	r.ways.Store(r.tree)
 	clear(r.owners)
 	clear(r.targets)
 	r.targets = r.targets[:0]
@@ -55,7 +59,7 @@ func (r *worker) forget() {
 // connection, ICMP, fragments and IP options take the stages.
 func (w *walk) cacheable() bool {
 	h := &w.hdr
-	if h.IsFragment() || h.HasOptions || w.in.vpc != nil || w.l2group || h.IsICMP() {
+	if h.IsFragment() || h.HasOptions || w.in.Services != nil || w.l2group || h.IsICMP() {
 		return false
 	}
 	return !h.IsTCP() || h.TCPFlags&(packet.FlagSYN|packet.FlagFIN|packet.FlagRST) == 0
@@ -71,7 +75,7 @@ func (r *worker) fast() bool {
 	h := &w.hdr
 	k := &r.looked
 	k.src, k.dst, k.srcPort, k.dstPort, k.proto = h.Src, h.Dst, h.SrcPort, h.DstPort, h.Proto
-	k.ingress, k.peer = w.in.handle(), 0
+	k.ingress, k.peer = w.in.Handle(), 0
 	if w.l2peer != nil {
 		k.peer = w.l2peer.Handle
 	}
@@ -93,6 +97,7 @@ func (r *worker) fast() bool {
 	}
 	w.tally.count(countHits, uint64(w.gso.Segments))
 	f.used = w.now
+	w.way = r.tree.ends[f.way]
 	w.rewrite(f)
 	r.deliver(f)
 	return true
@@ -179,7 +184,7 @@ func (w *walk) rewrite(f *flow) {
 // deliver hands the packet to the flow's port.
 func (r *worker) deliver(f *flow) {
 	w := &r.w
-	t := &r.targets[f.target]
+	t := &r.targets[w.way.target]
 	if t.eni != nil {
 		w.out.eni = t.eni
 		w.end(StageDeliver, Delivered, t.eni.Ref, Rule{})
@@ -202,13 +207,18 @@ func (r *worker) remember() {
 	if w.nObserved > maxTracked || w.nMapped > maxNATs || w.limit > math.MaxUint16 {
 		return
 	}
-	target := r.targetIndex()
+	w.way = w.endWay()
+	way := w.way
+	if w.opened() {
+		way = w.followed(way)
+	}
+	way.target = r.targetIndex()
 	f, evicted := r.flows.place(r.hash, &r.looked, r.gen, w.now)
 	if evicted {
 		w.tally.count(countEvicted, 1)
 	}
 	h := &w.hdr
-	*f = flow{key: r.looked, used: w.now, gen: r.gen, target: target,
+	*f = flow{key: r.looked, used: w.now, gen: r.gen, way: way.index,
 		src: h.Src, dst: h.Dst, srcPort: h.SrcPort, dstPort: h.DstPort, limit: uint16(w.limit), hops: r.before - h.TTL}
 	for i := range w.observed[:w.nObserved] {
 		o := &w.observed[i]
@@ -220,6 +230,39 @@ func (r *worker) remember() {
 		f.nats[i] = natDep{ref: m.ref, idle: uint32(min(m.m.IdleTimeout.Milliseconds(), math.MaxUint32)), inbound: m.inbound}
 	}
 	f.nTracked, f.nNATs = uint8(w.nObserved), uint8(w.nMapped)
+}
+
+// opened tells whether the packet has opened a tracked connection.
+func (w *walk) opened() bool {
+	for i := range w.observed[:w.nObserved] {
+		if o := &w.observed[i]; !o.tracked && o.ref != (conntrack.Ref{}) {
+			return true
+		}
+	}
+	return false
+}
+
+// followed is the way of the packets that follow one which opened a connection: they
+// pass its security groups by the connection and not by the rule (CT-01).
+func (w *walk) followed(way *Way) *Way {
+	if way.parent == nil {
+		return way
+	}
+	d := way.decision
+	if egress := d.stage == StageSGEgress; (egress || d.stage == StageSGIngress) && w.tracks(d.at, egress) {
+		d.rule = Rule{Tracked: true}
+	}
+	return w.followed(way.parent).next(&d)
+}
+
+// tracks tells whether the packet is of a tracked connection at an interface's groups.
+func (w *walk) tracks(e *ENI, outbound bool) bool {
+	for i := range w.observed[:w.nObserved] {
+		if o := &w.observed[i]; o.eni == e && o.outbound == outbound {
+			return o.ref != conntrack.Ref{}
+		}
+	}
+	return false
 }
 
 // targetIndex is the place of the port at which the walk ended.

@@ -59,7 +59,7 @@ type flow struct {
 	used int64 // time of the last packet
 	gen  uint32
 	// what becomes of the packet
-	target           uint32 // index into the worker's targets
+	way              uint32 // index into the ends of the worker's tree
 	src, dst         packet.Addr
 	srcPort, dstPort uint16
 	limit            uint16 // smallest MTU on the way, 0 none

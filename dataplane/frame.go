@@ -26,11 +26,11 @@ var broadcastMAC = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 // the walk's reason set; ARP is answered into reply, whose length it returns.
 func (w *walk) frame(b []byte, reply []byte) (ip []byte, n int, ok bool) {
 	if len(b) < etherLen {
-		return nil, 0, w.end(StageFrame, FrameMalformed, w.in.ref(), Rule{})
+		return nil, 0, w.end(StageFrame, FrameMalformed, w.in.Ref(), Rule{})
 	}
 	dst, src := [6]byte(b[0:6]), [6]byte(b[6:12])
 	if src != w.in.mac() {
-		return nil, 0, w.end(StageFrame, SourceMAC, w.in.ref(), Rule{})
+		return nil, 0, w.end(StageFrame, SourceMAC, w.in.Ref(), Rule{})
 	}
 	switch binary.BigEndian.Uint16(b[12:14]) {
 	case etherARP:
@@ -38,7 +38,7 @@ func (w *walk) frame(b []byte, reply []byte) (ip []byte, n int, ok bool) {
 	case etherIPv4, etherIPv6:
 		return b[etherLen:], 0, w.nextHop(dst)
 	}
-	return nil, 0, w.end(StageFrame, NotIP, w.in.ref(), Rule{})
+	return nil, 0, w.end(StageFrame, NotIP, w.in.Ref(), Rule{})
 }
 
 // nextHop finds what a destination MAC names: the router, another ENI of the same
@@ -49,18 +49,18 @@ func (w *walk) nextHop(dst [6]byte) bool {
 		return true
 	case dst[0]&1 != 0:
 		w.l2group = true
-		if w.in.eni == nil {
-			return w.end(StageFrame, BroadcastUnsupported, w.in.ref(), Rule{})
+		if w.in.ENI == nil {
+			return w.end(StageFrame, BroadcastUnsupported, w.in.Ref(), Rule{})
 		}
 		return true
 	}
-	if w.in.eni != nil {
-		if peer := w.in.eni.Subnet.byMAC[dst]; peer != nil {
+	if w.in.ENI != nil {
+		if peer := w.in.ENI.Subnet.byMAC[dst]; peer != nil {
 			w.l2peer = peer
 			return true
 		}
 	}
-	return w.end(StageFrame, UnknownMAC, w.in.ref(), Rule{})
+	return w.end(StageFrame, UnknownMAC, w.in.Ref(), Rule{})
 }
 
 // arp answers a request as the platform does (L2-02): the addresses of the subnet's
@@ -70,13 +70,13 @@ func (w *walk) nextHop(dst [6]byte) bool {
 func (w *walk) arp(b, reply []byte) int {
 	ethernet4 := []byte{0, 1, 8, 0, 6, 4}
 	if len(b) < arpLen || [6]byte(b[:6]) != [6]byte(ethernet4) {
-		w.end(StageFrame, FrameMalformed, w.in.ref(), Rule{})
+		w.end(StageFrame, FrameMalformed, w.in.Ref(), Rule{})
 		return 0
 	}
 	target := packet.AddrFrom(netip.AddrFrom4([4]byte(b[24:28])))
 	mac, ok := w.in.resolve(target)
 	if binary.BigEndian.Uint16(b[6:8]) != arpRequest || [4]byte(b[14:18]) == [4]byte(b[24:28]) || !ok {
-		w.end(StageFrame, ARPUnanswered, w.in.ref(), Rule{})
+		w.end(StageFrame, ARPUnanswered, w.in.Ref(), Rule{})
 		return 0
 	}
 	asker := w.in.mac()
@@ -88,32 +88,32 @@ func (w *walk) arp(b, reply []byte) int {
 	copy(a[14:18], b[24:28])
 	copy(a[18:24], asker[:])
 	copy(a[24:28], b[14:18])
-	w.end(StageFrame, ARPAnswered, w.in.ref(), Rule{})
+	w.end(StageFrame, ARPAnswered, w.in.Ref(), Rule{})
 	return etherLen + arpLen
 }
 
 // mac is the ingress's own MAC.
-func (in *ingress) mac() [6]byte {
-	if in.eni != nil {
-		return in.eni.MAC
+func (in *Place) mac() [6]byte {
+	if in.ENI != nil {
+		return in.ENI.MAC
 	}
-	if in.host != nil {
-		return in.host.MAC
+	if in.Host != nil {
+		return in.Host.MAC
 	}
 	return [6]byte{}
 }
 
 // gatewayMAC is the MAC of the ingress's router.
-func (in *ingress) gatewayMAC() [6]byte {
-	if in.eni != nil {
-		return in.eni.Subnet.routerMAC
+func (in *Place) gatewayMAC() [6]byte {
+	if in.ENI != nil {
+		return in.ENI.Subnet.routerMAC
 	}
 	return internetMAC
 }
 
 // resolve finds the MAC for an address on the ingress's link.
-func (in *ingress) resolve(a packet.Addr) (mac [6]byte, ok bool) {
-	if h := in.host; h != nil {
+func (in *Place) resolve(a packet.Addr) (mac [6]byte, ok bool) {
+	if h := in.Host; h != nil {
 		for _, p := range h.Pools {
 			if p.Contains(a.Netip()) && a != h.Addr {
 				return internetMAC, true
@@ -121,15 +121,15 @@ func (in *ingress) resolve(a packet.Addr) (mac [6]byte, ok bool) {
 		}
 		return mac, false
 	}
-	if in.eni == nil {
+	if in.ENI == nil {
 		return mac, false
 	}
-	s := in.eni.Subnet
+	s := in.ENI.Subnet
 	if a == s.Router {
 		return s.routerMAC, true
 	}
 	e := s.VPC.byAddr[a]
-	if e == nil || e == in.eni || e.Subnet != s {
+	if e == nil || e == in.ENI || e.Subnet != s {
 		return mac, false
 	}
 	return e.MAC, true

@@ -25,6 +25,7 @@ type held struct {
 	flow  *flow // nil: nothing
 	to    *target
 	first Event                // of the first datagram
+	bytes uint64               // of all of them
 	c     [2]*packet.Coalescer // for TUN and TAP, made when needed
 	used  *packet.Coalescer
 }
@@ -41,6 +42,7 @@ func (r *worker) join(f *flow, t *target) bool {
 		}
 		if may && h.used.Add(r.link(t), &r.w.hdr) {
 			r.tally.count(countJoined, 1)
+			h.bytes += uint64(r.w.size)
 			return true
 		}
 		r.release(h)
@@ -89,7 +91,7 @@ func (r *worker) hold(f *flow, t *target) bool {
 		return false
 	}
 	h.flow, h.to, h.used = f, t, h.c[kind]
-	h.first = r.w.event(false)
+	h.first, h.bytes = r.w.event(false), uint64(r.w.size)
 	j.count++
 	return true
 }
@@ -120,7 +122,11 @@ func (r *worker) release(h *held) {
 	if !r.write(h.to.port, h.used.Bytes()) {
 		n := uint64(h.used.Len())
 		r.tally.recount(Delivered, PortWriteFailed, n)
-		h.first.Reason, h.first.Packets = PortWriteFailed, int(n)
+		way := h.first.Way
+		way.counted.Packets, way.counted.Bytes = way.counted.Packets-n, way.counted.Bytes-h.bytes
+		way = way.instead(PortWriteFailed, StageDeliver, h.first.By)
+		way.count(Traffic{n, h.bytes})
+		h.first.Reason, h.first.Packets, h.first.Way = PortWriteFailed, int(n), way
 		r.e.drops.add(h.first)
 	}
 	h.used.Reset()

@@ -136,6 +136,7 @@ func (p *pair) step(rt *rapid.T) {
 	p.sent = append(p.sent, in)
 	var outs [2][]Output
 	var events [2]dataplane.Event
+	traced := p.trace(in)
 	for i, s := range p.sides() {
 		w := s.workers[in.port]
 		if w == nil {
@@ -158,7 +159,14 @@ func (p *pair) step(rt *rapid.T) {
 	for i := range outs[0] {
 		p.compare(rt, a, outs[0][i], outs[1][i])
 	}
-	if x, y := p.with.remembers(), p.without.remembers(); !slices.Equal(x, y) {
+	if x, y := wayText(a.Way), wayText(b.Way); x != y {
+		rt.Fatalf("%s: the way with the cache\n%swithout\n%s", a, x, y)
+	}
+	if traced != nil {
+		agrees(rt, traced, a)
+	}
+	now := p.m.lab.Now()
+	if x, y := p.with.remembers(now), p.without.remembers(now); !slices.Equal(x, y) {
 		rt.Fatalf("after %s the tables hold with the cache\n%q\nwithout\n%q", a, x, y)
 	}
 }
@@ -224,8 +232,14 @@ func toInt(b bool) int {
 	return 0
 }
 
-// remembers lists both tables, without ports that are drawn by lot.
-func (s *side) remembers() (all []string) {
+// wayText is a way, a line a step.
+func wayText(w *dataplane.Way) string {
+	return fmt.Sprintf("from %v to %v\n%s", w.From().Ref(), w.To().Ref(), dataplane.Text(w.Steps()))
+}
+
+// remembers lists what is alive in both tables, without ports that are drawn by lot. What
+// has expired goes in its own time, which is the real one.
+func (s *side) remembers(now int64) (all []string) {
 	short := func(p uint16) uint16 {
 		if p >= nat.FirstPort {
 			return nat.FirstPort
@@ -233,11 +247,17 @@ func (s *side) remembers() (all []string) {
 		return p
 	}
 	s.ct.Entries(func(k conntrack.Key, e conntrack.Entry) bool {
+		if e.Deadline <= now {
+			return true
+		}
 		k.LocalPort, k.RemotePort = short(k.LocalPort), short(k.RemotePort)
 		all = append(all, fmt.Sprintf("%d %s:%d %s:%d %d %+v", k.ENI, k.Local, k.LocalPort, k.Remote, k.RemotePort, k.Proto, e))
 		return true
 	})
 	s.nt.Mappings(func(m nat.Mapping) bool {
+		if m.Deadline() <= now {
+			return true
+		}
 		m.OutsidePort, m.InsidePort, m.DestPort = 0, short(m.InsidePort), short(m.DestPort)
 		all = append(all, fmt.Sprintf("%+v", m))
 		return true

@@ -35,7 +35,7 @@ type Snapshot struct {
 	ENIs     map[uint32]*ENI
 	Internet *Internet
 
-	ports map[Port]ingress
+	ports map[Port]Place
 	hosts map[uint32]*InternetHost
 }
 
@@ -146,31 +146,33 @@ type InternetHost struct {
 // internetMAC is the next hop of every Internet host on a TAP port.
 var internetMAC = [6]byte{0x0e, 0xff, 0, 0, 0, 1}
 
-// ingress is where a packet came from; exactly one of the pointers is set.
-type ingress struct {
-	eni  *ENI
-	host *InternetHost
-	vpc  *VPC // its services port
+// Place is where packets come in or go to: at most one of the pointers is set.
+type Place struct {
+	ENI      *ENI
+	Host     *InternetHost
+	Services *VPC // whose services port it is
 }
 
-func (in *ingress) ref() Ref {
+// Ref names the interface, host or VPC.
+func (p Place) Ref() Ref {
 	switch {
-	case in.eni != nil:
-		return in.eni.Ref
-	case in.host != nil:
-		return in.host.Ref
-	case in.vpc != nil:
-		return in.vpc.Ref
+	case p.ENI != nil:
+		return p.ENI.Ref
+	case p.Host != nil:
+		return p.Host.Ref
+	case p.Services != nil:
+		return p.Services.Ref
 	}
 	return Ref{}
 }
 
-func (in *ingress) handle() uint32 {
+// Handle is that of the interface or host, else 0.
+func (p Place) Handle() uint32 {
 	switch {
-	case in.eni != nil:
-		return in.eni.Handle
-	case in.host != nil:
-		return in.host.Handle
+	case p.ENI != nil:
+		return p.ENI.Handle
+	case p.Host != nil:
+		return p.Host.Handle
 	}
 	return 0
 }
@@ -181,7 +183,7 @@ func (s *Snapshot) Finish() {
 	if s.Internet == nil {
 		s.Internet = &Internet{}
 	}
-	s.ports = make(map[Port]ingress)
+	s.ports = make(map[Port]Place)
 	s.hosts = make(map[uint32]*InternetHost, len(s.Internet.Hosts))
 	fresh := make(map[*VPC]bool)
 	for _, v := range s.VPCs {
@@ -190,12 +192,12 @@ func (s *Snapshot) Finish() {
 			v.index()
 		}
 		if v.Services != nil {
-			s.ports[v.Services] = ingress{vpc: v}
+			s.ports[v.Services] = Place{Services: v}
 		}
 	}
 	for _, e := range s.ENIs {
 		if e.Port != nil {
-			s.ports[e.Port] = ingress{eni: e}
+			s.ports[e.Port] = Place{ENI: e}
 		}
 		if fresh[e.Subnet.VPC] {
 			e.index()
@@ -204,7 +206,7 @@ func (s *Snapshot) Finish() {
 	for _, h := range s.Internet.Hosts {
 		s.hosts[h.Handle] = h
 		if h.Port != nil {
-			s.ports[h.Port] = ingress{host: h}
+			s.ports[h.Port] = Place{Host: h}
 		}
 	}
 	for v := range fresh {
@@ -267,13 +269,13 @@ func (v *VPC) subnetOf(a packet.Addr) *Subnet {
 // has tells whether a lies in the VPC's CIDR blocks.
 func (v *VPC) has(a packet.Addr) bool { return v.cidrs.Contains(a.Netip()) }
 
-// ingressOf finds the port's owner in this snapshot.
-func (s *Snapshot) ingressOf(handle uint32) (ingress, bool) {
+// placeOf finds the port's owner in this snapshot.
+func (s *Snapshot) placeOf(handle uint32) (Place, bool) {
 	if e := s.ENIs[handle]; e != nil {
-		return ingress{eni: e}, true
+		return Place{ENI: e}, true
 	}
 	if h := s.hosts[handle]; h != nil {
-		return ingress{host: h}, true
+		return Place{Host: h}, true
 	}
-	return ingress{}, false
+	return Place{}, false
 }

@@ -30,7 +30,8 @@ func newSource(p Port, w *worker) *source {
 
 // An owner is who has a source's port in the snapshot at hand.
 type owner struct {
-	in           ingress
+	in           Place
+	root         *Way
 	known, named bool
 }
 
@@ -43,7 +44,7 @@ func (r *worker) ownerOf(s *source) *owner {
 	o := &r.owners[s.slot]
 	if !o.known {
 		o.in, o.named = r.snap.ports[s.port]
-		o.known = true
+		o.root, o.known = r.tree.root(o.in), true
 	}
 	return o
 }

@@ -8,8 +8,8 @@ import (
 // fromENI is the way out of an ENI: services, source check, security groups, then
 // either straight to a neighbour or on through the subnet (section 7, from_eni).
 func (w *walk) fromENI() {
-	e := w.in.eni
-	w.subnet, w.last = e.Subnet, e
+	e := w.in.ENI
+	w.subnet, w.last, w.at = e.Subnet, e, e
 	if !w.services(e) || !w.sourceCheck(e) || !w.securityGroups(e, filter.Egress) {
 		return
 	}
@@ -97,6 +97,7 @@ func (w *walk) deliverLocal(v *VPC) {
 // another one, then the NAT gateway, or security groups, destination check and the
 // port.
 func (w *walk) arrive(e *ENI) {
+	w.at = e
 	if w.crossed && !w.acl(e.Subnet, filter.Ingress) {
 		return
 	}
@@ -135,9 +136,9 @@ func (w *walk) deliver(e *ENI) {
 // senders outside the address they sent to, as only that one is public.
 func (w *walk) nearRouter(fallback *Subnet) packet.Addr {
 	switch {
-	case w.in.eni != nil:
-		return w.in.eni.Subnet.Router
-	case w.in.host != nil:
+	case w.in.ENI != nil:
+		return w.in.ENI.Subnet.Router
+	case w.in.Host != nil:
 		return w.sent.Dst
 	}
 	return fallback.Router
@@ -146,12 +147,12 @@ func (w *walk) nearRouter(fallback *Subnet) packet.Addr {
 // fromServices delivers what the VPC's services port sends to the ENI that has the
 // destination address, unfiltered and untracked (EX-01).
 func (w *walk) fromServices() {
-	v := w.in.vpc
+	v := w.in.Services
 	e := v.byAddr[w.hdr.Dst]
 	if e == nil || e.NAT != nil {
 		w.end(StageServices, AddressUnassigned, v.Ref, Rule{})
 		return
 	}
-	w.subnet, w.crossed = e.Subnet, true
+	w.subnet, w.crossed, w.at = e.Subnet, true, e
 	w.deliver(e)
 }

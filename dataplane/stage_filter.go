@@ -64,7 +64,7 @@ func (w *walk) securityGroups(e *ENI, dir filter.Direction) bool {
 		if w.cfg.RelatedICMP && h.HasInner && w.related(e, dir) {
 			return w.pass(stage, e.Ref, Rule{Related: true})
 		}
-	} else if entry, ok := w.cfg.Conntrack.Lookup(key, w.now); ok && entry.Hit(outbound, w.tcpFlags()) {
+	} else if entry, ok := w.tracked(key); ok && entry.Hit(outbound, w.tcpFlags()) {
 		w.observe(e, key, outbound, false)
 		w.observed[w.nObserved-1].tracked = true
 		return w.pass(stage, e.Ref, Rule{Tracked: true})
@@ -83,6 +83,16 @@ func (w *walk) securityGroups(e *ENI, dir filter.Direction) bool {
 		w.observe(e, key, outbound, free || w.answersUntracked(e, &q))
 	}
 	return w.pass(stage, e.Ref, Rule{Group: rule})
+}
+
+// tracked finds the live connection that the packet may belong to.
+func (w *walk) tracked(k conntrack.Key) (conntrack.Entry, bool) {
+	if w.assumed != nil {
+		if e, ok := w.assumed.entries[k]; ok {
+			return e, true
+		}
+	}
+	return w.cfg.Conntrack.Lookup(k, w.now)
 }
 
 func (w *walk) observe(e *ENI, key conntrack.Key, outbound, onlyViaNAT bool) {
@@ -111,7 +121,7 @@ func (w *walk) related(e *ENI, dir filter.Direction) bool {
 	if h.Inner.Src != h.Dst {
 		return false
 	}
-	if _, ok := w.cfg.Conntrack.Related(e.Handle, h.Inner, dir == filter.Egress, w.now); ok {
+	if _, ok := w.tracked(conntrack.KeyOf(e.Handle, h.Inner, dir != filter.Egress)); ok { // the quoted packet went the other way
 		return true
 	}
 	if e.Groups == nil || !h.InnerPorts || h.Inner.Proto != packet.ProtoTCP && h.Inner.Proto != packet.ProtoUDP {
@@ -144,7 +154,7 @@ func (w *walk) mismatch(e *ENI, q *filter.Query) Reason {
 	if q.Dir == filter.Egress || w.groups != nil {
 		return SGRulesMismatch
 	}
-	for _, sender := range [2]*ENI{e.Subnet.VPC.byAddr[w.hdr.Src], w.in.eni} {
+	for _, sender := range [2]*ENI{e.Subnet.VPC.byAddr[w.hdr.Src], w.in.ENI} {
 		if sender == nil {
 			continue
 		}

@@ -88,10 +88,10 @@ func (w *walk) knowPorts() bool {
 	}
 	f := w.src.fragments.find(h, w.now)
 	if f == nil {
-		return w.end(StageFragments, FragmentWithoutFirst, w.in.ref(), Rule{})
+		return w.end(StageFragments, FragmentWithoutFirst, w.in.Ref(), Rule{})
 	}
 	h.SrcPort, h.DstPort = f.srcPort, f.dstPort
 	h.ICMPType, h.ICMPCode = f.icmpType, f.icmpCode
 	w.sent = h.Tuple
-	return w.pass(StageFragments, w.in.ref(), Rule{})
+	return w.pass(StageFragments, w.in.Ref(), Rule{})
 }

@@ -34,6 +34,7 @@ func private(a packet.Addr) (in1918, in6598 bool) {
 // is too big is answered from the router of the subnet it leaves (MT-11); one whose TTL
 // runs out is not answered, as AWS's first hops are not (TT-01).
 func (w *walk) igwEgress(g *InternetGateway) {
+	w.at = nil
 	h := &w.hdr
 	public, ok := w.igwAdmits(g)
 	if !ok {
@@ -98,11 +99,14 @@ func (w *walk) acrossInternet() {
 		return
 	}
 	h := net.Hosts[w.hdr.Dst]
+	if h == nil && w.assumed != nil {
+		h = w.assumed.hosts[w.hdr.Dst]
+	}
 	if h == nil || h.Port == nil {
 		w.end(StageInternet, InternetUnreachable, Ref{}, Rule{})
 		return
 	}
-	if w.in.host != nil && !w.hopCount(StageInternet, h.Ref) {
+	if w.in.Host != nil && !w.hopCount(StageInternet, h.Ref) {
 		return
 	}
 	w.out = output{host: h}

@@ -50,7 +50,7 @@ func (w *walk) natOutbound(gw *NATGateway) bool {
 	if w.hdr.IsICMPError() {
 		return w.natOutboundError(gw)
 	}
-	m, ok := w.cfg.NAT.Outbound(&gw.Gateway, w.hdr.Tuple, w.now)
+	m, ok := w.mappingOut(gw, w.hdr.Tuple)
 	if !ok {
 		if m, ok = w.natOpen(gw); !ok {
 			return false
@@ -60,6 +60,26 @@ func (w *walk) natOutbound(gw *NATGateway) bool {
 	w.hdr.SetSrc(m.Outside)
 	w.hdr.SetSrcPort(m.OutsidePort)
 	return true
+}
+
+// mappingOut finds the mapping of a connection by its inside tuple, mappingIn by that
+// of a packet for the gateway.
+func (w *walk) mappingOut(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
+	if w.assumed != nil {
+		if m, ok := w.assumed.out(gw.Handle, t); ok {
+			return m, true
+		}
+	}
+	return w.cfg.NAT.Outbound(&gw.Gateway, t, w.now)
+}
+
+func (w *walk) mappingIn(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
+	if w.assumed != nil {
+		if m, ok := w.assumed.in(gw.Handle, t); ok {
+			return m, true
+		}
+	}
+	return w.cfg.NAT.Inbound(gw.Handle, t, w.now)
 }
 
 // natOpen proposes a port for a new connection. TCP that does not open one has lost
@@ -90,7 +110,7 @@ func (w *walk) natOpen(gw *NATGateway) (nat.Mapping, bool) {
 func (w *walk) natOutboundError(gw *NATGateway) bool {
 	h := &w.hdr
 	if h.HasInner && h.InnerPorts {
-		if m, ok := w.cfg.NAT.Outbound(&gw.Gateway, h.Inner.Reverse(), w.now); ok {
+		if m, ok := w.mappingOut(gw, h.Inner.Reverse()); ok {
 			h.SetSrc(m.Outside)
 			h.SetInnerDst(m.Outside)
 			h.SetInnerDstPort(m.OutsidePort)
@@ -109,7 +129,7 @@ func (w *walk) natInbound(gw *NATGateway) bool {
 	if w.hdr.IsICMPError() {
 		return w.natInboundError(gw)
 	}
-	m, ok := w.cfg.NAT.Inbound(gw.Handle, w.hdr.Tuple, w.now)
+	m, ok := w.mappingIn(gw, w.hdr.Tuple)
 	if !ok {
 		return w.end(StageNAT, NATNoMapping, gw.Ref, Rule{})
 	}
@@ -124,7 +144,7 @@ func (w *walk) natInbound(gw *NATGateway) bool {
 func (w *walk) natInboundError(gw *NATGateway) bool {
 	h := &w.hdr
 	if h.HasInner && h.InnerPorts {
-		if m, ok := w.cfg.NAT.Inbound(gw.Handle, h.Inner.Reverse(), w.now); ok {
+		if m, ok := w.mappingIn(gw, h.Inner.Reverse()); ok {
 			h.SetDst(m.Inside)
 			h.SetInnerSrc(m.Inside)
 			h.SetInnerSrcPort(m.InsidePort)

@@ -89,7 +89,10 @@ func (r Rule) String() string {
 // Step is one stage that a traced packet passed, or at which it ended.
 type Step struct {
 	Stage Stage
-	By    Ref // the object that the stage belongs to
+	By    Ref // the object that the stage belongs to: interface, ACL, route table, gateway, host
+	// At is the interface, an instance's or NAT gateway's, in whose way out or in the
+	// stage lies; nil on the Internet's side.
+	At    *ENI
 	Rule  Rule
 	Tuple packet.Tuple // the packet after the stage
 	End   bool         // the walk ended here
@@ -125,8 +128,11 @@ func Text(steps []Step) string {
 // pass counts that the packet passed a stage, and records it in a trace.
 func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
 	w.tally.stage(stage)
-	if w.tracing {
-		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple})
+	if w.node != nil {
+		w.node = w.node.next(&decision{stage: stage, at: w.at, by: by, rule: rule})
+	}
+	if w.detailed {
+		w.steps = append(w.steps, Step{Stage: stage, By: by, At: w.at, Rule: rule, Tuple: w.hdr.Tuple})
 	}
 	return true
 }
@@ -137,8 +143,20 @@ func (w *walk) end(stage Stage, reason Reason, by Ref, rule Rule) bool {
 	w.next = hopNone
 	w.tally.stage(stage)
 	w.reason, w.stage, w.by, w.rule, w.ended = reason, stage, by, rule, w.hdr.Tuple
-	if w.tracing {
-		w.steps = append(w.steps, Step{Stage: stage, By: by, Rule: rule, Tuple: w.hdr.Tuple, End: true, Reason: reason})
+	if w.detailed {
+		if n := len(w.steps); n > 0 && w.steps[n-1].End {
+			w.steps = w.steps[:n-1] // it had ended well, and did not in the end
+		}
+		w.steps = append(w.steps, Step{Stage: stage, By: by, At: w.at, Rule: rule, Tuple: w.hdr.Tuple, End: true, Reason: reason})
 	}
 	return false
+}
+
+// endWay is the way that the walk has taken to its end.
+func (w *walk) endWay() *Way {
+	d := decision{stage: w.stage, end: true, reason: w.reason, at: w.at, by: w.by, rule: w.rule}
+	if !w.reason.Dropped() {
+		d.place = w.out.place()
+	}
+	return w.node.next(&d)
 }

@@ -31,7 +31,7 @@ type walk struct {
 	snap *Snapshot
 	now  int64
 	src  *source
-	in   ingress
+	in   Place
 	hdr  packet.Header
 
 	// buf is the packet as it came; saved its first bytes, which stages rewrite.
@@ -53,6 +53,7 @@ type walk struct {
 	// subnet is where the packet is; last the ENI that put it there, nil outside a VPC.
 	subnet *Subnet
 	last   *ENI
+	at     *ENI // in whose way out or in the stages lie, nil on the Internet's side
 	// groups identify the sender as long as nothing has hidden it (SG-09).
 	groups []uint32
 	// crossed says that the packet left the subnet it was sent in.
@@ -80,9 +81,15 @@ type walk struct {
 	out    output
 	answer answer
 
-	tally   *counters
-	tracing bool
-	steps   []Step
+	tally *counters
+	// node is how far the packet is in the worker's tree of ways, which begins at root;
+	// nil for a traced one. way is its end, once it is known.
+	root, node, way *Way
+	// detailed asks for steps, with what the packet was after each.
+	detailed bool
+	steps    []Step
+	// assumed are the effects of earlier packets of a trace.
+	assumed *assumed
 }
 
 // observation is the effect of a security group stage on the conntrack table.
@@ -141,8 +148,19 @@ const (
 	answerReset
 )
 
+// place is where the packet goes.
+func (o *output) place() Place {
+	switch {
+	case o.eni != nil:
+		return Place{ENI: o.eni}
+	case o.host != nil:
+		return Place{Host: o.host}
+	}
+	return Place{}
+}
+
 // begin prepares the walk of a packet that came in by src.
-func (w *walk) begin(snap *Snapshot, src *source, in ingress, now int64) {
+func (w *walk) begin(snap *Snapshot, src *source, in Place, root *Way, now int64) {
 	w.snap, w.src, w.in, w.now = snap, src, in, now
 	w.buf, w.vnet, w.partial = nil, nil, false
 	w.hdr.Data, w.hdr.Tuple, w.sent = nil, packet.Tuple{}, packet.Tuple{}
@@ -150,14 +168,15 @@ func (w *walk) begin(snap *Snapshot, src *source, in ingress, now int64) {
 	w.gso, w.wire, w.size = packet.Offload{Segments: 1}, 0, 0
 	w.l2peer, w.l2group = nil, false
 	w.touched, w.nTouchedNATs = [2]conntrack.Ref{}, 0
-	w.steps = nil
+	w.root = root
 	w.reset()
 }
 
 // reset forgets all that a walk has found out, before it or a further try.
 func (w *walk) reset() {
 	w.next, w.hops = hopNone, 0
-	w.subnet, w.last, w.groups = nil, nil, nil
+	w.subnet, w.last, w.at, w.groups = nil, nil, w.in.ENI, nil
+	w.node, w.way, w.steps = w.root, nil, w.steps[:0]
 	w.crossed, w.metNAT, w.mtu, w.limit = false, false, 0, 0
 	w.nNATs, w.nObserved, w.nMapped = 0, 0, 0
 	w.reason, w.stage, w.by, w.rule, w.ended = Delivered, 0, Ref{}, Rule{}, packet.Tuple{}
@@ -170,16 +189,16 @@ func (w *walk) run() {
 		return
 	}
 	switch {
-	case w.in.eni != nil:
+	case w.in.ENI != nil:
 		w.next = hopENI
-	case w.in.host != nil:
+	case w.in.Host != nil:
 		w.next = hopInternet
 	default:
 		w.fromServices()
 	}
 	for w.next != hopNone {
 		if w.hops++; w.hops > maxHops {
-			w.end(StageRoute, ForwardingLoop, w.in.ref(), Rule{})
+			w.end(StageRoute, ForwardingLoop, w.in.Ref(), Rule{})
 			return
 		}
 		switch w.next {
@@ -204,7 +223,7 @@ func (w *walk) parse() bool {
 		w.hdr.Tuple = packet.Tuple{}
 		w.sent = packet.Tuple{}
 		w.gso = packet.Offload{Segments: 1}
-		return w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
+		return w.end(StageParse, PacketMalformed, w.in.Ref(), Rule{})
 	}
 	w.sent = w.hdr.Tuple
 	w.wire, w.size = len(w.hdr.Data), len(w.hdr.Data)

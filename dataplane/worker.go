@@ -40,6 +40,8 @@ type worker struct {
 	snap  *Snapshot // of the batch under way
 	gen   uint32    // a number for snap, for what is derived from it
 	flows flows
+	tree  *wayTree
+	ways  atomic.Pointer[wayTree] // the same, for others to read
 	known
 	joiner joiner
 
@@ -64,7 +66,7 @@ type emission struct {
 }
 
 func newWorker(e *Engine) *worker {
-	r := &worker{e: e, done: make(chan struct{})}
+	r := &worker{e: e, done: make(chan struct{}), tree: newWayTree()}
 	for _, b := range []*[]byte{&r.buf, &r.scratch, &r.piece} {
 		*b = make([]byte, bufferSize)
 	}
@@ -127,7 +129,7 @@ func (r *worker) enter() {
 		s := r.e.snap.Load()
 		r.using.Store(s)
 		if r.e.snap.Load() == s {
-			if s != r.snap {
+			if s != r.snap || r.tree.nodes > maxWays {
 				r.snap = s
 				r.gen++
 				r.forget()
@@ -142,6 +144,7 @@ func (r *worker) enter() {
 func (r *worker) leave() {
 	r.flush()
 	r.tally.publish()
+	r.tree.publish()
 	r.using.Store(nil)
 }
 
@@ -154,11 +157,11 @@ func (r *worker) receive(s *source, n int) {
 	r.src, r.may = s, false
 	w := &r.w
 	b := r.buf[s.features.start():][:n]
-	w.begin(r.snap, s, o.in, r.now)
+	w.begin(r.snap, s, o.in, o.root, r.now)
 	if s.features.Header {
 		if n < packet.VnetLen {
 			w.size = n
-			w.end(StageParse, PacketMalformed, w.in.ref(), Rule{})
+			w.end(StageParse, PacketMalformed, w.in.Ref(), Rule{})
 			r.report(false)
 			return
 		}
@@ -169,7 +172,7 @@ func (r *worker) receive(s *source, n int) {
 		ip, n, ok := w.frame(b, r.scratch[packet.VnetLen:])
 		if !ok {
 			if n > 0 && !r.write(s.port, r.headed(s.features, r.scratch, packet.VnetLen, n)) {
-				w.end(StageFrame, PortWriteFailed, w.in.ref(), Rule{})
+				w.end(StageFrame, PortWriteFailed, w.in.Ref(), Rule{})
 			}
 			r.report(false)
 			return
@@ -365,21 +368,29 @@ func (r *worker) answer() bool {
 		return false
 	}
 	w.restore()
-	room := r.scratch[ipRoom:]
-	var b []byte
-	switch w.answer.kind {
-	case answerTooBig:
-		b = packet.FragNeeded(room, w.answer.from, w.answer.mtu, r.quotable())
-	case answerTimeExceeded:
-		b = packet.TimeExceeded(room, w.answer.from, r.quotable())
-	case answerReset:
-		b = packet.TCPReset(room, &w.hdr)
+	var quote []byte
+	if w.answer.kind != answerReset {
+		quote = r.quotable()
 	}
+	b := w.answerInto(r.scratch[ipRoom:], quote)
 	if len(b) == 0 {
 		return false
 	}
 	f := r.src.features
 	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
+}
+
+// answerInto builds the answer in b; quote is what an ICMP error quotes.
+func (w *walk) answerInto(b, quote []byte) []byte {
+	switch w.answer.kind {
+	case answerTooBig:
+		return packet.FragNeeded(b, w.answer.from, w.answer.mtu, quote)
+	case answerTimeExceeded:
+		return packet.TimeExceeded(b, w.answer.from, quote)
+	case answerReset:
+		return packet.TCPReset(b, &w.hdr)
+	}
+	return nil
 }
 
 // quotable is the packet as an ICMP error may quote it: what was on the wire, of a
@@ -407,6 +418,13 @@ func (r *worker) keepFirst(b []byte) {
 // report counts how the walk ended and tells who wants to know.
 func (r *worker) report(answered bool) {
 	w := &r.w
+	switch {
+	case w.way == nil:
+		w.way = w.endWay()
+	case w.way.reason != w.reason:
+		w.way = w.way.instead(w.reason, w.stage, w.by)
+	}
+	w.way.count(Traffic{w.packets(), uint64(w.size)})
 	r.tally.ended(w.reason, w.packets(), w.size)
 	if w.reason.Dropped() {
 		r.e.drops.add(w.event(answered))

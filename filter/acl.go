@@ -103,6 +103,10 @@ func (a *ACL) Match(q *Query) *ACLRule {
 	return &a.star[d][f]
 }
 
+// Rules returns the entries in the order of their numbers, without the "*" ones; not to
+// be changed.
+func (a *ACL) Rules() []ACLRule { return a.rules }
+
 // Label is the number as the console shows it, "*" for the last entries.
 func (r *ACLRule) Label() string {
 	if r.Number >= StarNumber {

@@ -93,6 +93,9 @@ func (g *Groups) addClasses(d Direction, f family, r *GroupRule, e entry) {
 	}
 }
 
+// Rules returns the rules in the order given to CompileGroups; not to be changed.
+func (g *Groups) Rules() []GroupRule { return g.rules }
+
 // Empty tells whether there is no rule at all in direction d, of any family or
 // protocol: the drop reason is SG_HAS_NO_RULES then, not ENI_SG_RULES_MISMATCH.
 func (g *Groups) Empty(d Direction) bool { return !g.some[d&1] }

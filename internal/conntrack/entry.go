@@ -82,6 +82,7 @@ type Entry struct {
 	Deadline              int64 // ns of CLOCK_BOOTTIME at which it expires if no packet comes
 
 	oneWay bool
+	tcp    tcpstate.State
 }
 
 // Hit tells whether the entry lets a packet pass that goes in this direction.
@@ -98,6 +99,15 @@ func (e Entry) Hit(outbound bool, tcpFlags uint8) bool {
 		return !e.oneWay || outbound == e.Outbound
 	}
 	return true
+}
+
+// After is the entry as Observe would leave it after a packet: this one, as Lookup gave
+// it for the key, or a new one where e is zero. Nothing is recorded: it is for what is
+// only imagined.
+func (e Entry) After(k Key, outbound bool, tcpFlags uint8, packets uint32, now int64, to *Timeouts) Entry {
+	r := record{Deadline: e.Deadline, Out: e.PacketsOut, In: e.PacketsIn, TCP: e.tcp, Outbound: e.Outbound, Key: k}
+	r.observe(packetSeen{outbound, tcpFlags, packets}, now, to)
+	return r.entry()
 }
 
 // record is an entry as it is stored, what changes first.
@@ -191,6 +201,7 @@ func (r *record) entry() Entry {
 		PacketsIn:  r.In,
 		Deadline:   r.Deadline,
 		oneWay:     r.openedByReply(),
+		tcp:        r.TCP,
 	}
 }
 

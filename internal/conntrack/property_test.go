@@ -159,8 +159,13 @@ func TestAgainstOracle(t *testing.T) {
 				if k.Proto == packet.ProtoTCP {
 					f = flags.Draw(rt, "flags")
 				}
+				before, _ := tab.Lookup(k, now)
 				if _, err := tab.Observe(k, outbound, f, 1, now, nil); err != nil {
 					rt.Fatal(err)
+				}
+				imagined := before.After(k, outbound, f, 1, now, nil)
+				if after, _ := tab.Lookup(k, now); after != imagined {
+					rt.Fatalf("%+v: %+v was observed, %+v imagined", k, after, imagined)
 				}
 				o[k] = append(o[k], event{outbound, f, now})
 			},
@@ -196,7 +201,7 @@ func compare(rt *rapid.T, tab *Table, o oracle, now int64) {
 			continue
 		}
 		live++
-		got.oneWay = false
+		got.oneWay, got.tcp = false, 0
 		if got != want {
 			rt.Fatalf("%+v: %+v, want %+v", k, got, want)
 		}

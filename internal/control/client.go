@@ -83,6 +83,12 @@ func (c *Client) Counters(ctx context.Context) (*Counters, error) {
 	return &n, err
 }
 
+// Trace tells which way an imagined packet goes, and its answer.
+func (c *Client) Trace(ctx context.Context, req TraceRequest) (*Trace, error) {
+	t := &Trace{}
+	return t, c.call(ctx, http.MethodPost, "/v1/trace", req, t, nil)
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any, progress func(string)) error {
 	var body io.Reader
 	if in != nil {

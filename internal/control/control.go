@@ -28,6 +28,9 @@ type Applier interface {
 	Drops(ctx context.Context, after uint64) ([]Drop, error)
 	// Counters tells what the network has done since the daemon started.
 	Counters(ctx context.Context) (*Counters, error)
+	// Trace tells which way an imagined packet goes, and its answer. An error is about the
+	// request: an end that does not exist or sends nothing, a packet that cannot be.
+	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

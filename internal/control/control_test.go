@@ -41,6 +41,12 @@ func (f *fake) Drops(_ context.Context, after uint64) ([]Drop, error) {
 func (f *fake) Counters(context.Context) (*Counters, error) {
 	return &Counters{Verdicts: map[string]uint64{"DELIVERED": 3}}, nil
 }
+func (f *fake) Trace(_ context.Context, req TraceRequest) (*Trace, error) {
+	if req.From == "" {
+		return nil, errors.New("from whom?")
+	}
+	return &Trace{From: Object{Name: req.From}, Port: req.Port}, nil
+}
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
 func client(t *testing.T, a Applier) *Client {
@@ -90,6 +96,12 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if n, err := c.Counters(ctx); err != nil || n.Verdicts["DELIVERED"] != 3 {
 		t.Fatalf("counters: %+v, %v", n, err)
+	}
+	if tr, err := c.Trace(ctx, TraceRequest{From: "web", Port: 22}); err != nil || tr.From.Name != "web" || tr.Port != 22 {
+		t.Fatalf("trace: %+v, %v", tr, err)
+	}
+	if _, err := c.Trace(ctx, TraceRequest{}); !errors.As(err, &e) || e.Message != "from whom?" {
+		t.Fatalf("trace: %v", err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)

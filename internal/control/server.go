@@ -66,6 +66,14 @@ func Handler(a Applier) http.Handler {
 		c, err := a.Counters(r.Context())
 		answer(w, c, err)
 	})
+	mux.HandleFunc("POST /v1/trace", func(w http.ResponseWriter, r *http.Request) {
+		var req TraceRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		tr, err := a.Trace(r.Context(), req)
+		answer(w, tr, err)
+	})
 	return mux
 }
 

@@ -46,6 +46,8 @@ type Trace struct {
 
 // Path is the way of one packet.
 type Path struct {
+	// Packet says what is sent: "tcp SYN", "udp", "icmp echo request".
+	Packet    string
 	Hops      []Hop
 	Delivered bool
 	Reason    string
