@@ -19,7 +19,7 @@ const module = "github.com/vpcemu/vpcemu/"
 var layers = [][]string{
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
-	{"dataplane", "internal/guest"},
+	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/compile", "internal/host", "internal/explain", "cmd/vpcemu/guest"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
@@ -43,7 +43,7 @@ var only = map[string][]string{
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
+	module + "internal/vpc":                {"internal/endpoint", "internal/check", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
 	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "dataplane/porttest"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},

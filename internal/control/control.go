@@ -31,6 +31,9 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
+	// Check holds the lab to checks, by a trace and by real packets each, and calls result
+	// in the order of the checks, from one goroutine at a time.
+	Check(ctx context.Context, req CheckRequest, result func(CheckResult)) error
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

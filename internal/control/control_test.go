@@ -47,6 +47,15 @@ func (f *fake) Trace(_ context.Context, req TraceRequest) (*Trace, error) {
 	}
 	return &Trace{From: Object{Name: req.From}, Port: req.Port}, nil
 }
+func (f *fake) Check(_ context.Context, req CheckRequest, result func(CheckResult)) error {
+	for i, c := range req.Checks {
+		result(CheckResult{Number: i + 1, Title: c.Title(), Pass: true})
+	}
+	if req.Only == "nothing" {
+		return errors.New("no check is called so")
+	}
+	return nil
+}
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
 func client(t *testing.T, a Applier) *Client {
@@ -102,6 +111,15 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if _, err := c.Trace(ctx, TraceRequest{}); !errors.As(err, &e) || e.Message != "from whom?" {
 		t.Fatalf("trace: %v", err)
+	}
+	var results []CheckResult
+	keep := func(r CheckResult) { results = append(results, r) }
+	checks := []vpc.Expectation{{Name: "a"}, {Name: "b", SeenAs: &vpc.ExpectedEnd{Name: "nat", Address: vpc.ExpectPublic}}}
+	if err := c.Check(ctx, CheckRequest{Checks: checks}, keep); err != nil || len(results) != 2 || results[1].Title != "b" || !results[1].Pass {
+		t.Fatalf("check: %+v, %v", results, err)
+	}
+	if err := c.Check(ctx, CheckRequest{Only: "nothing"}, keep); err == nil || err.Error() != "no check is called so" {
+		t.Fatalf("check: %v", err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)

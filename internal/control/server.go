@@ -74,6 +74,7 @@ func Handler(a Applier) http.Handler {
 		tr, err := a.Trace(r.Context(), req)
 		answer(w, tr, err)
 	})
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }
 

@@ -47,9 +47,6 @@ type Event struct {
 
 // Probe is one packet, possibly sent again. Its methods are for one goroutine.
 type Probe struct {
-	// C gives what happens, in order for each end; it is never closed.
-	C <-chan Event
-
 	spec    Spec
 	nonce   uint32
 	c       chan Event
@@ -66,7 +63,6 @@ func Open(spec Spec) (_ *Probe, err error) {
 		return nil, fmt.Errorf("from %s to %s at %s: only IPv4 can be sent", spec.Source, spec.Destination, spec.Local)
 	}
 	p := &Probe{spec: spec, nonce: rand.Uint32() | 1, c: make(chan Event, 16)} // 0 would leave the kernel its own number
-	p.C = p.c
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -95,6 +91,9 @@ func (p *Probe) Close() {
 	}
 	p.readers.Wait()
 }
+
+// Events gives what happens, in order for each end. The channel is never closed.
+func (p *Probe) Events() <-chan Event { return p.c }
 
 // Tuple is the packet as it was sent, once Send has succeeded.
 func (p *Probe) Tuple() packet.Tuple { return p.sent }

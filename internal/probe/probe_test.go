@@ -113,7 +113,7 @@ func waits(t *testing.T, p *Probe, want ...What) map[What]Event {
 			return got
 		}
 		select {
-		case e := <-p.C:
+		case e := <-p.c:
 			got[e.What] = e
 		case <-again.C:
 			if err := p.Send(); err != nil {
@@ -233,8 +233,8 @@ func TestFirewalls(t *testing.T) {
 	send(t, p)
 	waits(t, p, Replied)
 	for i, p := range all[1:] { // TCP, the first, sends again by itself, and is let in now
-		for len(p.C) > 0 {
-			if e := <-p.C; e.What != Arrived {
+		for len(p.c) > 0 {
+			if e := <-p.c; e.What != Arrived {
 				t.Errorf("probe %d: %+v", i+1, e)
 			}
 		}
