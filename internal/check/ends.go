@@ -177,7 +177,7 @@ func Select(all []vpc.Expectation, only string) (numbers []int) {
 
 func matches(e vpc.Expectation, only string) bool {
 	only = strings.ToLower(only)
-	for _, title := range []string{strings.ToLower(e.Title()), strings.ToLower(e.String())} {
+	for _, title := range []string{strings.ToLower(e.Title()), strings.ToLower(e.Sentence()), strings.ToLower(e.String())} {
 		if strings.Contains(title, only) || glob(only, title) {
 			return true
 		}

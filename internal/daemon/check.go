@@ -89,7 +89,7 @@ func (c *checker) run(ctx context.Context, all []vpc.Expectation, chosen []int, 
 			defer func() { <-slots }()
 			began := time.Now()
 			r := c.one(ctx, all[n])
-			r.Number, r.Title, r.Check, r.Took = n+1, all[n].Title(), all[n].String(), time.Since(began)
+			r.Number, r.Title, r.Check, r.Took = n+1, all[n].Title(), all[n].Sentence(), time.Since(began)
 			results[i] <- r
 		})
 	}

@@ -22,7 +22,7 @@ func (f *File) Expectations() (list []vpc.Expectation) {
 
 // expectation is the check's meaning; what is wrong with it has been told.
 func (c *Check) expectation() vpc.Expectation {
-	e := vpc.Expectation{Name: c.Name.V, Verb: c.verb(), Protocol: c.protocol(), Because: strings.ToUpper(c.Because.V),
+	e := vpc.Expectation{Name: c.Name.V, Said: c.said, Verb: c.verb(), Protocol: c.protocol(), Because: strings.ToUpper(c.Because.V),
 		ByWayOf: values(c.ByWayOf), Within: time.Duration(c.Within.V) * time.Second}
 	e.From, _ = parseEnd(c.From.V)
 	e.To, _ = parseEnd(c.To.V)

@@ -38,6 +38,7 @@ func (d *decoder) check(n *node, v reflect.Value, path string) bool {
 		return false
 	}
 	s.fill(c, n.line)
+	c.said = strings.Join(strings.Fields(n.text), " ")
 	return true
 }
 

@@ -74,13 +74,18 @@ func TestSentences(t *testing.T) {
 	}
 	for _, c := range cases {
 		got := parseChecks(t, c.text)
+		if said := got[0].Said; said != "" && said != c.text || got[0].Title() == "" {
+			t.Errorf("%s: said %q, title %q", c.text, said, got[0].Title())
+		}
+		got[0].Said = ""
 		if diff := cmp.Diff([]vpc.Expectation{c.want}, got); diff != "" {
 			t.Errorf("%s:\n%s", c.text, diff)
 			continue
 		}
 		// What a result shows can be put into a file again.
 		got[0].Name = ""
-		if again := parseChecks(t, got[0].String()); cmp.Diff(got, again) != "" {
+		again := parseChecks(t, got[0].String())
+		if again[0].Said = ""; cmp.Diff(got, again) != "" {
 			t.Errorf("%s: read again:\n%s", got[0], cmp.Diff(got, again))
 		}
 	}

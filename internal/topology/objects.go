@@ -309,6 +309,7 @@ type InternetHost struct {
 // Check is an entry of checks: a sentence, or the mapping that this table describes.
 type Check struct {
 	path string // checks[0], for messages
+	said string // the sentence, if it is one
 
 	// What results call it.
 	Name Value[string] `key:"name" unset:"the check as a sentence" change:"in place"`

@@ -10,7 +10,9 @@ import (
 // of AWS's: the model keeps it as the file's own, for `vpcemu check` without a file.
 type Expectation struct {
 	// Name is what results call it; "" means its sentence.
-	Name     string `json:",omitempty"`
+	Name string `json:",omitempty"`
+	// Said is the sentence as the file has it, "" where it was no sentence there.
+	Said     string `json:",omitempty"`
 	From, To ExpectedEnd
 	Verb     ExpectedVerb
 	Protocol string // tcp, udp, icmp
@@ -82,10 +84,18 @@ func (e Expectation) String() string {
 	return b.String()
 }
 
+// Sentence is the expectation in the file's words, or as String has it.
+func (e Expectation) Sentence() string {
+	if e.Said != "" {
+		return e.Said
+	}
+	return e.String()
+}
+
 // Title is what results call the expectation.
 func (e Expectation) Title() string {
 	if e.Name != "" {
 		return e.Name
 	}
-	return e.String()
+	return e.Sentence()
 }
