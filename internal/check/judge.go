@@ -60,14 +60,22 @@ type judge struct {
 	t *control.Trace
 	p *control.Packets
 	r *control.CheckResult
+	// differs: trace and packets differ with good reason, and the packets count.
+	differs bool
 }
 
 func (j *judge) problem(format string, a ...any) {
 	j.r.Problems = append(j.r.Problems, fmt.Sprintf(format, a...))
 }
 
-// bug tells of a contradiction within the network.
+// bug tells of a contradiction within the network. Where the trace goes through an
+// appliance it is none: what that does with a packet is not the network's.
 func (j *judge) bug(trace, packets string) {
+	if by := appliance(j.t); by != nil {
+		j.differs = true
+		j.r.Notes = append(j.r.Notes, fmt.Sprintf("the trace takes for granted that %s passes packets on as they are, and says: %s; the packets show what it really does: %s", by, trace, packets))
+		return
+	}
 	j.r.Bug = true
 	j.problem("a bug in vpcemu: trace and packets contradict each other. The trace says: %s. The packets: %s. Please report it, with the output of -o json", trace, packets)
 }
@@ -85,6 +93,21 @@ func (j *judge) compare() {
 		j.bug(saidByTrace(j.t), saidByPackets(j.p))
 	}
 	// What was not answered or not seen has causes outside the network: expect tells.
+}
+
+// appliance is the first machine that the traced packet goes through, nil for none.
+func appliance(t *control.Trace) *control.Object {
+	for _, path := range []*control.Path{t.Forward, t.Return} {
+		if path == nil {
+			continue
+		}
+		for i := range path.Hops {
+			if h := &path.Hops[i]; h.Stage == "deliver" && h.Verdict == "pass" {
+				return &h.Object
+			}
+		}
+	}
+	return nil
 }
 
 // compareWays: the same source address, the same gateways.
@@ -199,6 +222,9 @@ func (j *judge) tries() string {
 
 func (j *judge) whenDropped(reason string) {
 	said := saidByTrace(j.t)
+	if j.differs {
+		said = saidByPackets(j.p)
+	}
 	switch {
 	case j.e.Verb != vpc.Unreached:
 		j.problem("%s", said)
