@@ -126,6 +126,7 @@ func TestJudge(t *testing.T) {
 
 		// What is no matter of the network.
 		{"its own firewall", reaches, through(), silent, false, "the network delivered it to db, and db did not answer: not a matter of the network"},
+		{"the sender's firewall", reaches, through(), p(got(), func(p *control.Packets) { p.Answered, p.Returned = false, true }), false, "and the answer back to web, where no program got it: not a matter of the network"},
 		{"its own firewall, unreached", unreached, through(), silent, false, "not a matter of the network"},
 		{"its own firewall before the way back", unreached, denied(true), silent, false, "which did not answer, so that nothing shows"},
 		{"an answer that is none", unreached, astray, silent, false, ""},

@@ -239,6 +239,10 @@ func (j *judge) whenUnanswered() {
 		j.whenDropped(replyAstray)
 		return
 	}
+	if j.p.Returned {
+		j.problem("the network delivered it to %s, and the answer back to %s, where no program got it: not a matter of the network. Look at the firewall of %s itself (iptables, nft)", j.x.To.Name, j.x.From.Name, j.x.From.Name)
+		return
+	}
 	if !j.t.Reachable {
 		j.problem("the network delivered it to %s, which did not answer, so that nothing shows whether the answer is dropped, as the trace says (%s). Look at the firewall and services of %s itself", j.x.To.Name, j.t.Reason, j.x.To.Name)
 		return

@@ -47,6 +47,7 @@ type Packets struct {
 	Delivered           bool   // it arrived at the interface of whom it was for
 	Answered            bool   // and an answer came back
 	Answer              string `json:",omitempty"` // connected, refused, reply
+	Returned            bool   `json:",omitempty"` // the network has delivered an answer to the sender's interface
 	// SeenAs is the source address with which it arrived.
 	SeenAs string `json:",omitempty"`
 	// Reason is why the network dropped it, or on the way Back its answer, "" where it

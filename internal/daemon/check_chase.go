@@ -97,6 +97,20 @@ type leg struct {
 	from map[uint32]bool // interfaces by which it can come in
 	back bool
 	over bool // its event has come
+	// by an appliance, which may have put its own address in place of the sender's (a NAT
+	// instance), and puts that back into answers.
+	by bool
+}
+
+// is tells whether the leg's packet is the one that came in.
+func (l *leg) is(in packet.Tuple) bool {
+	switch {
+	case l.by && l.back:
+		in.Dst = l.sent.Dst
+	case l.by:
+		in.Src = l.sent.Src
+	}
+	return in == l.sent
 }
 
 // chaseView is what is known of the packet.
@@ -105,6 +119,7 @@ type chaseView struct {
 	delivered bool // at its receiver, or taken by a service of the VPC
 	toMachine bool // delivered to an instance or host
 	final     packet.Tuple
+	returned  bool // its answer was delivered at the sender
 	via       []control.Object
 	drop      *dataplane.Event
 	back      bool // it is the answer that was dropped
@@ -158,7 +173,7 @@ func (c *chase) reconsider() {
 func (c *chase) understand(e dataplane.Event) bool {
 	for i := range c.legs {
 		l := &c.legs[i]
-		if l.sent != e.Sent || !l.from[e.Handle] {
+		if !l.from[e.Handle] || !l.is(e.Sent) {
 			continue
 		}
 		if !l.over { // else it was sent again
@@ -184,8 +199,9 @@ func (c *chase) ended(l leg, e dataplane.Event) {
 	case e.Reason.Dropped():
 		c.is.drop, c.is.back = &e, l.back
 	case l.back && !c.ends.from[e.To]:
-		c.legs = append(c.legs, leg{sent: e.Tuple, from: c.ends.machine(e.To), back: true})
+		c.legs = append(c.legs, leg{sent: e.Tuple, from: c.ends.machine(e.To), back: true, by: true})
 	case l.back:
+		c.is.returned = true
 	case e.To == 0 || c.ends.to[e.To]:
 		c.is.delivered, c.is.toMachine, c.is.final = true, e.To != 0, e.Tuple
 		if e.To != 0 {
@@ -193,7 +209,7 @@ func (c *chase) ended(l leg, e dataplane.Event) {
 		}
 	default: // an appliance, which is to pass it on
 		c.is.via = append(c.is.via, control.Object{Kind: "interface", ID: e.By.ID, Name: e.By.Name})
-		c.legs = append(c.legs, leg{sent: e.Tuple, from: c.ends.machine(e.To)})
+		c.legs = append(c.legs, leg{sent: e.Tuple, from: c.ends.machine(e.To), by: true})
 	}
 }
 

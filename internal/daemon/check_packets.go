@@ -169,7 +169,7 @@ func (s *sending) result() {
 	out.Source, out.Destination = endOf(s.tuple.Src, s.tuple.SrcPort, s.tuple.Proto), endOf(s.tuple.Dst, s.tuple.DstPort, s.tuple.Proto)
 	out.Sent = v.seen || s.arrived != nil
 	out.Delivered = v.delivered || s.arrived != nil
-	out.Via, out.Followed = v.via, v.delivered
+	out.Via, out.Followed, out.Returned = v.via, v.delivered, v.returned
 	if s.arrived != nil {
 		out.SeenAs = s.arrived.Src.String()
 	} else if v.delivered {

@@ -77,6 +77,9 @@ func what(v chaseView) string {
 	for _, o := range v.via {
 		s += " via " + o.ID
 	}
+	if v.returned {
+		s += " returned"
+	}
 	if v.drop != nil {
 		s += fmt.Sprintf(" dropped %s back %t", v.drop.Reason, v.back)
 	}
@@ -86,21 +89,24 @@ func what(v chaseView) string {
 // TestChase: whatever order the events come in, when the packet became known, and what
 // else happens in the lab, the same is found.
 func TestChase(t *testing.T) {
-	translated := tcp("203.0.113.1:1024", "10.0.1.4:80")
+	translated, translatedToo := tcp("203.0.113.1:1024", "10.0.1.4:80"), tcp("203.0.113.1:40000", "10.0.1.4:80")
 	for name, c := range map[string]struct {
 		events []dataplane.Event
 		want   string
 	}{
 		"there and back": {[]dataplane.Event{passes(hWeb, hDB, sent, sent), passes(hDB, hWeb, sent.Reverse(), sent.Reverse())},
-			"seen true delivered true as tcp 10.0.0.4:40000 > 10.0.1.4:80"},
+			"seen true delivered true as tcp 10.0.0.4:40000 > 10.0.1.4:80 returned"},
 		"translated": {[]dataplane.Event{passes(hWeb, hDB, sent, translated), passes(hDB, hWeb, translated.Reverse(), sent.Reverse())},
-			"seen true delivered true as tcp 203.0.113.1:1024 > 10.0.1.4:80"},
+			"seen true delivered true as tcp 203.0.113.1:1024 > 10.0.1.4:80 returned"},
 		"dropped": {[]dataplane.Event{drops(hWeb, sent, dataplane.ACLDenied)}, "seen true delivered false dropped SUBNET_ACL_RESTRICTION back false"},
 		"answer dropped": {[]dataplane.Event{passes(hWeb, hDB, sent, translated), drops(hDB, translated.Reverse(), dataplane.ACLDenied)},
 			"seen true delivered true as tcp 203.0.113.1:1024 > 10.0.1.4:80 dropped SUBNET_ACL_RESTRICTION back true"},
 		"through an appliance": {[]dataplane.Event{passes(hWeb, hBoxIn, sent, sent), passes(hBoxOut, hDB, sent, translated),
 			passes(hDB, hBoxOut, translated.Reverse(), sent.Reverse()), passes(hBoxIn, hWeb, sent.Reverse(), sent.Reverse())},
-			"seen true delivered true as tcp 203.0.113.1:1024 > 10.0.1.4:80 via eni-3"},
+			"seen true delivered true as tcp 203.0.113.1:1024 > 10.0.1.4:80 via eni-3 returned"},
+		"through a NAT instance": {[]dataplane.Event{passes(hWeb, hBoxIn, sent, sent), passes(hBoxIn, hDB, tcp("10.0.0.9:40000", "10.0.1.4:80"), translatedToo),
+			passes(hDB, hBoxIn, translatedToo.Reverse(), tcp("10.0.1.4:80", "10.0.0.9:40000")), drops(hBoxIn, sent.Reverse(), dataplane.ACLDenied)},
+			"seen true delivered true as tcp 203.0.113.1:40000 > 10.0.1.4:80 via eni-3 dropped SUBNET_ACL_RESTRICTION back true"},
 		"dropped behind an appliance": {[]dataplane.Event{passes(hWeb, hBoxIn, sent, sent), drops(hBoxIn, sent, dataplane.NoRoute)},
 			"seen true delivered false via eni-3 dropped NO_ROUTE_TO_DESTINATION back false"},
 		"answer dropped behind an appliance": {[]dataplane.Event{passes(hWeb, hDB, sent, sent), passes(hDB, hBoxIn, sent.Reverse(), sent.Reverse()), drops(hBoxOut, sent.Reverse(), dataplane.SourceDestCheck)},
@@ -247,7 +253,7 @@ func TestCheckReaches(t *testing.T) {
 	b := newCheckBench(t, arrives(probe.Refused))
 	r := b.one(expect(vpc.Reaches))
 	want := &control.Packets{Source: "10.0.0.4:40000", Destination: "10.0.1.4:80", Attempts: 1, Sent: true, Delivered: true, Answered: true,
-		Answer: check.Refused, SeenAs: "10.0.0.4", Followed: true}
+		Answer: check.Refused, SeenAs: "10.0.0.4", Followed: true, Returned: true}
 	if !r.Pass || cmp.Diff(want, r.Packets) != "" {
 		t.Errorf("%v %s", r.Problems, cmp.Diff(want, r.Packets))
 	}
