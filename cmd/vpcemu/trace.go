@@ -55,6 +55,9 @@ assumed to forward it unchanged.`,
 			if err != nil {
 				return requestError(err)
 			}
+			if cmd.Flags().Changed("lab") {
+				forLab(tr, labFlag)
+			}
 			if err := printTrace(cmd.OutOrStdout(), out, tr); err != nil {
 				return err
 			}
@@ -73,6 +76,15 @@ assumed to forward it unchanged.`,
 	f.StringVarP(&out, "output", "o", "", "json, yaml or mermaid (a sequence diagram) instead of text")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "mermaid"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// forLab makes the commands of a trace's advice name the lab, as the trace had to.
+func forLab(tr *control.Trace, lab string) {
+	for i, a := range tr.Advice {
+		if strings.HasPrefix(a, "vpcemu ") {
+			tr.Advice[i] = a + " --lab " + lab
+		}
+	}
 }
 
 func validTraceOutput(format string) error {
