@@ -75,6 +75,10 @@ func Handler(a Applier) http.Handler {
 		answer(w, tr, err)
 	})
 	(&watchList{}).handle(mux, a)
+	handleFlowLogs(mux, a)
+	handleCaptures(mux, a)
+	handleGraph(mux, a)
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }
 

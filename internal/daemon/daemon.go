@@ -85,6 +85,7 @@ type Daemon struct {
 	generation uint64 // of the latest snapshot; the committer's own
 	names      names  // services namespaces and their resolvers; the committer's own
 	leases     leaseBook
+	logs       *flowLogs
 	wish       atomic.Pointer[wishList]
 	slots      chan struct{} // one place for each who starts a sandbox
 	steps      atomic.Uint64 // that workers have taken
@@ -159,10 +160,12 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	if err != nil {
 		return nil, err
 	}
+	d.logs = newFlowLogs(d.engine, cfg.StateDir, d.log)
 	if err := d.load(ctx); err != nil {
 		return nil, err
 	}
 	d.workers.Go(d.commitLoop)
+	d.workers.Go(func() { d.logs.run(d.ctx) })
 	d.workers.Go(d.keepLeases)
 	d.workers.Go(d.houseKeeping)
 	d.reconcile()

@@ -42,7 +42,7 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 		}
 	}
 	all.Wait()
-	lab.Notes = slices.Concat(notes...)
+	lab.Notes = append(slices.Concat(notes...), d.logs.notes()...)
 	return lab, nil
 }
 

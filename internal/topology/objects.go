@@ -305,3 +305,61 @@ type InternetHost struct {
 	// Whether it is to run.
 	State Value[string] `key:"state" default:"running" enum:"running|stopped" change:"in place"`
 }
+
+// FlowLog is an entry of flow_logs. Of vpc, subnet, network_interface and instance it has
+// exactly one. AWS cannot change a flow log, so every change makes another; what the old
+// one has written stays.
+type FlowLog struct {
+	Head
+	// The VPC, all of whose network interfaces it watches, also later ones.
+	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" change:"replace"`
+	// The subnet, all of whose network interfaces it watches, a NAT gateway's among them.
+	Subnet Value[string] `key:"subnet" ref:"subnets" words:"default-ZONE" change:"replace"`
+	// The network interface that it watches.
+	NetworkInterface Value[string] `key:"network_interface|eni" ref:"network_interfaces" change:"replace"`
+	// The instance whose first network interface it watches.
+	Instance Value[string] `key:"instance" ref:"instances" change:"replace"`
+	// Whether it records what security groups and network ACLs accept, what they reject, or both.
+	TrafficType Value[string] `key:"traffic_type" default:"ALL" enum:"ACCEPT|REJECT|ALL" change:"replace"`
+	// The fields of a record, in AWS's form: ${srcaddr} ${dstaddr} and so on, one blank between them.
+	LogFormat Value[string] `key:"log_format" unset:"AWS's default, version 2" change:"replace"`
+	// Length of the windows in which packets of a flow make one record, in seconds: 60 or 600 as on AWS, or 1 to 59.
+	MaxAggregationInterval Value[int] `key:"max_aggregation_interval" default:"600" min:"1" max:"600" change:"replace"`
+	// What log_group_name or log_destination names. All are files below flow-logs/ in the lab's state directory.
+	LogDestinationType Value[string] `key:"log_destination_type" default:"cloud-watch-logs" enum:"cloud-watch-logs|s3" change:"replace"`
+	// The log group: the folder flow-logs/GROUP.
+	LogGroupName Value[string] `key:"log_group_name" unset:"the flow log's name, for cloud-watch-logs without log_destination" change:"replace"`
+	// The ARN of a log group or bucket (the folder flow-logs/BUCKET, with the folders that AWS makes), or the absolute path of a file.
+	LogDestination Value[string] `key:"log_destination" change:"replace"`
+	// Kept and shown: a lab has no IAM.
+	IamRoleArn Value[string] `key:"iam_role_arn" change:"replace"`
+}
+
+// Check is an entry of checks: a sentence, or the mapping that this table describes.
+type Check struct {
+	path string // checks[0], for messages
+	said string // the sentence, if it is one
+
+	// What results call it.
+	Name Value[string] `key:"name" unset:"the check as a sentence" change:"in place"`
+	// Who sends: an instance, network interface or Internet host, an address that one of them has, or `internet`.
+	From Value[string] `key:"from,required" change:"in place"`
+	// Whom to: one of those, a NAT gateway, or any address; `the public address of web` where web's private one is not meant.
+	To Value[string] `key:"to,required" change:"in place"`
+	// tcp, udp or icmp (an echo request).
+	Protocol Value[string] `key:"protocol" enum:"tcp|udp|icmp" unset:"tcp with a port, otherwise icmp" change:"in place"`
+	// The destination port of TCP and UDP, by number or as ssh, http, https, mysql and the like.
+	Port Value[Ports] `key:"port" loose:"true" change:"in place"`
+	// Whether a packet gets there and its answer comes back. A refused connection is an answer: this is about the network.
+	Reaches Value[bool] `key:"reaches" default:"true" change:"in place"`
+	// Whether a service has to listen as well (TCP). It is asked again until `within`.
+	Connects Value[bool] `key:"connects" default:"false" change:"in place"`
+	// The reason that has to drop the packet, such as SUBNET_ACL_RESTRICTION; with `reaches: false`.
+	Because Value[string] `key:"because" unset:"any reason" change:"in place"`
+	// The source address that has to arrive: an address, the name of an Elastic IP, `the Elastic IP of nat`, `the private address of web`.
+	SeenAs Value[string] `key:"seen_as" unset:"any" change:"in place"`
+	// NAT gateways, Internet gateways, instances and network interfaces that have to be passed.
+	ByWayOf List[string] `key:"by_way_of" unset:"any way" change:"in place"`
+	// Seconds that it may take to come true.
+	Within Value[int] `key:"within" min:"1" max:"3600" unset:"15 with connects, otherwise 5" change:"in place"`
+}

@@ -31,6 +31,7 @@ type (
 	InternetHostID     string // host- (vpcemu's own: a host on the lab's Internet)
 
 	SubnetCidrReservationID string // scr-
+	FlowLogID               string // fl-
 )
 
 // Meta is what every object carries.
@@ -378,6 +379,9 @@ type Model struct {
 	// Quotas are the limits raised or lowered in this lab, by Quota name. The
 	// map is never changed in place.
 	Quotas map[string]int
+	// Expectations are the checks of the topology file that the lab was last brought up
+	// with. The list is never changed in place.
+	Expectations []Expectation `json:",omitempty"`
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]
@@ -397,6 +401,7 @@ type Model struct {
 	InternetHosts     Table[InternetHostID, InternetHost]
 
 	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
+	FlowLogs               Table[FlowLogID, FlowLog]
 	// ClientTokens are the requests that may be repeated (key: action/token).
 	ClientTokens Table[string, TokenRecord]
 }
