@@ -87,7 +87,7 @@ func (x *reader) block(b fence) {
 			continue
 		}
 		on := make(chan struct{})
-		cmd, out := x.command(command), &bell{on: on, text: "watching lab "}
+		cmd, out := x.command(command), &bell{on: on}
 		cmd.Stdout, cmd.Stderr = out, out
 		if err := cmd.Start(); err != nil {
 			x.t.Fatal(err)
@@ -113,20 +113,17 @@ func (x *reader) run(command string) string {
 	return string(out)
 }
 
-// bell rings once a text has been written.
+// A bell rings once something has been written: what goes on in another terminal says
+// first that it has begun.
 type bell struct {
 	buf  bytes.Buffer
-	text string
 	on   chan struct{}
 	once sync.Once
 }
 
 func (b *bell) Write(p []byte) (int, error) {
-	n, err := b.buf.Write(p)
-	if strings.Contains(b.buf.String(), b.text) {
-		b.ring()
-	}
-	return n, err
+	defer b.ring()
+	return b.buf.Write(p)
 }
 
 func (b *bell) ring() { b.once.Do(func() { close(b.on) }) }
