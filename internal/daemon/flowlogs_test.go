@@ -17,8 +17,8 @@ import (
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
-// syn has instance a send b a SYN from the port.
-func (b *bench) syn(port uint16) {
+// synFrom has instance a send b a SYN from the port.
+func (b *bench) synFrom(port uint16) {
 	b.t.Helper()
 	m, a := b.Model(), b.instance("a")
 	from, to := m.InstanceInterfaces(a.ID)[0], m.InstanceInterfaces(b.instance("b").ID)[0]
@@ -75,13 +75,13 @@ func TestFlowLogs_OneFileIsAppendedToAcrossDaemons(t *testing.T) {
 	b.mustUp(twoInstances)
 	b.must("CreateFlowLogs", createFlowLog("all", "VPC", "v", `,"LogGroupName":"/vpc/all"`))
 	file := filepath.Join(b.cfg.StateDir, "flow-logs/vpc/all", string(b.flowLogNamed("all").ID)+".log")
-	b.syn(1)
+	b.synFrom(1)
 	b.records(file, "1 1 ACCEPT egress", "1 1 ACCEPT ingress")
-	b.syn(2)
+	b.synFrom(2)
 	b.eventually("the packet is counted", func() bool { n, err := b.Counters(t.Context()); return err == nil && n.Verdicts["DELIVERED"] == 2 })
 	b.reopen() // in the middle of a window, whose records the first daemon writes
 	b.records(file, "1 1 ACCEPT egress", "1 1 ACCEPT ingress", "2 1 ACCEPT egress", "2 1 ACCEPT ingress")
-	b.syn(3)
+	b.synFrom(3)
 	b.records(file, "1 1 ACCEPT egress", "1 1 ACCEPT ingress", "2 1 ACCEPT egress", "2 1 ACCEPT ingress", "3 1 ACCEPT egress", "3 1 ACCEPT ingress")
 	text, err := os.ReadFile(file)
 	if err != nil || strings.Count(string(text), "srcport packets action flow-direction\n") != 1 || !strings.HasPrefix(string(text), "srcport ") {
@@ -100,10 +100,10 @@ func TestFlowLogs_WatchOneInterfaceAndRejects(t *testing.T) {
 	eni, rejects := filepath.Join(t.TempDir(), "eni"), filepath.Join(t.TempDir(), "rejects")
 	b.must("CreateFlowLogs", createFlowLog("eni", "NetworkInterface", string(to.ID), `,"LogDestination":"`+eni+`"`))
 	b.must("CreateFlowLogs", strings.Replace(createFlowLog("rejects", "Subnet", "s", `,"LogDestination":"`+rejects+`"`), "ALL", "REJECT", 1))
-	b.syn(1)
+	b.synFrom(1)
 	b.records(eni, "1 1 ACCEPT ingress")
 	b.must("RevokeSecurityGroupIngress", `{"GroupId":"`+string(to.Groups[0])+`","IpPermissions":[{"IpProtocol":"-1","UserIdGroupPairs":[{"GroupId":"`+string(to.Groups[0])+`"}]}]}`)
-	b.syn(2)
+	b.synFrom(2)
 	b.records(eni, "1 1 ACCEPT ingress", "2 1 REJECT ingress")
 	b.records(rejects, "2 1 REJECT ingress")
 }
@@ -112,7 +112,7 @@ func TestFlowLogs_BucketHasAWSsFolders(t *testing.T) {
 	b := newBench(t)
 	b.mustUp(twoInstances)
 	b.must("CreateFlowLogs", createFlowLog("s3", "Subnet", "s", `,"LogDestinationType":"s3","LogDestination":"arn:aws:s3:::bucket/my/logs/"`))
-	b.syn(1)
+	b.synFrom(1)
 	l := b.flowLogNamed("s3")
 	var files []string
 	b.eventually("a file", func() bool {
@@ -132,7 +132,7 @@ func TestFlowLogs_WhatCannotBeWrittenIsToldAndGoesOnLater(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "there")
 	file := filepath.Join(dir, "flows")
 	b.must("CreateFlowLogs", createFlowLog("all", "VPC", "v", `,"LogDestination":"`+file+`"`))
-	b.syn(1)
+	b.synFrom(1)
 	notes := func() string {
 		lab, err := b.Lab(t.Context())
 		if err != nil {
@@ -144,7 +144,7 @@ func TestFlowLogs_WhatCannotBeWrittenIsToldAndGoesOnLater(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("records", func() bool { b.syn(2); return len(counted(file)) > 0 })
+	b.eventually("records", func() bool { b.synFrom(2); return len(counted(file)) > 0 })
 	b.eventually("no note", func() bool { return !strings.Contains(notes(), "flow log") })
 }
 
@@ -179,7 +179,7 @@ func TestFlowLogs_AreShown(t *testing.T) {
 		_, err := b.FlowLogs(t.Context(), control.FlowLogsRequest{FlowLog: "all", Follow: true}, func(s string) { lines <- s })
 		ended <- err
 	}()
-	b.syn(1)
+	b.synFrom(1)
 	var text string
 	b.eventually("a record", func() bool {
 		select {
@@ -226,7 +226,7 @@ func TestFlowLogs_OnTheSpot(t *testing.T) {
 	if got := <-lines; got != "srcport packets flow-direction\n" {
 		t.Errorf("header %q", got)
 	}
-	b.syn(7)
+	b.synFrom(7)
 	b.eventually("a record", func() bool { return strings.Contains(<-lines, "7 1 ingress\n") })
 	leave()
 	if err := <-ended; err != nil {
@@ -240,7 +240,7 @@ func TestFlowLogs_OnTheSpot(t *testing.T) {
 	}()
 	for s := range lines {
 		if s == "srcport\n" {
-			b.syn(8)
+			b.synFrom(8)
 		} else if s != "8\n8\n" && s != "- - -\n" {
 			t.Errorf("got %q", s)
 		}
@@ -257,7 +257,7 @@ func TestFlowLogs_FollowTheModel(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "flows")
 	b.must("CreateFlowLogs", createFlowLog("all", "VPC", "v", `,"LogDestination":"`+file+`"`))
 	b.mustUp(twoInstances)
-	b.syn(1)
+	b.synFrom(1)
 	b.must("TerminateInstances", `{"InstanceIds":["b"]}`)
 	b.records(file, "1 1 ACCEPT egress", "1 1 ACCEPT ingress")
 }
