@@ -167,9 +167,13 @@ func (b *Builder) number(dst []byte, p point) ([]byte, int) {
 	return AppendInterface(dst, Interface{Name: name, Description: p.describe(), Filter: b.opt.Expression, Snap: b.opt.Snap}), n
 }
 
-// End adds the statistics. A tap does not know where the packets would have been seen
+// End adds the statistics, of at least one interface, as libpcap opens no file without. A tap does not know where the packets would have been seen
 // that it skipped: they are told of the first interface.
 func (b *Builder) End(dst []byte, now int64, skipped uint64) []byte {
+	if len(b.received) == 0 {
+		b.received = append(b.received, 0)
+		dst = AppendInterface(dst, Interface{Name: "none", Description: "no packet was captured", Filter: b.opt.Expression, Snap: b.opt.Snap})
+	}
 	for n, received := range b.received {
 		s := Statistics{Interface: n, Time: now + b.wall, Received: received}
 		if n == 0 {
