@@ -120,6 +120,13 @@ func TestSnap(t *testing.T) {
 			t.Errorf("%s %s: %x of %d, want %x; %s", s.Interface, s.Direction, s.Data, s.Length, whole[i].Data[:40], s.Comment)
 		}
 	}
+	answered := b.take(t, b.web, porttest.DF(porttest.UDP(webIP+":1", serverIP+":9", 3000)))
+	length := len(answered.Answer)
+	answered.Answer = answered.Answer[:40]
+	build = NewBuilder(Options{Snap: 40}, 0)
+	if _, list = read(t, build.Append(build.Begin(nil), &answered, 0, 100)); list[len(list)-1].Length != length || len(list[len(list)-1].Data) != 40 {
+		t.Errorf("the answer has %d of %d bytes, want 40 of %d", len(list[len(list)-1].Data), list[len(list)-1].Length, length)
+	}
 	// Also where the tap kept all, for a filter's sake.
 	if list := b.sightingsOf(t, Options{Snap: 40}, b.db, pkt); len(list) != 6 || len(list[0].Data) != 40 || list[0].Length != len(pkt) {
 		t.Errorf("%d packets, %d of %d bytes", len(list), len(list[0].Data), list[0].Length)

@@ -247,25 +247,8 @@ func (l *lab) checkDrop(file, web string) {
 // LINKTYPE_RAW for one of another type than the first.
 func agreesWithTcpdump(t *testing.T, file, server string) {
 	t.Helper()
-	var all [][]byte
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		b, _, err := r.ReadPacketData()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, b)
+	all, _ := readAll(t, file)
+	for _, b := range all {
 		if err := packet.VerifyChecksums(b); err != nil {
 			t.Error(err)
 		}
@@ -309,6 +292,38 @@ func agreesWithTcpdump(t *testing.T, file, server string) {
 	if _, err := capture.Compile(t.Context(), "port and"); err == nil || !strings.Contains(err.Error(), "syntax error") {
 		t.Errorf("an expression that is none: %v", err)
 	}
+}
+
+// readAll reads a file with gopacket: the packets, and how many its statistics tell were dropped.
+func readAll(t *testing.T, file string) (all [][]byte, dropped uint64) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		b, _, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b)
+	}
+	for n := range r.NInterfaces() {
+		i, err := r.Interface(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropped += i.Statistics.PacketsDropped
+	}
+	return all, dropped
 }
 
 func pcapOf(t *testing.T, all [][]byte) (file string) {
@@ -440,6 +455,47 @@ func TestCaptureIntoAPipe(t *testing.T) {
 	}
 	if said := r.end(false, 0); !strings.Contains(said, "their reader has left") {
 		t.Error(said)
+	}
+}
+
+// A reader that does not read costs it packets, which are counted, and the network nothing.
+func TestCaptureWithASlowReader(t *testing.T) {
+	t.Parallel()
+	l := up(t, noSSH(t))
+	l.waitPort("server", "tcp", 80)
+	l.in("server", "head -c 40000000 /dev/zero >/srv/www/40MB")
+	pipe, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	r := l.record(in, "-w", "-")
+	in.Close()
+	if got := l.in("db", "curl -sS -m 60 http://"+l.publicOf("server")+"/40MB | wc -c"); strings.TrimSpace(got) != "40000000" {
+		t.Errorf("%s bytes came through", got)
+	}
+	file := filepath.Join(t.TempDir(), "slow.pcapng")
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	_ = r.cmd.Process.Signal(os.Interrupt)
+	if _, err := io.Copy(out, pipe); err != nil {
+		t.Fatal(err)
+	}
+	said := r.end(false, 0)
+	told := regexp.MustCompile(`^(\d+) packets captured, ([1-9]\d*) skipped: they came faster than they could be written\n$`).FindStringSubmatch(said[strings.LastIndex(strings.TrimSpace(said), "\n")+1:])
+	if told == nil {
+		t.Fatalf("it said %q", said)
+	}
+	sound(t, file)
+	if n := len(tshark(t, "-r", file)); strconv.Itoa(n) != told[1] {
+		t.Errorf("%d packets, it said %s", n, told[1])
+	}
+	_, dropped := readAll(t, file)
+	if strconv.FormatUint(dropped, 10) != told[2] {
+		t.Errorf("the file tells of %d packets that were skipped, the command of %s", dropped, told[2])
 	}
 }
 
