@@ -98,11 +98,7 @@ func (f *captureFlags) run(cmd *cobra.Command, names, filter []string) error {
 		return err
 	}
 	defer s.Close()
-	stop := func() {
-		if s.Stop(reading) != nil {
-			cancel()
-		}
-	}
+	stop := func() { _ = s.Stop(reading) } // where it fails, the stream has ended
 	defer context.AfterFunc(ctx, func() {
 		signal.Reset(os.Interrupt, syscall.SIGTERM) // the second one ends us at once
 		stop()

@@ -456,6 +456,17 @@ func TestCaptureIntoAPipe(t *testing.T) {
 	if said := r.end(false, 0); !strings.Contains(said, "their reader has left") {
 		t.Error(said)
 	}
+
+	// Also where no packet comes that could not be written.
+	if pipe, in, err = os.Pipe(); err != nil {
+		t.Fatal(err)
+	}
+	r = l.record(in, "laptop", "-w", "-")
+	in.Close()
+	pipe.Close()
+	if said := r.end(false, 0); !strings.Contains(said, "0 packets captured; their reader has left") {
+		t.Error(said)
+	}
 }
 
 // A reader that does not read costs it packets, which are counted, and the network nothing.
