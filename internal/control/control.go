@@ -43,6 +43,9 @@ type Applier interface {
 	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
 	// Graph draws the lab. An error is about the request.
 	Graph(ctx context.Context, req GraphRequest) (*Graph, error)
+	// Check holds the lab to checks, by a trace and by real packets each, and calls result
+	// in the order of the checks, from one goroutine at a time.
+	Check(ctx context.Context, req CheckRequest, result func(CheckResult)) error
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

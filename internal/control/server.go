@@ -78,6 +78,7 @@ func Handler(a Applier) http.Handler {
 	handleFlowLogs(mux, a)
 	handleCaptures(mux, a)
 	handleGraph(mux, a)
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }
 
