@@ -170,6 +170,27 @@ func TestFormsMeetTheRealOnes(t *testing.T) {
 	}
 }
 
+// A later fragment has no ports of its own to translate, and is known by the first one's.
+func TestFragmentsThroughGateways(t *testing.T) {
+	b := newBook(t)
+	for n, pkt := range porttest.Split(porttest.UDP(dbIP+":40000", serverIP+":53", 3000), 1500, 7) {
+		taken := b.take(t, b.db, pkt)
+		final := bytes.Clone(taken.Final)
+		build := NewBuilder(Options{}, 0)
+		_, list := read(t, build.Append(build.Begin(nil), &taken, 0, 100))
+		if len(list) != 6 || !bytes.Equal(list[5].Data, final) || !bytes.Equal(list[4].Data, final) || !bytes.Equal(list[2].Data, list[3].Data) {
+			t.Fatalf("fragment %d: %s", n, show(list))
+		}
+		middle := porttest.Parse(list[2].Data)
+		if middle.Src != porttest.Addr(natIP) || middle.FragOffset != porttest.Parse(pkt).FragOffset || packet.VerifyChecksums(list[2].Data) != nil {
+			t.Errorf("fragment %d: %s", n, show(list))
+		}
+		if !strings.Contains(list[1].Comment, "translated to udp "+natIP+":") || !strings.Contains(list[5].Comment, "sent as udp "+dbIP+":40000 > "+serverIP+":53") {
+			t.Errorf("fragment %d: %s", n, show(list))
+		}
+	}
+}
+
 func TestCommentOfASuperPacket(t *testing.T) {
 	b := newBook(t)
 	taken := b.take(t, b.db, porttest.SYN(dbIP+":1", webIP+":80"))
