@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/vpcemu/vpcemu/internal/capture"
@@ -97,12 +98,14 @@ func (f *captureFlags) run(cmd *cobra.Command, names, filter []string) error {
 		return err
 	}
 	defer s.Close()
+	stop := func() { _ = s.Stop(reading) } // where it fails, the stream has ended
 	defer context.AfterFunc(ctx, func() {
 		signal.Reset(os.Interrupt, syscall.SIGTERM) // the second one ends us at once
-		if s.Stop(reading) != nil {
-			cancel()
-		}
+		stop()
 	})()
+	if f.file == "-" {
+		go whenReaderLeaves(os.Stdout, stop)
+	}
 	out, err := f.output(cmd.OutOrStdout())
 	if err != nil {
 		return err
@@ -168,6 +171,22 @@ func (f *captureFlags) output(stdout io.Writer) (*capture.Output, error) {
 		return capture.NewStream(stdout), nil
 	}
 	return capture.Create(f.file, f.rotate, giveToUser)
+}
+
+// whenReaderLeaves calls f once nobody has the other end of a pipe any more: without
+// packets there is no write that would say so.
+func whenReaderLeaves(pipe *os.File, f func()) {
+	poll := []unix.PollFd{{Fd: int32(pipe.Fd())}}
+	for {
+		switch _, err := unix.Poll(poll, -1); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return
+		case poll[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0:
+			f()
+			return
+		}
+	}
 }
 
 // giveToUser gives a new file to whoever called sudo, who opens it with Wireshark.
