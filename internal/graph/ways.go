@@ -236,6 +236,9 @@ func (l *layout) placeFoot(y float64) float64 {
 		}
 		return y
 	}
+	if len(l.loose) > 0 {
+		y += 12
+	}
 	room := l.w - 2*margin
 	list := l.trace.ways()
 	if len(list) == 2 && l.trace.stepsWidth(list[0])+l.trace.stepsWidth(list[1])+2*margin <= room {
