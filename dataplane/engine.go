@@ -41,6 +41,9 @@ type Config struct {
 	// FlowEntries is how many directions of flows each worker's cache may remember, 0:
 	// its share of DefaultFlowEntries; below 0 all packets take the stages.
 	FlowEntries int
+	// NoCounters leaves packets uncounted, by reason as by rule and interface: for
+	// measuring what that costs.
+	NoCounters bool
 	// RelatedICMP admits ICMP errors about admitted flows without a rule (CT-09).
 	RelatedICMP bool
 }

@@ -185,6 +185,12 @@ func (w *Way) count(n Traffic) {
 	}
 }
 
+// uncount takes back what was counted in the batch under way.
+func (w *Way) uncount(n Traffic) {
+	w.counted.Packets -= n.Packets
+	w.counted.Bytes -= n.Bytes
+}
+
 // publish makes what has been counted known to others.
 func (t *wayTree) publish() {
 	if t.grew {

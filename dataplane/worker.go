@@ -444,8 +444,10 @@ func (r *worker) report(answered bool) {
 	case w.way.reason != w.reason:
 		w.way = w.way.instead(w.reason, w.stage, w.by)
 	}
-	w.way.count(Traffic{w.packets(), uint64(w.size)})
-	r.tally.ended(w.reason, w.packets(), w.size)
+	if !w.cfg.NoCounters {
+		w.way.count(Traffic{w.packets(), uint64(w.size)})
+		r.tally.ended(w.reason, w.packets(), w.size)
+	}
 	if w.reason.Dropped() {
 		r.e.drops.add(w.event(answered))
 	}

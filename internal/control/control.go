@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -31,6 +32,15 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
+	// Watch sends a line for each packet or flow that the request asks for, the first of
+	// kind WatchedStarted, until ctx or end are closed or the request's own limits are
+	// reached; then the totals of flows that are open. A wrong request is an error before
+	// the first line; errors of send end the watch.
+	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
+	flowLogger
+	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
+	// request says so. It writes nothing where the request is wrong.
+	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
 	// Graph draws the lab. An error is about the request.
 	Graph(ctx context.Context, req GraphRequest) (*Graph, error)
 	// Down removes the whole lab; the daemon ends afterwards.
@@ -105,28 +115,26 @@ type Lease struct {
 	Expires          time.Time
 }
 
-// Drop is one dropped packet and what decided.
+// Drop is one dropped packet and what decided. Its texts are those of a Seen.
 type Drop struct {
 	Sequence uint64
 	Time     time.Time
 	Packet   string // 198.51.100.10:40000 > 172.30.0.10:22 tcp SYN
 	Where    string // the network interface or Internet host that sent it
+	Way      string // from it by way of gateways to where it was meant to go: laptop → igw → web
 	Reason   string // ENI_SG_RULES_MISMATCH
 	Text     string // the reason in words
 	Decided  string // the rule, route or object that decided
+	Outcome  string // all of this in one sentence
 	Count    uint64 // how many like it in a row
 }
 
 func (d Drop) String() string {
-	s := fmt.Sprintf("%s  %s  from %s", d.Time.Format("15:04:05.000"), d.Packet, d.Where)
-	if d.Decided != "" {
-		s += ", dropped by " + d.Decided
-	}
-	s += ": " + d.Reason + ": " + d.Text
+	times := ""
 	if d.Count > 1 {
-		s += fmt.Sprintf(" [%d times]", d.Count)
+		times = fmt.Sprintf("[%d times]", d.Count)
 	}
-	return s
+	return join([]string{clock(d.Time), d.Packet, d.Way, d.Outcome, times})
 }
 
 // Error is an error on the wire. Code is AWS's where an EC2 operation failed,

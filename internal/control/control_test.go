@@ -47,6 +47,11 @@ func (f *fake) Trace(_ context.Context, req TraceRequest) (*Trace, error) {
 	}
 	return &Trace{From: Object{Name: req.From}, Port: req.Port}, nil
 }
+func (f *fake) FlowLogs(_ context.Context, req FlowLogsRequest, lines func(string)) (*FlowLogsResult, error) {
+	lines("srcaddr\n")
+	lines("10.0.0.1\n10.0.0.2\n")
+	return &FlowLogsResult{Note: req.On}, nil
+}
 func (f *fake) Graph(_ context.Context, req GraphRequest) (*Graph, error) {
 	return &Graph{Text: "<" + req.Format + " of " + req.Trace.From + ">"}, nil
 }
@@ -105,6 +110,10 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if _, err := c.Trace(ctx, TraceRequest{}); !errors.As(err, &e) || e.Message != "from whom?" {
 		t.Fatalf("trace: %v", err)
+	}
+	lines = nil
+	if r, err := c.FlowLogs(ctx, FlowLogsRequest{On: "web"}, func(s string) { lines = append(lines, s) }); err != nil || r.Note != "web" || strings.Join(lines, "") != "srcaddr\n10.0.0.1\n10.0.0.2\n" {
+		t.Fatalf("flow logs: %q, %+v, %v", lines, r, err)
 	}
 	if g, err := c.Graph(ctx, GraphRequest{Format: "svg", Trace: &TraceRequest{From: "web"}}); err != nil || g.Text != "<svg of web>" {
 		t.Fatalf("graph: %+v, %v", g, err)

@@ -74,6 +74,9 @@ func Handler(a Applier) http.Handler {
 		tr, err := a.Trace(r.Context(), req)
 		answer(w, tr, err)
 	})
+	(&watchList{}).handle(mux, a)
+	handleFlowLogs(mux, a)
+	handleCaptures(mux, a)
 	handleGraph(mux, a)
 	return mux
 }

@@ -43,6 +43,7 @@ func check(p *problems, f *File) {
 	c.networkAcls()
 	c.dhcpOptions()
 	c.keyPairs()
+	c.flowLogs()
 }
 
 func (c *checker) settings() {
