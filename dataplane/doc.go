@@ -53,6 +53,29 @@
 // tracking entries and mappings that the stages would refresh are refreshed, and a
 // packet of which a stage looks at more than addresses, ports, size and TTL takes them.
 //
+// # How packets are explained
+//
+// Everything that tells of packets rests on one thing: each stage hands its decision
+// (what it belongs to, which rule or route, at which interface) to pass or end. Nothing
+// else knows of the stages, and there is no second pipeline that could disagree.
+//
+// A worker keeps the decisions as a tree of ways (way.go): packets that were decided alike
+// share a Way, which counts them, and a flow of the cache knows the way that its packets
+// take. So counters by rule, interface and gateway (account.go) cost two additions a packet,
+// and whoever looks on is asked about a way once and not about each packet:
+//
+//   - a Subscription gets an Event for each packet,
+//   - a Meter (meter.go) gets flows with true counts at intervals,
+//   - a Tap (tap.go) gets copies of packets as they came and as they went,
+//
+// none of which ever makes a packet wait: what a reader does not take in time is skipped
+// and counted. While somebody wants to know the packet's addresses at each stage, its flow
+// is looked up no more (a Tap with Detail), or once an interval (a Meter).
+//
+// A Tracer (tracer.go) sends imagined packets through the same stages and commits their
+// effects to itself instead of the tables, so that an answer finds what its question
+// would have left.
+//
 // # Choices where AWS is silent
 //
 //   - CT-09: ICMP errors about an admitted flow pass security groups without a rule while

@@ -41,6 +41,9 @@ type Config struct {
 	// FlowEntries is how many directions of flows each worker's cache may remember, 0:
 	// its share of DefaultFlowEntries; below 0 all packets take the stages.
 	FlowEntries int
+	// NoCounters leaves packets uncounted, by reason as by rule and interface: for
+	// measuring what that costs.
+	NoCounters bool
 	// RelatedICMP admits ICMP errors about admitted flows without a rule (CT-09).
 	RelatedICMP bool
 }
@@ -55,12 +58,12 @@ type Engine struct {
 
 	// mu serialises Swap, Close and the bookkeeping of sources. It is never taken on a
 	// packet's way.
-	mu      sync.Mutex
-	sources map[Port]*source
-	retired [numTallys]uint64
-	closed  bool
-	stop    chan struct{}
-	expirer sync.WaitGroup
+	mu         sync.Mutex
+	sources    map[Port]*source
+	retired    [numTallys]uint64
+	closed     bool
+	stop       chan struct{}
+	background sync.WaitGroup
 
 	tracing sync.RWMutex // held for reading by Trace while it uses a snapshot
 
@@ -69,6 +72,9 @@ type Engine struct {
 	// under it.
 	accountMu   sync.Mutex
 	account     Account
+	meters      meters
+	tapsMu      sync.Mutex // of changes to taps
+	taps        atomic.Pointer[tapList]
 	retiredMu   sync.Mutex
 	retiredWays []*wayTree
 }
@@ -88,7 +94,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.FlowEntries == 0 {
 		cfg.FlowEntries = DefaultFlowEntries / cfg.Workers
 	}
-	e := &Engine{cfg: cfg, sources: make(map[Port]*source), stop: make(chan struct{}), account: newAccount()}
+	e := &Engine{cfg: cfg, sources: make(map[Port]*source), stop: make(chan struct{}), account: newAccount(), meters: meters{again: make(chan struct{}, 1)}}
 	for range cfg.Workers {
 		p, err := newPoller(e)
 		if err != nil {
@@ -102,8 +108,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 	for _, p := range e.pollers {
 		go p.loop()
 	}
-	e.expirer.Add(1)
+	e.background.Add(2)
 	go e.expire()
+	go e.collect()
 	return e, nil
 }
 
@@ -240,12 +247,12 @@ func (e *Engine) Close() {
 	for _, r := range ended {
 		<-r.done
 	}
-	e.expirer.Wait()
+	e.background.Wait()
 }
 
 // expire lets the tables forget, a little at a time.
 func (e *Engine) expire() {
-	defer e.expirer.Done()
+	defer e.background.Done()
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {

@@ -91,14 +91,32 @@ func (r *worker) fast() bool {
 	if h.TTL <= f.hops || f.limit != 0 && w.wire > int(f.limit) {
 		return false
 	}
+	way := r.tree.ends[f.way]
+	if r.meter.on {
+		if r.record = r.meter.of(f.record, way, &w.sent); r.record == nil && !r.meter.full() {
+			return false // the first of an interval
+		}
+	}
+	if r.taps != nil {
+		m := r.marks(way)
+		if m.detail != 0 {
+			return false
+		}
+		if m.want != 0 {
+			r.keepSent()
+		}
+	}
 	if !r.touch(f) {
 		w.tally.count(countStale, 1)
 		return false
 	}
 	w.tally.count(countHits, uint64(w.gso.Segments))
 	f.used = w.now
-	w.way = r.tree.ends[f.way]
+	w.way = way
 	w.rewrite(f)
+	if r.hasSent {
+		r.keepFinal()
+	}
 	r.deliver(f)
 	return true
 }
@@ -230,6 +248,7 @@ func (r *worker) remember() {
 		f.nats[i] = natDep{ref: m.ref, idle: uint32(min(m.m.IdleTimeout.Milliseconds(), math.MaxUint32)), inbound: m.inbound}
 	}
 	f.nTracked, f.nNATs = uint8(w.nObserved), uint8(w.nMapped)
+	r.made = f
 }
 
 // opened tells whether the packet has opened a tracked connection.

@@ -68,6 +68,7 @@ type flow struct {
 	// what it relies on
 	tracked [maxTracked]trackedDep
 	nats    [maxNATs]natDep
+	record  uint32 // place in the worker's meter
 }
 
 // trackedDep is a security group stage that the packet passes: by a tracking entry, or

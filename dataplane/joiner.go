@@ -117,17 +117,26 @@ func (r *worker) flush() {
 	}
 }
 
+// refused counts datagrams that had been taken for delivered as what they are.
+func (r *worker) refused(h *held) {
+	n := Traffic{uint64(h.used.Len()), h.bytes}
+	way := h.first.Way
+	if !r.e.cfg.NoCounters {
+		r.tally.recount(Delivered, PortWriteFailed, n.Packets)
+		way.uncount(n)
+	}
+	way = way.instead(PortWriteFailed, StageDeliver, h.first.By)
+	if !r.e.cfg.NoCounters {
+		way.count(n)
+	}
+	h.first.Reason, h.first.Packets, h.first.Way = PortWriteFailed, int(n.Packets), way
+	r.e.drops.add(h.first)
+}
+
 // release writes what is held back of one flow.
 func (r *worker) release(h *held) {
 	if !r.write(h.to.port, h.used.Bytes()) {
-		n := uint64(h.used.Len())
-		r.tally.recount(Delivered, PortWriteFailed, n)
-		way := h.first.Way
-		way.counted.Packets, way.counted.Bytes = way.counted.Packets-n, way.counted.Bytes-h.bytes
-		way = way.instead(PortWriteFailed, StageDeliver, h.first.By)
-		way.count(Traffic{n, h.bytes})
-		h.first.Reason, h.first.Packets, h.first.Way = PortWriteFailed, int(n), way
-		r.e.drops.add(h.first)
+		r.refused(h)
 	}
 	h.used.Reset()
 	h.flow, h.to, h.first = nil, nil, Event{}

@@ -32,6 +32,7 @@ type Way struct {
 	counted   Traffic
 	published [2]atomic.Uint64
 	folded    Traffic
+	taps      tapMarks
 }
 
 // decision is what one stage decided. Two packets that met the same went the same way.
@@ -182,6 +183,12 @@ func (w *Way) count(n Traffic) {
 		w.dirty = true
 		w.tree.dirty = append(w.tree.dirty, w)
 	}
+}
+
+// uncount takes back what was counted in the batch under way.
+func (w *Way) uncount(n Traffic) {
+	w.counted.Packets -= n.Packets
+	w.counted.Bytes -= n.Bytes
 }
 
 // publish makes what has been counted known to others.

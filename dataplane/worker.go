@@ -45,6 +45,13 @@ type worker struct {
 	known
 	joiner joiner
 
+	meter flowMeter
+	// record is the meter's of the packet under way, made the flow that was remembered of
+	// it; nil for none.
+	record *Flow
+	made   *flow
+	tapping
+
 	// emit writes the piece that Segment or Fragment gives: made once, as a closure
 	// would allocate.
 	emitSegment, emitFragment, emitFirst func([]byte)
@@ -135,6 +142,10 @@ func (r *worker) enter() {
 				r.forget()
 			}
 			r.now = r.e.cfg.Now()
+			r.meterBegin()
+			if r.taps = r.e.taps.Load(); r.taps != nil && len(r.taps.taps) == 0 {
+				r.taps = nil
+			}
 			return
 		}
 	}
@@ -145,6 +156,7 @@ func (r *worker) leave() {
 	r.flush()
 	r.tally.publish()
 	r.tree.publish()
+	r.meterEnd()
 	r.using.Store(nil)
 }
 
@@ -154,8 +166,9 @@ func (r *worker) receive(s *source, n int) {
 	if !o.named {
 		return // no longer named: about to be closed
 	}
-	r.src, r.may = s, false
+	r.src, r.may, r.record, r.made, r.hasSent, r.answered = s, false, nil, nil, false, nil
 	w := &r.w
+	w.detailed = r.meter.on || r.taps != nil && r.taps.detail
 	b := r.buf[s.features.start():][:n]
 	w.begin(r.snap, s, o.in, o.root, r.now)
 	if s.features.Header {
@@ -191,6 +204,9 @@ func (r *worker) receive(s *source, n int) {
 func (r *worker) walk(parsed bool) {
 	w := &r.w
 	r.flush() // nothing of the flow may be overtaken
+	if r.taps != nil {
+		r.keepSent()
+	}
 	w.keep()
 	for try := 1; ; try++ {
 		if parsed {
@@ -209,6 +225,9 @@ func (r *worker) walk(parsed bool) {
 	}
 	w.learn()
 	r.remember()
+	if r.hasSent {
+		r.keepFinal()
+	}
 	r.send()
 	answered := w.answer.kind != answerNone && r.answer()
 	r.report(answered)
@@ -376,6 +395,7 @@ func (r *worker) answer() bool {
 	if len(b) == 0 {
 		return false
 	}
+	r.answered = b
 	f := r.src.features
 	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
 }
@@ -424,10 +444,18 @@ func (r *worker) report(answered bool) {
 	case w.way.reason != w.reason:
 		w.way = w.way.instead(w.reason, w.stage, w.by)
 	}
-	w.way.count(Traffic{w.packets(), uint64(w.size)})
-	r.tally.ended(w.reason, w.packets(), w.size)
+	if !w.cfg.NoCounters {
+		w.way.count(Traffic{w.packets(), uint64(w.size)})
+		r.tally.ended(w.reason, w.packets(), w.size)
+	}
 	if w.reason.Dropped() {
 		r.e.drops.add(w.event(answered))
 	}
 	r.e.subscribers.publish(w, answered)
+	if r.meter.on && w.stage != StageFrame {
+		r.measure(answered)
+	}
+	if r.taps != nil {
+		r.hand()
+	}
 }

@@ -17,10 +17,12 @@ const module = "github.com/vpcemu/vpcemu/"
 // (docs/architecture.md). Those of one layer do not import one another, but for
 // the pairs in friends.
 var layers = [][]string{
+	{"internal/flowlog/record"},
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
 	{"dataplane", "internal/guest", "internal/check"},
-	{"internal/compile", "internal/host", "internal/explain", "cmd/vpcemu/guest"},
+	{"internal/flowlog"},
+	{"internal/compile", "internal/host", "internal/explain", "internal/reasons", "cmd/vpcemu/guest"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
 	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},
@@ -44,7 +46,7 @@ var only = map[string][]string{
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
 	module + "internal/vpc":                {"internal/endpoint", "internal/check", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "dataplane/porttest"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }

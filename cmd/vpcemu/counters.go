@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,15 +14,20 @@ import (
 
 func newCounters() *cobra.Command {
 	var out string
-	all := false
+	var all, rules, unmatched, interfaces bool
 	cmd := &cobra.Command{
 		Use:   "counters",
-		Short: "Count packets by verdict since the daemon started",
-		Long: `Count packets by verdict since the daemon started.
+		Short: "Count packets by verdict, rule and interface since the daemon started",
+		Long: `Count packets by verdict, rule and interface since the daemon started.
 
 A super-packet (segmentation offload) counts as the segments that it stands for.
-With --all also how often each stage was met, what the flow cache did, and how
-full the tables of connections and NAT mappings are.`,
+
+--rules lists the rules of security groups and network ACLs and the routes with the
+packets that each has decided about; --unmatched those that no packet has met. A packet
+of a tracked connection passes a security group by no rule, so a rule that tracks
+counts what opened connections. --interfaces lists network interfaces, gateways and
+Internet hosts. --all is all of it, and how often each stage was met, what the flow
+cache did, and how full the tables of connections and NAT mappings are.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, _, err := client(cmd.Context())
@@ -36,7 +42,15 @@ full the tables of connections and NAT mappings are.`,
 				return printAs(cmd.OutOrStdout(), out, n)
 			}
 			rows := counted("VERDICT", "PACKETS", n.Verdicts)
+			if rules || unmatched {
+				return table(cmd.OutOrStdout(), ruleRows(n, unmatched))
+			}
+			if interfaces {
+				return table(cmd.OutOrStdout(), interfaceRows(n))
+			}
 			if all {
+				rows = append(append(rows, nil), ruleRows(n, false)...)
+				rows = append(append(rows, nil), interfaceRows(n)...)
 				rows = append(rows, nil)
 				rows = append(rows, counted("STAGE", "READS", n.Stages)...)
 				rows = append(rows, nil)
@@ -45,9 +59,49 @@ full the tables of connections and NAT mappings are.`,
 			return table(cmd.OutOrStdout(), rows)
 		},
 	}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "also stages, flow cache and tables")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all of it, with stages, flow cache and tables")
+	cmd.Flags().BoolVarP(&rules, "rules", "r", false, "rules and routes")
+	cmd.Flags().BoolVarP(&unmatched, "unmatched", "u", false, "rules and routes that no packet has met")
+	cmd.Flags().BoolVarP(&interfaces, "interfaces", "i", false, "interfaces, gateways and Internet hosts")
+	cmd.MarkFlagsMutuallyExclusive("all", "rules", "unmatched", "interfaces")
 	outputFlag(cmd, &out)
 	return cmd
+}
+
+// ruleRows lists rules and routes.
+func ruleRows(n *control.Counters, unmatched bool) [][]string {
+	rows := [][]string{{"OF", "RULE", "DIRECTION", "SAYS", "PACKETS", "BYTES"}}
+	for _, r := range n.Rules {
+		if !unmatched || r.Packets == 0 {
+			rows = append(rows, []string{named(r.Name, r.ID), r.Rule, r.Direction, r.Text, number(r.Packets), number(r.Bytes)})
+		}
+	}
+	return rows
+}
+
+// interfaceRows lists interfaces and hosts, then gateways.
+func interfaceRows(n *control.Counters) [][]string {
+	rows := [][]string{{"INTERFACE", "SENT", "BYTES", "RECEIVED", "BYTES", "DROPPED"}}
+	for _, i := range n.Interfaces {
+		var dropped []string
+		for _, reason := range slices.Sorted(maps.Keys(i.Dropped)) {
+			dropped = append(dropped, number(i.Dropped[reason])+" "+reason)
+		}
+		rows = append(rows, []string{named(i.Name, i.ID), number(i.Sent.Packets), number(i.Sent.Bytes),
+			number(i.Received.Packets), number(i.Received.Bytes), strings.Join(dropped, ", ")})
+	}
+	rows = append(rows, nil, []string{"GATEWAY", "TRANSLATED", "BYTES"})
+	for _, g := range n.Gateways {
+		rows = append(rows, []string{named(g.Name, g.ID), number(g.Packets), number(g.Bytes)})
+	}
+	return rows
+}
+
+func named(name, id string) string {
+	if name == "" || name == id {
+		return id
+	}
+	return name + " (" + id + ")"
 }
 
 // counted makes a table of numbers by name.

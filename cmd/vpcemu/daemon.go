@@ -48,7 +48,10 @@ start it in the background by themselves.
 With --pprof it serves profiles of itself (Go's net/http/pprof) to root, on the socket
 pprof.sock in the lab's run directory, or on a loopback address that every user of the
 machine can reach: --pprof=127.0.0.1:6060. A daemon that another command starts does so
-where VPCEMU_PPROF is set, to "socket" or such an address.`,
+where VPCEMU_PPROF is set, to "socket" or such an address.
+
+With VPCEMU_COUNTERS=off in its environment it counts no packets; that is for measuring
+what counting costs (scripts/bench.sh --only observe), and not for use.`,
 		Example: `  sudo vpcemu daemon --lab book --pprof
   sudo curl --unix-socket /run/vpcemu/book/pprof.sock -o cpu 'http://lab/debug/pprof/profile?seconds=10'
   sudo VPCEMU_PPROF=socket vpcemu up book`,
@@ -64,6 +67,7 @@ where VPCEMU_PPROF is set, to "socket" or such an address.`,
 			daemon.SampleMemory(profile != "")
 			cfg := labDirs(name)
 			cfg.Profile = profile
+			cfg.NoCounters = os.Getenv("VPCEMU_COUNTERS") == "off"
 			if !background { // else the command that started it has made it
 				if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
 					return errors.Join(needRoot(), err)

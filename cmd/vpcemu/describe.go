@@ -37,6 +37,7 @@ var kinds = map[string]kind{
 	"network-interface": {"DescribeNetworkInterfaces", "NetworkInterfaces", "NetworkInterfaceId", []string{"SUBNET=SubnetId", "PRIVATE=PrivateIpAddresses", "MAC=MacAddress", "STATUS=Status", "ATTACHED=Attachment.InstanceId", "INDEX=Attachment.DeviceIndex", "GROUPS=Groups"}},
 	"instance":          {"DescribeInstances", "Reservations.Instances", "InstanceId", []string{"STATE=State.Name", "TYPE=InstanceType", "PRIVATE=PrivateIpAddress", "PUBLIC=PublicIpAddress", "SUBNET=SubnetId", "GROUPS=SecurityGroups", "KEY=KeyName"}},
 	"internet-host":     {"DescribeInternetHosts", "InternetHosts", "InternetHostId", []string{"STATE=State", "PUBLIC=PublicIp", "KEYS=KeyNames"}},
+	"flow-log":          {"DescribeFlowLogs", "FlowLogs", "FlowLogId", []string{"OF=ResourceId", "TRAFFIC=TrafficType", "EVERY=MaxAggregationInterval", "TO=LogDestinationType", "GROUP=LogGroupName", "DESTINATION=LogDestination"}},
 	"key-pair":          {"DescribeKeyPairs", "KeyPairs", "KeyPairId", []string{"TYPE=KeyType", "FINGERPRINT=KeyFingerprint"}},
 }
 

@@ -38,6 +38,14 @@ func (d *ec2Daemon) Run(_ context.Context, action string, in json.RawMessage, wa
 // serveEC2 serves a lab named book.
 func serveEC2(t *testing.T) *ec2Daemon {
 	t.Helper()
+	d := &ec2Daemon{}
+	serveLab(t, d)
+	return d
+}
+
+// serveLab serves a daemon as that of a lab named book, beside one named other.
+func serveLab(t *testing.T, d control.Applier) {
+	t.Helper()
 	base, err := os.MkdirTemp("", "ec2") // a socket path is at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -55,11 +63,9 @@ func serveEC2(t *testing.T) *ec2Daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &ec2Daemon{}
 	s := &http.Server{Handler: control.Handler(d)}
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
-	return d
 }
 
 func vpcemu(args ...string) (stdout, stderr string, err error) {

@@ -83,12 +83,14 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 		newLs(), newDescribe(), newDrops(), newCounters(),
 		newTrace(),
 		newCheck(),
+		newWatch(), newReasons(),
 		newExec(), newShell(), newSSH(),
 		newPower("stop", "Stop instances; they keep disk, private addresses and Elastic IPs", stopActions),
 		newPower("start", "Start stopped instances", startActions),
 		newPower("reboot", "Reboot instances; they keep every address", rebootActions),
 		newPower("terminate", "Terminate instances and destroy their disks", terminateActions),
 		newEC2(), newDaemon(),
+		newFlowLogs(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, err) })
 	for _, cmd := range root.Commands() {

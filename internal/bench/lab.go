@@ -86,9 +86,14 @@ func (b *bench) labDaemon(t topologyFile) (int, error) {
 	return lab.Daemon, nil
 }
 
+// cliEnv is the environment of vpcemu with labs in the benchmark's own folder.
+func (b *bench) cliEnv() []string {
+	return append(os.Environ(), "VPCEMU_STATE_DIR="+filepath.Join(b.dir, "state"), "VPCEMU_RUN_DIR="+filepath.Join(b.dir, "run"))
+}
+
 // cli runs vpcemu with labs in the benchmark's own folder.
 func (b *bench) cli(args ...string) (string, error) {
 	cmd := exec.Command(b.options.vpcemu, args...)
-	cmd.Env = append(os.Environ(), "VPCEMU_STATE_DIR="+filepath.Join(b.dir, "state"), "VPCEMU_RUN_DIR="+filepath.Join(b.dir, "run"))
+	cmd.Env = b.cliEnv()
 	return output(cmd, (*exec.Cmd).Start)
 }

@@ -43,17 +43,18 @@ const (
 	flowsWork     = "flows"
 	instancesWork = "instances"
 	bookWork      = "book"
+	observeWork   = "observe"
 )
 
 // shortWork is that of a short run.
-var shortWork = []string{"tcp1", "nat", "udp1400", "rr"}
+var shortWork = []string{"tcp1", "nat", "udp1400", "rr", observeWork}
 
 // workNames are what --only can name.
 func workNames() (names []string) {
 	for _, w := range pairWorks() {
 		names = append(names, w.name)
 	}
-	return append(names, rulesWork, flowsWork, instancesWork, bookWork)
+	return append(names, rulesWork, flowsWork, instancesWork, bookWork, observeWork)
 }
 
 // routers have an Internet and rules; limits have a forwarder in user space, too.

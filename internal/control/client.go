@@ -102,27 +102,33 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, pro
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
-	resp, err := c.http.Do(req)
-	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return ErrNoDaemon
-	}
-	if errors.Is(err, syscall.EACCES) {
-		return fmt.Errorf("%s: permission denied: run the command as root (sudo vpcemu …)", c.path)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		return errCut
-	}
+	resp, err := c.do(ctx, req)
 	if err != nil {
-		return fmt.Errorf("control: %w", err)
+		return err
 	}
 	defer resp.Body.Close()
 	if err = read(resp.Body, out, progress); err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
+}
+
+// do sends a request. Its errors are for the user.
+func (c *Client) do(ctx context.Context, req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED):
+		return nil, ErrNoDaemon
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: permission denied: run the command as root (sudo vpcemu …)", c.path)
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		return nil, errCut
+	}
+	return nil, fmt.Errorf("control: %w", err)
 }
 
 // errCut: nobody knows whether the request was carried out.

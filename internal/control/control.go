@@ -34,6 +34,12 @@ type Applier interface {
 	// Check holds the lab to checks, by a trace and by real packets each, and calls result
 	// in the order of the checks, from one goroutine at a time.
 	Check(ctx context.Context, req CheckRequest, result func(CheckResult)) error
+	// Watch sends a line for each packet or flow that the request asks for, the first of
+	// kind WatchedStarted, until ctx or end are closed or the request's own limits are
+	// reached; then the totals of flows that are open. A wrong request is an error before
+	// the first line; errors of send end the watch.
+	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
+	flowLogger
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }
@@ -106,28 +112,26 @@ type Lease struct {
 	Expires          time.Time
 }
 
-// Drop is one dropped packet and what decided.
+// Drop is one dropped packet and what decided. Its texts are those of a Seen.
 type Drop struct {
 	Sequence uint64
 	Time     time.Time
 	Packet   string // 198.51.100.10:40000 > 172.30.0.10:22 tcp SYN
 	Where    string // the network interface or Internet host that sent it
+	Way      string // from it by way of gateways to where it was meant to go: laptop → igw → web
 	Reason   string // ENI_SG_RULES_MISMATCH
 	Text     string // the reason in words
 	Decided  string // the rule, route or object that decided
+	Outcome  string // all of this in one sentence
 	Count    uint64 // how many like it in a row
 }
 
 func (d Drop) String() string {
-	s := fmt.Sprintf("%s  %s  from %s", d.Time.Format("15:04:05.000"), d.Packet, d.Where)
-	if d.Decided != "" {
-		s += ", dropped by " + d.Decided
-	}
-	s += ": " + d.Reason + ": " + d.Text
+	times := ""
 	if d.Count > 1 {
-		s += fmt.Sprintf(" [%d times]", d.Count)
+		times = fmt.Sprintf("[%d times]", d.Count)
 	}
-	return s
+	return join([]string{clock(d.Time), d.Packet, d.Way, d.Outcome, times})
 }
 
 // Error is an error on the wire. Code is AWS's where an EC2 operation failed,

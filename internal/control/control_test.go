@@ -56,6 +56,11 @@ func (f *fake) Check(_ context.Context, req CheckRequest, result func(CheckResul
 	}
 	return nil
 }
+func (f *fake) FlowLogs(_ context.Context, req FlowLogsRequest, lines func(string)) (*FlowLogsResult, error) {
+	lines("srcaddr\n")
+	lines("10.0.0.1\n10.0.0.2\n")
+	return &FlowLogsResult{Note: req.On}, nil
+}
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
 func client(t *testing.T, a Applier) *Client {
@@ -120,6 +125,10 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if err := c.Check(ctx, CheckRequest{Only: "nothing"}, keep); err == nil || err.Error() != "no check is called so" {
 		t.Fatalf("check: %v", err)
+	}
+	lines = nil
+	if r, err := c.FlowLogs(ctx, FlowLogsRequest{On: "web"}, func(s string) { lines = append(lines, s) }); err != nil || r.Note != "web" || strings.Join(lines, "") != "srcaddr\n10.0.0.1\n10.0.0.2\n" {
+		t.Fatalf("flow logs: %q, %+v, %v", lines, r, err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)

@@ -19,6 +19,11 @@ type Counters struct {
 	FlowCache   FlowCache `json:"flow_cache"`
 	Connections Table     `json:"connections"` // security groups' tracked connections
 	Mappings    Table     `json:"mappings"`    // of NAT gateways
+
+	// Rules and routes, those that nothing has met yet included.
+	Rules      []RuleCounter      `json:"rules"`
+	Interfaces []InterfaceCounter `json:"interfaces"`
+	Gateways   []GatewayCounter   `json:"gateways"`
 }
 
 // FlowCache is what the workers remember of flows.
@@ -39,4 +44,42 @@ type Table struct {
 	Made    uint64            `json:"made"`
 	Expired uint64            `json:"expired"`
 	Refused map[string]uint64 `json:"refused"`
+}
+
+// RuleCounter is what one rule or route has decided about, of all interfaces and subnets
+// that it applies to. A packet of a tracked connection passes a security group by no rule
+// (CT-01): a rule of a tracking group counts the packets that opened connections.
+type RuleCounter struct {
+	Kind      string `json:"kind"` // security group, network acl, route table
+	ID        string `json:"id"`   // of that
+	Name      string `json:"name,omitempty"`
+	Rule      string `json:"rule"`                // sgr-…, a number or "*", a destination
+	Direction string `json:"direction,omitempty"` // ingress, egress
+	Text      string `json:"text"`                // what the rule says
+	Traffic
+}
+
+// InterfaceCounter is what one interface or Internet host has sent and received.
+type InterfaceCounter struct {
+	Kind     string  `json:"kind"` // interface, nat gateway, internet host
+	ID       string  `json:"id"`
+	Name     string  `json:"name,omitempty"`
+	Sent     Traffic `json:"sent"`     // what came out of it, dropped or not
+	Received Traffic `json:"received"` // what was delivered to it
+	// Dropped is what its own security groups, ACL and checks dropped, either way, and what
+	// it sent that was dropped beyond all interfaces; packets by reason.
+	Dropped map[string]uint64 `json:"dropped"`
+}
+
+// GatewayCounter is what one gateway has translated, either way.
+type GatewayCounter struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	Traffic
+}
+
+// Traffic is packets on the wire, and the bytes of them.
+type Traffic struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
 }

@@ -75,6 +75,8 @@ func Handler(a Applier) http.Handler {
 		answer(w, tr, err)
 	})
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
+	(&watchList{}).handle(mux, a)
+	handleFlowLogs(mux, a)
 	return mux
 }
 

@@ -195,6 +195,7 @@ func (d *Daemon) show(m *vpc.Model, s *dataplane.Snapshot) {
 	m.Publish()
 	d.model.Store(m)
 	d.engine.Swap(s)
+	d.logs.follow(m)
 	d.names.publish(m)
 }
 

@@ -35,6 +35,20 @@ func TestCounters_TellOfPacketsAndTables(t *testing.T) {
 	if n.Stages["parse"] != 1 || n.Stages["sg-egress"] != 1 || n.Stages["deliver"] != 1 {
 		t.Errorf("stages %v", n.Stages)
 	}
+	rules, interfaces := 0, 0
+	for _, r := range n.Rules {
+		if r.Packets == 1 && r.Bytes == 40 {
+			rules++
+		}
+	}
+	for _, i := range n.Interfaces {
+		if i.ID == string(from.ID) && i.Sent.Packets == 1 && i.Received.Packets == 0 || i.ID == string(to.ID) && i.Received.Bytes == 40 {
+			interfaces++
+		}
+	}
+	if rules != 2 || interfaces != 2 { // out of the one group, into the other
+		t.Errorf("%d rules and %d interfaces counted the packet: %+v %+v", rules, interfaces, n.Rules, n.Interfaces)
+	}
 	if got := fmt.Sprint(n.Connections.Entries, n.Connections.Made, n.Mappings.Made); got != "2 2 0" || n.Connections.Capacity < 1000 {
 		t.Errorf("tables: %+v, %+v", n.Connections, n.Mappings)
 	}

@@ -51,6 +51,8 @@ type Config struct {
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
 	Log       *slog.Logger
+	// NoCounters leaves packets uncounted, to measure what counting costs.
+	NoCounters bool
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
 	Profile string
 }
@@ -83,6 +85,7 @@ type Daemon struct {
 	generation uint64 // of the latest snapshot; the committer's own
 	names      names  // services namespaces and their resolvers; the committer's own
 	leases     leaseBook
+	logs       *flowLogs
 	wish       atomic.Pointer[wishList]
 	slots      chan struct{} // one place for each who starts a sandbox
 	steps      atomic.Uint64 // that workers have taken
@@ -152,15 +155,17 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 	}
 	d.engine, err = dataplane.NewEngine(dataplane.Config{
 		Conntrack: d.flows, NAT: d.nats, Now: slab.Boottime, RelatedICMP: true,
-		OnLease: d.leases.note, OnPortDown: d.portDown,
+		OnLease: d.leases.note, OnPortDown: d.portDown, NoCounters: cfg.NoCounters,
 	})
 	if err != nil {
 		return nil, err
 	}
+	d.logs = newFlowLogs(d.engine, cfg.StateDir, d.log)
 	if err := d.load(ctx); err != nil {
 		return nil, err
 	}
 	d.workers.Go(d.commitLoop)
+	d.workers.Go(func() { d.logs.run(d.ctx) })
 	d.workers.Go(d.keepLeases)
 	d.workers.Go(d.houseKeeping)
 	d.reconcile()

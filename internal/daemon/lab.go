@@ -11,11 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/explain"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
-	"github.com/vpcemu/vpcemu/internal/packet"
-	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -44,7 +42,7 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 		}
 	}
 	all.Wait()
-	lab.Notes = slices.Concat(notes...)
+	lab.Notes = append(slices.Concat(notes...), d.logs.notes()...)
 	return lab, nil
 }
 
@@ -140,6 +138,7 @@ func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
 		Refused: map[string]uint64{"table full": c.RefusedFull, "limit of the interface": c.RefusedENI}}
 	out.Mappings = control.Table{Entries: m.Mappings, Capacity: m.Capacity, Made: m.Made, Expired: m.Expired,
 		Refused: map[string]uint64{"table full": m.RefusedFull, "no port left": m.RefusedExhausted, "protocol": m.RefusedProtocol}}
+	explain.Count(d.Model(), d.engine.Account(), out)
 	for reason, n := range s.Reasons {
 		out.Verdicts[reason.Name()] = n
 	}
@@ -152,14 +151,16 @@ func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
 // Drops implements control.Applier. A drop's sequence number is the boot clock's
 // reading at its end, in nanoseconds.
 func (d *Daemon) Drops(_ context.Context, after uint64) ([]control.Drop, error) {
-	now, boot := time.Now(), slab.Boottime()
+	wall, show := newWallClock(), newShower(d.Model())
 	out := []control.Drop{} // an empty list is one in JSON too
 	for _, e := range d.engine.Drops() {
 		if uint64(e.At) <= after {
 			continue
 		}
-		drop := control.Drop{Sequence: uint64(e.At), Time: now.Add(time.Duration(e.At - boot)), Packet: describe(e),
-			Where: e.Ingress.String(), Reason: e.Reason.Name(), Text: e.Reason.Text(), Count: 1, Decided: decided(e)}
+		p := passedOf(&e)
+		s := show.seen(&p)
+		drop := control.Drop{Sequence: uint64(e.At), Time: wall.of(e.At), Packet: s.Packet(), Where: e.Ingress.String(),
+			Way: s.Way(), Reason: s.Reason, Text: s.Text, Decided: s.Decided(), Outcome: s.Outcome(), Count: 1}
 		if n := len(out); n > 0 && same(out[n-1], drop) {
 			out[n-1].Sequence, out[n-1].Count = drop.Sequence, out[n-1].Count+1
 			continue
@@ -171,43 +172,6 @@ func (d *Daemon) Drops(_ context.Context, after uint64) ([]control.Drop, error) 
 
 func same(a, b control.Drop) bool {
 	return a.Packet == b.Packet && a.Where == b.Where && a.Reason == b.Reason && a.Decided == b.Decided
-}
-
-// describe is the packet as its sender sent it, and as it was when it was dropped
-// where a translation lies between.
-func describe(e dataplane.Event) string {
-	s := e.Sent.String()
-	if e.Sent.Proto == packet.ProtoTCP {
-		s += " " + flags(e.Flags)
-	}
-	if e.Tuple != e.Sent {
-		s += " (by then " + e.Tuple.String() + ")"
-	}
-	return s
-}
-
-func flags(f uint8) string {
-	var names []string
-	for _, x := range []struct {
-		bit  uint8
-		name string
-	}{{packet.FlagSYN, "SYN"}, {packet.FlagFIN, "FIN"}, {packet.FlagRST, "RST"}, {packet.FlagPSH, "PSH"}, {packet.FlagACK, "ACK"}} {
-		if f&x.bit != 0 {
-			names = append(names, x.name)
-		}
-	}
-	return strings.Join(names, "+")
-}
-
-func decided(e dataplane.Event) string {
-	s := e.By.String()
-	if rule := e.Rule.String(); rule != "" {
-		if s != "" {
-			s += ", "
-		}
-		s += rule
-	}
-	return s
 }
 
 // subnetName is what a topology file calls the subnet: a default subnet has no

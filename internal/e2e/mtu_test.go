@@ -112,7 +112,7 @@ func TestNA08_FragmentsThroughTheNATGateway(t *testing.T) {
 	if l.pings("db", server+" -s 10000") {
 		t.Error("a ping of 10000 bytes, in fragments, passed the NAT gateway")
 	}
-	l.dropped("NGW_FRAGMENT", "icmp 10.0.1.10 > "+server)
+	l.dropped("NGW_FRAGMENT", "10.0.1.10 > "+server, " icmp ")
 	l.in("web", "ping -q -c 1 -W 2 -s 10000 "+server) // the Internet gateway takes it
 
 	// 4000 bytes of UDP pass both ways: whole up to the Internet gateway, which cuts

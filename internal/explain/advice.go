@@ -45,6 +45,7 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 	dataplane.PacketTooBig:             adviseSize,
 	dataplane.NATNoMapping:             adviseNoMapping,
 	dataplane.NATPortsExhausted:        adviseExhausted,
+	dataplane.NATIdleTimeout:           adviseIdle,
 
 	dataplane.DHCPNotServed: say("The DHCP service answers the interfaces of instances alone, and DHCP messages that it understands."),
 	dataplane.ServicesUnavailable: say("The VPC's resolver does not run: the reason is in the lab's daemon.log. " +
@@ -67,8 +68,6 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 		"subnet that is routed to an Internet gateway."),
 	dataplane.NATFragment: say("The packet is longer than its sender's MTU and goes in fragments, and a NAT gateway forwards those of UDP alone: " +
 		"send packets that fit (--size up to 1500 to the Internet; `ping -s 1472`)."),
-	dataplane.NATIdleTimeout: say("The NAT gateway has no mapping for this connection: it forgets one after 350 seconds without a packet, and a " +
-		"connection must begin with a SYN. Keep connections busy (TCP keepalive below 350 seconds), or open a new one."),
 	dataplane.NATTableFull: say("All NAT gateways of the lab together have no room for another mapping: `vpcemu counters -a` tells how many there are."),
 }
 
@@ -87,21 +86,18 @@ func say(text string) func(*fault) []string {
 
 // advice says what would have to change for the packet to get further.
 func (b *builder) advice() []string {
-	if b.x.Astray {
-		return []string{"Let the answer go back by the way that the packet came: the routes of both subnets have to lead through the same middlebox or gateway."}
-	}
 	f := &fault{builder: b, returning: b.x.Back != nil}
 	legs := b.x.There
 	if f.returning {
 		legs = b.x.Back
 	}
 	f.leg = &legs[len(legs)-1]
-	if len(f.leg.Steps) == 0 {
-		return nil
-	}
 	f.step = &f.leg.Steps[len(f.leg.Steps)-1]
 	f.pkt.Parse(f.leg.Packet)
 	f.pkt.Tuple = f.step.Tuple
+	if b.x.Astray {
+		return adviseAstray(f)
+	}
 	advise := advisers[f.leg.Reason]
 	if advise == nil {
 		return nil

@@ -142,6 +142,9 @@ func adviseSize(f *fault) []string {
 
 // adviseNoMapping: nothing comes in through a NAT gateway (NA-10).
 func adviseNoMapping(f *fault) []string {
+	if f.returning {
+		return f.sameWayBack()
+	}
 	return []string{"Through a NAT gateway connections are opened from inside alone; it has no ports of its own and forwards none. " +
 		"To be reached from the Internet an instance needs a public address and a subnet that is routed to the Internet gateway, or a bastion host in one."}
 }

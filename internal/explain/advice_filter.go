@@ -181,11 +181,12 @@ func adviseACL(f *fault) []string {
 		direction, remote = "outbound", f.pkt.Dst.Netip()
 	}
 	name := refer(f.m, acl.ID, acl.Name())
-	return []string{f.aclStory(direction, name), f.aclCommand(acl, egress, remote, name)}
+	number, free := freeNumber(acl, egress, rule.Number)
+	return []string{f.aclStory(direction, name, free), f.aclCommand(number, free, egress, remote, name)}
 }
 
 // aclStory says why the entry denies.
-func (f *fault) aclStory(direction, name string) string {
+func (f *fault) aclStory(direction, name string, free bool) string {
 	rule := f.step.Rule.ACL
 	star := rule.Label() == "*"
 	switch {
@@ -195,13 +196,15 @@ func (f *fault) aclStory(direction, name string) string {
 	case star:
 		return fmt.Sprintf("No %s rule of network ACL %s allows %s, so rule * denies it.", direction, name, f.traffic())
 	}
-	return fmt.Sprintf("The %s rule %s of network ACL %s denies it, and the first rule that matches decides: allow it in one with a lower number.",
-		direction, rule.Label(), name)
+	remedy := "allow it in one with a lower number"
+	if !free {
+		remedy = "as no lower number is free, replace it"
+	}
+	return fmt.Sprintf("The %s rule %s of network ACL %s denies it, and the first rule that matches decides: %s.", direction, rule.Label(), name, remedy)
 }
 
-func (f *fault) aclCommand(acl *vpc.NetworkAcl, egress bool, remote netip.Addr, name string) string {
+func (f *fault) aclCommand(number int, free, egress bool, remote netip.Addr, name string) string {
 	action := "create-network-acl-entry"
-	number, free := freeNumber(acl, egress, f.step.Rule.ACL.Number)
 	if !free {
 		action = "replace-network-acl-entry"
 	}

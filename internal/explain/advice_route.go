@@ -211,6 +211,9 @@ func adviseLoop(f *fault) []string {
 	if s == nil || table == nil {
 		return nil
 	}
+	if n := f.answering(); f.returning && n != nil && f.m.PublicAddressOf(n, n.PrivateIps[0]).IsValid() {
+		return f.sameWayBack()
+	}
 	why := fmt.Sprintf("NAT gateway %s is in subnet %s, whose route table leads to %[1]s itself. It has to be in a public subnet, one that is routed to the Internet gateway.",
 		nameOr(g.Name(), string(g.ID)), nameOr(s.Name(), string(s.ID)))
 	before, flag, how := f.newNAT(g.VpcID)
@@ -304,4 +307,60 @@ func adviseAppliance(f *fault) []string {
 		return nil
 	}
 	return append([]string{"An interface that an Internet gateway's route table leads to needs a public address itself:"}, f.associate(n, n.Primary())...)
+}
+
+// adviseIdle: TCP in mid-stream that no mapping covers (NA-07), or the answer to what came
+// in by another way.
+func adviseIdle(f *fault) []string {
+	if f.returning {
+		return f.sameWayBack()
+	}
+	return []string{"The NAT gateway has no mapping for this connection: it forgets one after 350 seconds without a packet, and a connection must begin with a SYN. " +
+		"Keep connections busy (TCP keepalive below 350 seconds), or open a new one."}
+}
+
+// adviseAstray: both ways are open, and are not one another's.
+func adviseAstray(f *fault) []string {
+	for i := range f.leg.Steps {
+		if f.leg.Steps[i].Stage == dataplane.StageNAT {
+			f.step = &f.leg.Steps[i]
+			return f.sameWayBack()
+		}
+	}
+	return []string{"Let the answer go back by the way that the packet came: the routes of both subnets have to lead through the same middlebox or gateway."}
+}
+
+// sameWayBack leads the answer of an instance with a public address to the Internet gateway
+// by which it was asked, instead of to a NAT gateway.
+func (f *fault) sameWayBack() []string {
+	nat := f.m.NatGateways.Get(vpc.NatGatewayID(f.step.By.ID))
+	n := f.answering()
+	if nat == nil || n == nil {
+		return []string{"The answer goes back through a NAT gateway, by which the packet did not come: it has to go back the same way."}
+	}
+	why := fmt.Sprintf("The packet came in by the Internet gateway, and subnet %s leads the answer to NAT gateway %s, which knows nothing of it. An instance with a public address belongs in a public subnet.",
+		f.subnetName(n.SubnetID), nameOr(nat.Name(), string(nat.ID)))
+	t, g := f.m.RouteTableOf(n.SubnetID), f.m.VpcInternetGateway(n.VpcID)
+	if t == nil || g == nil {
+		return []string{why}
+	}
+	return []string{why + " This makes this one public (instances in it without a public address lose their way out):",
+		command("replace-route", "--route-table-id "+refer(f.m, t.ID, t.Name()), "--destination-cidr-block "+f.routeTo(t, nat.ID), "--gateway-id "+refer(f.m, g.ID, g.Name()))}
+}
+
+// answering is the interface that the answer comes from, nil for a host's.
+func (f *fault) answering() *vpc.NetworkInterface {
+	for _, n := range f.m.NetworkInterfaces.All() {
+		if n.Handle == f.leg.From {
+			return n
+		}
+	}
+	return nil
+}
+
+func (f *fault) subnetName(id vpc.SubnetID) string {
+	if s := f.m.Subnets.Get(id); s != nil {
+		return nameOr(s.Name(), string(id))
+	}
+	return string(id)
 }

@@ -18,11 +18,7 @@ func texts(t testing.TB, l *lab, script string) string {
 	for line := range strings.Lines(strings.TrimSpace(script)) {
 		line = l.expand(strings.TrimSpace(line))
 		if op, ok := strings.CutPrefix(line, "$ "); ok {
-			if f := strings.Fields(op); f[0] == "acl" {
-				l.setACL(f[1], f[2])
-			} else {
-				l.ec2(op)
-			}
+			l.operate(op)
 			out = append(out, line+"\n")
 			continue
 		}

@@ -3,10 +3,12 @@ package explain
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,11 +36,13 @@ type lab struct {
 	testing.TB
 	vpc.Model
 	engine *dataplane.Engine
+	nats   *nat.Table
 	now    time.Duration
 	ids    int
 	gen    uint64
-	// noServices: no VPC has a resolver.
-	noServices bool
+	close  func() // ends the engine, as the end of the test does
+	// fail stands in for Fatalf.
+	fail func(format string, a ...any)
 }
 
 func newLab(t testing.TB, yaml string) *lab {
@@ -76,7 +80,10 @@ func labOf(t testing.TB, f *topology.File) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.engine.Close(); ct.Close(); nt.Close() })
+	l.nats = nt
+	l.close = sync.OnceFunc(func() { l.engine.Close(); ct.Close(); nt.Close() })
+	l.fail = t.Fatalf
+	t.Cleanup(l.close)
 	m, _, _, err := f.Converge(&l.Model, start, topology.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -130,9 +137,6 @@ func (l *lab) ENI(handle uint32) dataplane.Port {
 
 // Services implements compile.Ports.
 func (l *lab) Services(id vpc.VpcID) dataplane.Port {
-	if l.noServices {
-		return nil
-	}
 	return pt.NewPort("resolver of " + string(id))
 }
 
@@ -140,7 +144,7 @@ func (l *lab) Services(id vpc.VpcID) dataplane.Port {
 func (l *lab) ec2(line string) {
 	l.Helper()
 	if err := l.try(line); err != nil {
-		l.Fatalf("ec2 %s: %v", line, err)
+		l.fail("ec2 %s: %v", line, err)
 	}
 }
 
@@ -223,7 +227,7 @@ func (l *lab) trace(line string) *control.Trace {
 	l.Helper()
 	tr, err := Trace(&l.Model, l.engine.Tracer(), request(l, line))
 	if err != nil {
-		l.Fatalf("%s: %v", line, err)
+		l.fail("%s: %v", line, err)
 	}
 	return tr
 }
@@ -279,3 +283,45 @@ func (l *lab) expand(line string) string {
 		return string(e.Interface.ID)
 	})
 }
+
+// operate runs an EC2 operation, or "acl SUBNET ACL".
+func (l *lab) operate(op string) {
+	l.Helper()
+	if f := strings.Fields(op); f[0] == "acl" {
+		l.setACL(f[1], f[2])
+	} else {
+		l.ec2(op)
+	}
+}
+
+// script runs operations, one a line.
+func (l *lab) script(lines string) {
+	l.Helper()
+	for line := range strings.Lines(lines) {
+		l.operate(l.expand(strings.TrimPrefix(strings.TrimSpace(line), "$ ")))
+	}
+}
+
+// idOf is the ID of a gateway or route table.
+func (l *lab) idOf(name string) string {
+	l.Helper()
+	for id, g := range l.InternetGateways.All() {
+		if g.Name() == name {
+			return string(id)
+		}
+	}
+	for id, g := range l.NatGateways.All() {
+		if g.Name() == name {
+			return string(id)
+		}
+	}
+	for id, t := range l.RouteTables.All() {
+		if t.Name() == name {
+			return string(id)
+		}
+	}
+	l.Fatalf("nothing is called %q", name)
+	return ""
+}
+
+func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }

@@ -35,77 +35,90 @@ type diagram struct {
 	lines        []string
 }
 
-// path draws one packet's way: an arrow from each participant to the next.
+// pen draws one packet's way: an arrow from each participant to the next. What is decided
+// on the way into the next one is noted there, and so waits for the arrow.
+type pen struct {
+	*diagram
+	at      string // the participant that has the packet
+	arrow   string
+	cross   string
+	waiting []string
+}
+
 func (d *diagram) path(t *control.Trace, p *control.Path, returning bool) {
 	from, to := t.From, t.To
+	w := &pen{diagram: d, arrow: "->>", cross: "-x"}
 	if returning {
 		from, to = to, from
-	}
-	at := d.participant(from, strings.TrimSuffix(hostOf(p.Hops[0].Before.Source), ":"))
-	arrow, cross := "->>", "-x"
-	if returning {
-		arrow, cross = "-->>", "--x"
+		w.arrow, w.cross = "-->>", "--x"
 	}
 	header := p.Hops[0].Before
-	// Notes about stages on the way into the next participant wait for it.
-	var waiting []string
-	move := func(next, sign, what string) {
-		if next != at {
-			d.lines = append(d.lines, at+sign+next+": "+escape(what))
-		}
-		at = next
-		for _, n := range waiting {
-			d.lines = append(d.lines, "Note over "+at+": "+n)
-		}
-		waiting = nil
-	}
+	w.at = d.participant(from, hostOf(header.Source))
 	for i := range p.Hops {
 		h := &p.Hops[i]
 		if h.Verdict == "pass" && unseen[h.Stage] && h.Note == "" {
 			continue
 		}
-		note := escape(noteText(h))
 		packet := p.Packet + " " + header.Source + " → " + header.Destination
 		switch {
 		case h.Verdict == "drop":
-			d.drop(t, p, h, at, d.next(h, to), cross, packet)
+			w.drop(h, d.next(h, to), packet, p.Answer)
 			return
 		case h.Verdict == "deliver":
-			move(d.participant(to, hostOf(h.After.Destination)), arrow, packet)
+			w.move(d.participant(to, hostOf(h.After.Destination)), w.arrow, packet)
 		case actor(h):
-			move(d.participant(h.Object, ""), arrow, packet)
-			d.lines = append(d.lines, "Note over "+at+": "+note)
+			w.move(d.participant(h.Object, ""), w.arrow, packet)
+			w.note(noteText(h))
 			header = h.After
 		case inbound[h.Stage]:
-			waiting = append(waiting, note)
+			w.waiting = append(w.waiting, noteText(h))
 		default:
-			d.lines = append(d.lines, "Note over "+at+": "+note)
+			w.note(noteText(h))
 		}
 	}
 }
 
+func (w *pen) note(text string) {
+	w.lines = append(w.lines, "Note over "+w.at+": "+escape(text))
+}
+
+// move draws the arrow to the next participant, and what waited for it.
+func (w *pen) move(next, sign, packet string) {
+	if next != w.at {
+		w.lines = append(w.lines, w.at+sign+next+": "+escape(packet))
+	}
+	w.at = next
+	for _, text := range w.waiting {
+		w.note(text)
+	}
+	w.waiting = nil
+}
+
 // drop draws where a packet ended: on its way out of who has it, or into the next one.
-func (d *diagram) drop(t *control.Trace, p *control.Path, h *control.Hop, at, next, cross, packet string) {
-	if next == at || !inbound[h.Stage] && !actor(h) && h.Stage != dataplane.StageInternet.String() {
-		d.lines = append(d.lines, "Note over "+at+": "+escape(noteText(h)))
-		if next == at {
-			next = d.participant(t.To, "")
-		}
-		if next != at {
-			d.lines = append(d.lines, at+cross+next+": "+escape(h.Reason))
+func (w *pen) drop(h *control.Hop, next, packet, answer string) {
+	sender := w.at
+	text := "✗ " + noteText(h)
+	if detail(h) != "" {
+		text += ": " + h.Reason
+	}
+	if outbound := !inbound[h.Stage] && !actor(h) && h.Stage != dataplane.StageInternet.String(); outbound {
+		w.note(text)
+		if next != w.at {
+			w.move(next, w.cross, packet)
 		}
 	} else {
-		d.lines = append(d.lines, at+cross+next+": "+escape(packet), "Note over "+next+": "+escape(noteText(h)),
-			"Note over "+next+": "+escape(h.Reason))
+		w.move(next, w.cross, packet)
+		w.note(text)
 	}
-	if p.Answer != "" {
-		d.lines = append(d.lines, "Note over "+at+": "+escape("the network answers: "+p.Answer))
+	if answer != "" {
+		w.at = sender
+		w.note("the network answers: " + answer)
 	}
 }
 
 // next is who the packet was on its way to when it was dropped.
 func (d *diagram) next(h *control.Hop, to control.Object) string {
-	if actor(h) {
+	if actor(h) || h.Stage == dataplane.StageInternet.String() {
 		return d.participant(h.Object, "")
 	}
 	return d.participant(to, "")
@@ -132,7 +145,11 @@ func noteText(h *control.Hop) string {
 	if !actor(h) {
 		text += " " + title(h.Object)
 	}
-	if what := detail(h); what != "" {
+	what := detail(h)
+	if what == "" {
+		what = h.Reason
+	}
+	if what != "" {
 		text += ": " + what
 	}
 	return text

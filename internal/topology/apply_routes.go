@@ -18,6 +18,9 @@ func (c *converger) connect() {
 	}
 	c.routeTables()
 	c.instanceStates()
+	for _, o := range c.f.FlowLogs.List {
+		c.flowLog(o)
+	}
 }
 
 func (c *converger) routeTable(o *RouteTable) {

@@ -85,6 +85,11 @@ instances:
     security_groups: [db]
 internet_hosts:
   laptop: {key_names: [me]}
+flow_logs:
+  all: {vpc: main}
+  front: {subnet: public, log_format: "${srcaddr} ${dstaddr}", max_aggregation_interval: 5}
+  eni: {network_interface: eni, traffic_type: REJECT, log_destination_type: s3, log_destination: "arn:aws:s3:::bucket/prefix"}
+  web: {instance: web, log_destination: /var/log/web.flows}
 `
 
 func parseText(t *testing.T, text string) *File {
@@ -208,14 +213,26 @@ func TestChanges(t *testing.T) {
 		{name: "other slot", edit: []string{"attachment: {instance: db}", "attachment: {instance: db, device_index: 2}"}, want: []string{"update network interface eni: attached to db"}},
 		{name: "interface", edit: []string{"    attachment", "    description: the second\n    source_dest_check: false\n    attachment"}, want: []string{"update network interface eni: description; source_dest_check"}},
 		{name: "interface anew", edit: []string{"10.0.1.20, 10.0.1.21", "10.0.1.30, 10.0.1.21"}, want: []string{"replace network interface eni: private_ips",
-			"update elastic ip eni: associated with eni", "update route table private: route 192.0.2.0/24"}},
+			"update elastic ip eni: associated with eni", "update route table private: route 192.0.2.0/24", "replace flow log eni: network_interface"}},
 		{name: "instance anew", edit: []string{"private_ip: 10.0.1.10", "private_ip: 10.0.1.50"}, opt: Options{Replace: true}, want: []string{"replace instance db: private_ip",
 			"update network interface eni: attached to db", "update elastic ip eni: associated with eni"}},
 		{name: "instance goes", edit: []string{"    attachment: {instance: db}\n", "", "  db:\n    subnet: private\n    private_ip: 10.0.1.10\n    secondary_private_ips: [10.0.1.11]\n    security_groups: [db]\n", ""},
 			want: []string{"delete instance db", "update elastic ip eni: associated with eni"}},
 		{name: "host anew", edit: []string{"{key_names: [me]}", "{}"}, opt: Options{Replace: true}, want: []string{"replace internet host laptop: key_names"}},
 		{name: "key pair anew", edit: []string{"  me: {}", "  me: {public_key: " + testKey + "}"}, opt: Options{Replace: true},
-			want: []string{"replace key pair me: public_key", "replace internet host laptop: key pair me", "replace instance web: key pair me", "update elastic ip web: associated with web"}},
+			want: []string{"replace key pair me: public_key", "replace internet host laptop: key pair me", "replace instance web: key pair me", "update elastic ip web: associated with web", "replace flow log web: instance"}},
+		{name: "flow log's tags", edit: []string{"all: {vpc: main}", "all: {vpc: main, tags: {a: b}}"}, want: []string{"update flow log all: tags"}},
+		{name: "flow log of another", edit: []string{"all: {vpc: main}", "all: {vpc: other}"}, want: []string{"replace flow log all: vpc"}},
+		{name: "flow log of another kind", edit: []string{"all: {vpc: main}", "all: {subnet: second}"}, want: []string{"replace flow log all: subnet"}},
+		{name: "flow log's traffic", edit: []string{"all: {vpc: main}", "all: {vpc: main, traffic_type: ACCEPT}"}, want: []string{"replace flow log all: traffic_type"}},
+		{name: "flow log's format", edit: []string{"${srcaddr} ${dstaddr}", "${srcaddr} ${dstport}"}, want: []string{"replace flow log front: log_format"}},
+		{name: "flow log's interval", edit: []string{"max_aggregation_interval: 5", "max_aggregation_interval: 60"}, want: []string{"replace flow log front: max_aggregation_interval"}},
+		{name: "flow log's group", edit: []string{"all: {vpc: main}", "all: {vpc: main, log_group_name: /vpc/main}"}, want: []string{"replace flow log all: log_group_name"}},
+		{name: "flow log's group by ARN", edit: []string{"all: {vpc: main}", "all: {vpc: main, log_destination: 'arn:aws:logs:ap-northeast-1:123456789012:log-group:all'}"},
+			want: []string{"replace flow log all: log_destination"}},
+		{name: "flow log's bucket", edit: []string{":bucket/prefix", ":bucket"}, want: []string{"replace flow log eni: log_destination"}},
+		{name: "flow log goes", edit: []string{"  all: {vpc: main}\n", ""}, want: []string{"delete flow log all"}},
+		{name: "flow log's vpc anew", edit: []string{"10.9.0.0/16", "10.8.0.0/16", "all: {vpc: main}", "all: {vpc: other}"}, want: []string{"replace vpc other: cidr_block", "replace flow log all: vpc"}},
 		{name: "no default vpc", edit: []string{"region: ap", "default_vpc: false\nregion: ap"}, want: []string{"delete internet gateway igw-*", "delete subnet subnet-*", "delete subnet subnet-*", "delete subnet subnet-*", "delete vpc vpc-*"}},
 		{name: "pools and quotas", edit: []string{"region: ap", "internet: {public_pools: [203.0.113.0/24, 198.51.100.0/24, 192.0.2.0/25]}\nquotas: {elastic-ips-per-region: 9}\nregion: ap"},
 			want: []string{"update lab full: public pools [203.0.113.0/24 198.51.100.0/24 192.0.2.0/25]; quotas map[elastic-ips-per-region:9]"}},

@@ -221,6 +221,9 @@ func (c *converger) index() {
 	for id, o := range m.InternetHosts.All() {
 		note(o.Source, string(id), !o.Deleted.IsZero() || o.State == vpc.StateTerminated || o.State == vpc.StateShuttingDown)
 	}
+	for id, o := range m.FlowLogs.All() {
+		note(o.Source, string(id), false)
+	}
 }
 
 func natGone(n *vpc.NatGateway) bool {

@@ -98,6 +98,15 @@ func TestDriftIsRepaired(t *testing.T) {
 			run(t, l.Tx, &vpc.ModifyInstanceAttributeInput{InstanceId: id, Groups: []vpc.SecurityGroupID{l.group("db")}})
 			run(t, l.Tx, &vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "a", Value: "b"}}})
 		}, []string{"update instance web: tags; security_groups"}},
+		"flow log deleted": {func(l *lab) {
+			id := named(l, &l.FlowLogs, "flow_logs.front", func(o *vpc.FlowLog) string { return o.Source })
+			run(t, l.Tx, &vpc.DeleteFlowLogsInput{FlowLogIds: []vpc.FlowLogID{id}})
+		}, []string{"create flow log front"}},
+		"watched instance terminated": {func(l *lab) {
+			id := l.instance("web")
+			run(t, l.Tx, &vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{id}})
+			l.InstanceTerminated(id)
+		}, []string{"create instance web", "update elastic ip web: associated with web", "create flow log web"}},
 		"elastic ip moved": {func(l *lab) {
 			a := named(l, &l.Addresses, "elastic_ips.web", func(a *vpc.Address) string { return a.Source })
 			run(t, l.Tx, &vpc.AssociateAddressInput{AllocationId: a, NetworkInterfaceId: l.InstanceInterfaces(l.instance("db"))[0].ID})
@@ -127,6 +136,8 @@ func TestPrune(t *testing.T) {
 	s := run(t, l.Tx, &vpc.CreateSubnetInput{VpcId: v, CidrBlock: "192.168.1.0/24"}).(*vpc.CreateSubnetOutput).Subnet.SubnetId
 	run(t, l.Tx, &vpc.RunInstancesInput{SubnetId: s, TagSpecifications: vpc.NamedTag("instance", "stray")})
 	run(t, l.Tx, &vpc.CreateRouteTableInput{VpcId: v})
+	run(t, l.Tx, &vpc.CreateFlowLogsInput{ResourceType: "VPC", ResourceIds: []vpc.ResourceID{vpc.ResourceID(v)}, TrafficType: "ALL", LogGroupName: "stray"})
+	run(t, l.Tx, &vpc.CreateFlowLogsInput{ResourceType: "VPC", ResourceIds: []vpc.ResourceID{vpc.ResourceID(l.RouteTables.Get(l.table("spare")).VpcID)}, TrafficType: "ALL", LogGroupName: "stray"})
 	run(t, l.Tx, &vpc.CreateNetworkInterfaceInput{SubnetId: s})
 	run(t, l.Tx, &vpc.AllocateAddressInput{})
 	run(t, l.Tx, &vpc.CreateInternetHostInput{})
@@ -134,7 +145,7 @@ func TestPrune(t *testing.T) {
 		t.Errorf("without Prune: %v", changes)
 	}
 	m, changes := mustConverge(t, l.f, &l.Model, Options{Prune: true})
-	if len(changes) != 7 || !slices.Contains(changes, "delete instance stray") {
+	if len(changes) != 9 || !slices.Contains(changes, "delete instance stray") {
 		t.Errorf("%q", changes)
 	}
 	if diff := cmp.Diff(before, summary(&m)); diff != "" {

@@ -85,6 +85,8 @@ type File struct {
 	Instances Objects[Instance] `key:"instances"`
 	// Hosts outside AWS, on the lab's Internet.
 	InternetHosts Objects[InternetHost] `key:"internet_hosts"`
+	// Records of the traffic of network interfaces, as AWS's VPC flow logs have them. `vpcemu flow-logs NAME` shows them.
+	FlowLogs Objects[FlowLog] `key:"flow_logs"`
 
 	// What has to be true of the lab, for `vpcemu check`: sentences such as
 	// `laptop reaches web on tcp 22`, or mappings that say the same.
@@ -135,7 +137,7 @@ var kinds = [][2]string{
 	{"elastic_ips", "elastic ip"}, {"nat_gateways", "nat gateway"}, {"route_tables", "route table"},
 	{"security_groups", "security group"}, {"network_acls", "network acl"}, {"dhcp_options", "dhcp options"},
 	{"key_pairs", "key pair"}, {"network_interfaces", "network interface"}, {"instances", "instance"},
-	{"internet_hosts", "internet host"},
+	{"internet_hosts", "internet host"}, {"flow_logs", "flow log"},
 }
 
 func singular(kind string) string {

@@ -334,3 +334,32 @@ type Check struct {
 	// Seconds that it may take to come true.
 	Within Value[int] `key:"within" min:"1" max:"3600" unset:"15 with connects, otherwise 5" change:"in place"`
 }
+
+// FlowLog is an entry of flow_logs. Of vpc, subnet, network_interface and instance it has
+// exactly one. AWS cannot change a flow log, so every change makes another; what the old
+// one has written stays.
+type FlowLog struct {
+	Head
+	// The VPC, all of whose network interfaces it watches, also later ones.
+	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" change:"replace"`
+	// The subnet, all of whose network interfaces it watches, a NAT gateway's among them.
+	Subnet Value[string] `key:"subnet" ref:"subnets" words:"default-ZONE" change:"replace"`
+	// The network interface that it watches.
+	NetworkInterface Value[string] `key:"network_interface|eni" ref:"network_interfaces" change:"replace"`
+	// The instance whose first network interface it watches.
+	Instance Value[string] `key:"instance" ref:"instances" change:"replace"`
+	// Whether it records what security groups and network ACLs accept, what they reject, or both.
+	TrafficType Value[string] `key:"traffic_type" default:"ALL" enum:"ACCEPT|REJECT|ALL" change:"replace"`
+	// The fields of a record, in AWS's form: ${srcaddr} ${dstaddr} and so on, one blank between them.
+	LogFormat Value[string] `key:"log_format" unset:"AWS's default, version 2" change:"replace"`
+	// Length of the windows in which packets of a flow make one record, in seconds: 60 or 600 as on AWS, or 1 to 59.
+	MaxAggregationInterval Value[int] `key:"max_aggregation_interval" default:"600" min:"1" max:"600" change:"replace"`
+	// What log_group_name or log_destination names. All are files below flow-logs/ in the lab's state directory.
+	LogDestinationType Value[string] `key:"log_destination_type" default:"cloud-watch-logs" enum:"cloud-watch-logs|s3" change:"replace"`
+	// The log group: the folder flow-logs/GROUP.
+	LogGroupName Value[string] `key:"log_group_name" unset:"the flow log's name, for cloud-watch-logs without log_destination" change:"replace"`
+	// The ARN of a log group or bucket (the folder flow-logs/BUCKET, with the folders that AWS makes), or the absolute path of a file.
+	LogDestination Value[string] `key:"log_destination" change:"replace"`
+	// Kept and shown: a lab has no IAM.
+	IamRoleArn Value[string] `key:"iam_role_arn" change:"replace"`
+}

@@ -55,6 +55,9 @@ func (c *converger) planReplacements() {
 		plan(c, &o.Head, &c.tx.Addresses, func(is *vpc.Address) string { return differsSet("address", is.PublicIp, o.Address) })
 	}
 	c.planMachines()
+	for _, o := range f.FlowLogs.List {
+		plan(c, &o.Head, &c.tx.FlowLogs, func(is *vpc.FlowLog) string { return c.flowLogDiffers(o, is) })
+	}
 }
 
 func (c *converger) planMachines() {

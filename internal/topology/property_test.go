@@ -28,7 +28,7 @@ func drawFile(t *rapid.T) string {
 
 func drawVpcs(t *rapid.T, vpcs int, pick func(int, string) int, yes func(string) bool, head string) string {
 	sections := map[string]*strings.Builder{}
-	order := []string{"subnets", "internet_gateways", "elastic_ips", "nat_gateways", "security_groups", "network_acls", "network_interfaces", "instances", "route_tables", "internet_hosts"}
+	order := []string{"subnets", "internet_gateways", "elastic_ips", "nat_gateways", "security_groups", "network_acls", "network_interfaces", "instances", "route_tables", "internet_hosts", "flow_logs"}
 	for _, s := range order {
 		sections[s] = &strings.Builder{}
 	}
@@ -47,6 +47,9 @@ func drawVpcs(t *rapid.T, vpcs int, pick func(int, string) int, yes func(string)
 			third := s + 2*pick(2, "third")
 			add("subnets", "%s: {vpc: v%d, cidr_block: 10.%d.%d.0/24, map_public_ip_on_launch: %t}", name, v, block, third, yes("public"))
 			target := ""
+			if yes("flow log") {
+				add("flow_logs", "%s: {subnet: %s, traffic_type: %s}", name, name, []string{"ALL", "REJECT"}[pick(2, "traffic")])
+			}
 			if yes("acl") {
 				add("network_acls", "%s: {vpc: v%d, subnets: [%s], ingress: [{rule_no: %d, action: allow, cidr_block: 0.0.0.0/0}]}", name, v, name, 1+pick(3, "rule"))
 			}
@@ -61,6 +64,9 @@ func drawVpcs(t *rapid.T, vpcs int, pick func(int, string) int, yes func(string)
 					extra = fmt.Sprintf(", private_ip: 10.%d.%d.%d", block, third, 4+pick(3, "last"))
 				}
 				add("instances", "%s: {subnet: %s%s, security_groups: [s%d], state: %s, user_data: %q}", name, name, extra, v, []string{"running", "stopped"}[pick(2, "state")], fmt.Sprint(pick(2, "data")))
+				if yes("instance's flow log") {
+					add("flow_logs", "i%s: {instance: %s}", name, name)
+				}
 				if yes("eni") {
 					add("network_interfaces", "%s: {subnet: %s, attachment: {instance: %s}, source_dest_check: %t}", name, name, name, yes("check"))
 					target = "network_interface: " + name

@@ -26,6 +26,10 @@ func (c *converger) removals() (list []removal) {
 		return nil
 	}
 	m := &c.tx.Model
+	collect(c, &list, "flow_logs", &m.FlowLogs, func(l *vpc.FlowLog) vpc.Meta { return l.Meta },
+		func(c *converger, l *vpc.FlowLog) {
+			call[vpc.DeleteFlowLogsOutput](c, &vpc.DeleteFlowLogsInput{FlowLogIds: []vpc.FlowLogID{l.ID}})
+		})
 	collect(c, &list, "internet_hosts", &m.InternetHosts, func(h *vpc.InternetHost) vpc.Meta { return h.Meta },
 		func(c *converger, h *vpc.InternetHost) {
 			call[vpc.DeleteInternetHostOutput](c, &vpc.DeleteInternetHostInput{InternetHostId: h.ID})

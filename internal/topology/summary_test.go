@@ -97,6 +97,9 @@ func machines(m *vpc.Model, n func(any) string) []string {
 	for _, h := range m.InternetHosts.All() {
 		add("%s %s keys %v", n(h.ID), h.State, h.KeyNames)
 	}
+	for _, l := range m.FlowLogs.All() {
+		add("flow log of %s %s %s every %d to %s %s%s: %s tags %v", l.ResourceType, n(l.ResourceID), l.TrafficType, l.MaxAggregationInterval, l.LogDestinationType, l.LogGroupName, l.LogDestination, l.LogFormat, l.Tags)
+	}
 	for _, k := range m.KeyPairs.All() {
 		add("key %s", k.KeyName)
 	}

@@ -22,6 +22,7 @@ func (m *Model) Check() []error {
 	c.addresses()
 	c.natGateways()
 	c.instances()
+	c.flowLogs()
 	c.others()
 	return c.errs
 }

@@ -3,6 +3,8 @@ package vpc
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/vpcemu/vpcemu/internal/flowlog/record"
 )
 
 func (c *checker) networkInterfaces() {
@@ -98,6 +100,24 @@ func (c *checker) instances() {
 		s := c.Subnets.Get(i.SubnetID)
 		c.want(s != nil && s.VpcID == i.VpcID, id, "subnet %s does not exist in %s", i.SubnetID, i.VpcID)
 		c.want(primaries[id] == 1, id, "has %d primary network interfaces", primaries[id])
+	}
+}
+
+func (c *checker) flowLogs() {
+	for id, l := range c.FlowLogs.All() {
+		c.want(l.ID == id, id, "is stored under another ID, %s", l.ID)
+		there := false
+		switch of := string(l.ResourceID); l.ResourceType {
+		case FlowLogVpc:
+			there = c.Vpcs.Get(VpcID(of)) != nil
+		case FlowLogSubnet:
+			there = c.Subnets.Get(SubnetID(of)) != nil
+		case FlowLogNetworkInterface:
+			there = c.NetworkInterfaces.Get(NetworkInterfaceID(of)) != nil
+		}
+		c.want(there, id, "%s %s does not exist", l.ResourceType, l.ResourceID)
+		_, err := record.Parse(l.LogFormat)
+		c.want(err == nil && l.LogFormat != "", id, "log format %q: %v", l.LogFormat, err)
 	}
 }
 

@@ -250,8 +250,10 @@ func (tx *Tx) DeleteNetworkInterface(in *DeleteNetworkInterfaceInput) (*DeleteNe
 	return &DeleteNetworkInterfaceOutput{}, nil
 }
 
-// removeInterface takes the interface out of the model and frees its Elastic IPs.
+// removeInterface takes the interface out of the model with its flow logs, and frees its
+// Elastic IPs.
 func (tx *Tx) removeInterface(n *NetworkInterface) {
+	tx.dropFlowLogs(string(n.ID))
 	for _, p := range n.PrivateIps {
 		tx.freeAddress(p.AllocationID)
 	}

@@ -39,6 +39,7 @@ var idKinds = map[reflect.Type]idKind{
 	reflect.TypeFor[AttachmentID]():            {"eni-attach-", "", "networkInterface attachment", "attachmentId", "InvalidAttachmentID.Malformed", "InvalidAttachmentID.NotFound"},
 	reflect.TypeFor[InstanceID]():              {"i-", "instance", "instance", "instanceId", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"},
 	reflect.TypeFor[KeyPairID]():               {"key-", "key-pair", "key pair", "keyPairId", "InvalidKeyPair.Malformed", "InvalidKeyPair.NotFound"},
+	reflect.TypeFor[FlowLogID]():               {"fl-", "vpc-flow-log", "flow log", "flowLogId", "InvalidFlowLogId.Malformed", "InvalidFlowLogId.NotFound"},
 	reflect.TypeFor[InternetHostID]():          {"host-", "internet-host", "internetHost", "internetHostId", "InvalidInternetHostID.Malformed", "InvalidInternetHostID.NotFound"},
 }
 

@@ -147,8 +147,12 @@ func typeNamed(name string) (string, error) {
 // InstanceTypeNames are the types of the catalogue.
 func InstanceTypeNames() []string { return slices.Sorted(maps.Keys(instanceTypes)) }
 
+// IsNitro tells whether instances of the type are built on AWS's Nitro system. Of the
+// catalogue's, only the t2 are not.
+func IsNitro(name string) bool { return !strings.HasPrefix(name, "t2.") }
+
 func (t instanceType) info(name string) InstanceTypeInfo {
-	nitro := !strings.HasPrefix(name, "t2.")
+	nitro := IsNitro(name)
 	info := InstanceTypeInfo{
 		InstanceType: name, CurrentGeneration: true, FreeTierEligible: name == "t2.micro" || name == "t3.micro",
 		SupportedUsageClasses: []string{"on-demand"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},

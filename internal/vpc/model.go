@@ -31,6 +31,7 @@ type (
 	InternetHostID     string // host- (vpcemu's own: a host on the lab's Internet)
 
 	SubnetCidrReservationID string // scr-
+	FlowLogID               string // fl-
 )
 
 // Meta is what every object carries.
@@ -400,6 +401,7 @@ type Model struct {
 	InternetHosts     Table[InternetHostID, InternetHost]
 
 	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
+	FlowLogs               Table[FlowLogID, FlowLog]
 	// ClientTokens are the requests that may be repeated (key: action/token).
 	ClientTokens Table[string, TokenRecord]
 }

@@ -37,7 +37,15 @@ func ResolveNames(m *Model, input any) error {
 			}
 		}
 	}
+	if f := fieldOf(v, "ResourceType"); f.IsValid() {
+		r.only = idKinds[flowLogResources[f.String()]].prefix
+	}
 	return r.walk(v)
+}
+
+// flowLogResources are the types of ID that ResourceIds are, by ResourceType.
+var flowLogResources = map[string]reflect.Type{
+	FlowLogVpc: reflect.TypeFor[VpcID](), FlowLogSubnet: reflect.TypeFor[SubnetID](), FlowLogNetworkInterface: reflect.TypeFor[NetworkInterfaceID](),
 }
 
 func fieldOf(v reflect.Value, name string) reflect.Value {
@@ -90,6 +98,7 @@ type resolver struct {
 	tx     *Tx
 	tables map[reflect.Type]taggedTable
 	vpc    VpcID
+	only   string // the prefix of the IDs that a ResourceID may stand for, "" for all
 }
 
 func (r *resolver) walk(v reflect.Value) error {
@@ -145,13 +154,19 @@ func (r *resolver) resolve(v reflect.Value) error {
 // anyNamed finds the one object of whatever type that has the name.
 func (r *resolver) anyNamed(name string) (string, error) {
 	var found []string
+	kind := idKind{noun: "resource", notFound: "InvalidID", malformed: "InvalidID"}
 	for _, t := range r.tx.tagged() {
 		if WellFormed(t.kind.prefix, name) {
 			return name, nil
 		}
+		if r.only != "" && r.only != t.kind.prefix {
+			continue
+		} else if r.only != "" {
+			kind = t.kind
+		}
 		found = append(found, r.named(t, name)...)
 	}
-	return r.choose(idKind{noun: "resource", notFound: "InvalidID", malformed: "InvalidID"}, name, found)
+	return r.choose(kind, name, found)
 }
 
 // named lists the objects of a table that have the name.

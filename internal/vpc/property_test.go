@@ -83,6 +83,7 @@ func furnished(t *testing.T) *Tx {
 	must(tx.CreateNatGateway(&CreateNatGatewayInput{SubnetId: public, AllocationId: eip}))
 	must(tx.AllocateAddress(&AllocateAddressInput{}))
 	must(tx.CreateInternetHost(&CreateInternetHostInput{HostName: "laptop"}))
+	must(tx.CreateFlowLogs(&CreateFlowLogsInput{ResourceIds: []ResourceID{ResourceID(v)}, ResourceType: FlowLogVpc, TrafficType: "ALL", LogGroupName: "logs"}))
 	wantConsistent(t, &tx.Model)
 	return tx
 }
@@ -217,7 +218,7 @@ var likely = []string{
 	"CidrIp", "SecurityGroupRuleId", "SecurityGroupRules", "SecurityGroupRule", "CidrIpv4", "Resources", "Tags", "Attribute",
 	"InstanceIds", "AllocationId", "NatGatewayId", "NetworkInterfaceId", "AttachmentId", "DeviceIndex", "HostName",
 	"PublicKeyMaterial", "Name", "Value", "From", "To", "Code", "Type", "InternetHostIds", "InternetHostId", "SubnetCidrReservationId",
-	"AllocationIds", "AssociationIds",
+	"AllocationIds", "AssociationIds", "ResourceIds", "ResourceType", "TrafficType", "LogGroupName", "FlowLogIds",
 }
 
 // half are fields that may be left out as well.
@@ -328,6 +329,9 @@ var words = map[string][]string{
 	"CidrIpv6":           {"::/0", "fd00::/8"},
 	"Ipv6CidrBlock":      {"::/0"},
 	"PublicIp":           {"203.0.113.1", "203.0.113.2"},
+	"ResourceType":       {"VPC", "Subnet", "NetworkInterface"},
+	"TrafficType":        {"ALL", "ACCEPT", "REJECT"},
+	"LogGroupName":       {"logs", "/vpc/logs"},
 }
 
 func (d *drawer) text(name string, t reflect.Type) string {

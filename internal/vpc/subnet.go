@@ -143,7 +143,7 @@ type DeleteSubnetInput struct {
 type DeleteSubnetOutput struct{}
 
 // DeleteSubnet deletes a subnet without network interfaces, together with its
-// associations and CIDR reservations.
+// associations, CIDR reservations and flow logs.
 func (tx *Tx) DeleteSubnet(in *DeleteSubnetInput) (*DeleteSubnetOutput, error) {
 	s, err := find(&tx.Subnets, in.SubnetId)
 	if err != nil {
@@ -162,6 +162,7 @@ func (tx *Tx) DeleteSubnet(in *DeleteSubnetInput) (*DeleteSubnetOutput, error) {
 			tx.SubnetCidrReservations.Delete(id)
 		}
 	}
+	tx.dropFlowLogs(string(s.ID))
 	tx.Subnets.Delete(s.ID)
 	return &DeleteSubnetOutput{}, nil
 }

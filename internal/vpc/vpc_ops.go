@@ -140,7 +140,7 @@ type DeleteVpcInput struct {
 type DeleteVpcOutput struct{}
 
 // DeleteVpc deletes a VPC that holds nothing but its default security group,
-// default ACL and main route table (DV-04).
+// default ACL and main route table (DV-04). Its flow logs go with it.
 func (tx *Tx) DeleteVpc(in *DeleteVpcInput) (*DeleteVpcOutput, error) {
 	v, err := find(&tx.Vpcs, in.VpcId)
 	if err != nil {
@@ -158,6 +158,7 @@ func (tx *Tx) DeleteVpc(in *DeleteVpcInput) (*DeleteVpcOutput, error) {
 	if g := tx.DefaultSecurityGroup(v.ID); g != nil {
 		tx.SecurityGroups.Delete(g.ID)
 	}
+	tx.dropFlowLogs(string(v.ID))
 	tx.Vpcs.Delete(v.ID)
 	return &DeleteVpcOutput{}, nil
 }

@@ -1,0 +1,285 @@
+package dataplane
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vpcemu/vpcemu/internal/packet"
+)
+
+// Flow is what packets of one tuple, on one way, amounted to in an interval.
+type Flow struct {
+	Way                *Way
+	Sent               packet.Tuple // as its sender sent it
+	Tuple              packet.Tuple // as it was when its walk ended
+	ICMPType, ICMPCode uint8
+	// Flags are the TCP flags seen, as flow logs have them: SYN, FIN and RST, and ACK of
+	// packets with SYN alone (FL-07).
+	Flags          uint8
+	Packets, Bytes uint64 // on the wire, IP headers included
+	First, Last    int64  // nanoseconds of Config.Now
+	Answered       bool   // the network sent an ICMP error or a RST back for one of them
+
+	changes []change
+}
+
+// change is a translation: the tuple from a step on.
+type change struct {
+	step  int
+	tuple packet.Tuple
+}
+
+// Steps are those of the way, with the tuples of the first packet of the interval.
+func (f *Flow) Steps() []Step {
+	steps := f.Way.Steps()
+	t, changes := f.Sent, f.changes
+	for i := range steps {
+		if len(changes) > 0 && changes[0].step == i {
+			t, changes = changes[0].tuple, changes[1:]
+		}
+		steps[i].Tuple = t
+	}
+	return steps
+}
+
+// Reading is what a Meter tells at a time. It is shared by all meters: read only.
+type Reading struct {
+	Flows []Flow
+	// Skipped are packets that no flow of this reading counts: there were too many
+	// flows, or the reading before it was not taken in time.
+	Skipped uint64
+}
+
+// packets of all flows, with those skipped.
+func (r *Reading) packets() uint64 {
+	n := r.Skipped
+	for i := range r.Flows {
+		n += r.Flows[i].Packets
+	}
+	return n
+}
+
+// maxRecords bounds the flows of one worker's interval, at about 300 bytes each.
+const maxRecords = 1 << 17
+
+// A Meter gives readings of all packets, as long as there are any. While there is one,
+// the first packet of each flow and interval takes the stages, and others one more memory
+// access. Whoever does not take a reading in time loses it, and is told how many packets
+// that were; packets never wait.
+type Meter struct {
+	C <-chan Reading
+
+	c      chan Reading
+	every  time.Duration
+	missed uint64 // guarded by meters.mu
+	e      *Engine
+}
+
+// meters are those of an engine. mu is taken before that of a worker's meter.
+type meters struct {
+	mu    sync.Mutex
+	list  []*Meter
+	some  atomic.Bool
+	every time.Duration
+	again chan struct{} // the interval has changed
+}
+
+// Meter asks for readings at least so often while there is traffic; buffer is how many
+// may wait.
+func (e *Engine) Meter(every time.Duration, buffer int) *Meter {
+	c := make(chan Reading, max(buffer, 1))
+	m := &Meter{C: c, c: c, every: max(every, time.Millisecond), e: e}
+	e.meters.change(func(list []*Meter) []*Meter { return append(list, m) })
+	return m
+}
+
+// Close ends the meter. C is not closed, but receives nothing more.
+func (m *Meter) Close() {
+	m.e.meters.change(func(list []*Meter) (kept []*Meter) {
+		for _, o := range list {
+			if o != m {
+				kept = append(kept, o)
+			}
+		}
+		return kept
+	})
+}
+
+func (ms *meters) change(f func([]*Meter) []*Meter) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	ms.list = f(ms.list)
+	ms.every = 0
+	for _, m := range ms.list {
+		if ms.every == 0 || m.every < ms.every {
+			ms.every = m.every
+		}
+	}
+	ms.some.Store(len(ms.list) > 0)
+	select {
+	case ms.again <- struct{}{}:
+	default:
+	}
+}
+
+func (ms *meters) interval() time.Duration {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	return ms.every
+}
+
+// collect gives readings until the engine stops.
+func (e *Engine) collect() {
+	defer e.background.Done()
+	for {
+		var tick <-chan time.Time
+		if every := e.meters.interval(); every > 0 {
+			tick = time.After(every)
+		}
+		select {
+		case <-e.stop:
+			return
+		case <-e.meters.again:
+		case <-tick:
+			e.Collect()
+		}
+	}
+}
+
+// Collect makes all meters read now. They do so by themselves, too.
+func (e *Engine) Collect() {
+	e.meters.mu.Lock()
+	defer e.meters.mu.Unlock()
+	var r Reading
+	for _, w := range e.workers() {
+		flows, skipped := w.meter.take()
+		r.Flows = append(r.Flows, flows...)
+		r.Skipped += skipped
+	}
+	if len(r.Flows) == 0 && r.Skipped == 0 {
+		return
+	}
+	for _, m := range e.meters.list {
+		own := Reading{Flows: r.Flows, Skipped: r.Skipped + m.missed}
+		select {
+		case m.c <- own:
+			m.missed = 0
+		default:
+			m.missed += r.packets()
+		}
+	}
+}
+
+// flowMeter is a worker's part. The worker holds mu for a batch at a time, and only while
+// there is a Meter.
+type flowMeter struct {
+	mu      sync.Mutex
+	on      bool // the worker holds mu: the batch under way is metered
+	records []Flow
+	index   map[meterKey]uint32
+	skipped uint64
+}
+
+type meterKey struct {
+	way                *Way
+	sent               packet.Tuple
+	icmpType, icmpCode uint8
+}
+
+// take empties the meter.
+func (m *flowMeter) take() (flows []Flow, skipped uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	flows, skipped = m.records, m.skipped
+	m.records, m.skipped = nil, 0
+	clear(m.index)
+	if len(flows) > 4096 {
+		m.index = nil // a map keeps its size
+	}
+	return flows, skipped
+}
+
+// of gives the record that a flow of the cache had, if it is still there.
+func (m *flowMeter) of(record uint32, way *Way, sent *packet.Tuple) *Flow {
+	if int(record) < len(m.records) {
+		if f := &m.records[record]; f.Way == way && f.Sent == *sent {
+			return f
+		}
+	}
+	return nil
+}
+
+func (m *flowMeter) full() bool { return len(m.records) >= maxRecords }
+
+// begin and end enclose a batch.
+func (r *worker) meterBegin() {
+	if r.e.meters.some.Load() {
+		r.meter.mu.Lock()
+		r.meter.on = true
+	}
+}
+
+func (r *worker) meterEnd() {
+	if r.meter.on {
+		r.meter.on = false
+		r.meter.mu.Unlock()
+	}
+}
+
+// measure accounts for the packet, whose way is known.
+func (r *worker) measure(answered bool) {
+	w := &r.w
+	f := r.record
+	if f == nil || f.Way != w.way {
+		if f = r.newRecord(); f == nil {
+			r.meter.skipped += w.packets()
+			return
+		}
+	}
+	f.Packets += w.packets()
+	f.Bytes += uint64(w.size)
+	f.Last = w.now
+	flags := w.hdr.TCPFlags & (packet.FlagFIN | packet.FlagSYN | packet.FlagRST)
+	if flags&packet.FlagSYN != 0 {
+		flags |= w.hdr.TCPFlags & packet.FlagACK
+	}
+	f.Flags |= flags
+	f.Answered = f.Answered || answered
+}
+
+// newRecord finds or makes the record of a packet that took the stages, and has the
+// flow that was made of it remember the place.
+func (r *worker) newRecord() *Flow {
+	m, w := &r.meter, &r.w
+	k := meterKey{w.way, w.sent, w.hdr.ICMPType, w.hdr.ICMPCode}
+	i, ok := m.index[k]
+	if !ok {
+		if m.full() {
+			return nil
+		}
+		if m.index == nil {
+			m.index = make(map[meterKey]uint32)
+		}
+		i = uint32(len(m.records))
+		m.index[k] = i
+		m.records = append(m.records, Flow{Way: w.way, Sent: w.sent, Tuple: w.ended, ICMPType: k.icmpType, ICMPCode: k.icmpCode,
+			First: w.now, changes: w.changes()})
+	}
+	if r.made != nil && r.made.way == w.way.index {
+		r.made.record = i
+	}
+	return &m.records[i]
+}
+
+// changes are the translations on the packet's way.
+func (w *walk) changes() (list []change) {
+	t := w.sent
+	for i := range w.steps {
+		if s := &w.steps[i]; s.Tuple != t {
+			t = s.Tuple
+			list = append(list, change{i, t})
+		}
+	}
+	return list
+}

@@ -1,0 +1,188 @@
+package reasons
+
+import (
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/control"
+)
+
+// routing explains drops by routes and gateways.
+var routing = map[dataplane.Reason]text{
+	dataplane.NoRoute: {
+		rules:    []string{"RT-07"},
+		happened: "No route of the subnet's route table covers the destination. A new table has the VPC's local route only.",
+		look:     "`vpcemu describe route-table`: which one the sender's subnet uses (a subnet without an association uses the main table), and what is in it.",
+		change:   "`vpcemu ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --nat-gateway-id nat` for a private subnet, `--gateway-id igw` for a public one.",
+		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:80 tcp SYN", way: "db → server", by: private},
+	},
+	dataplane.BlackholeRoute: {
+		rules:    []string{"RT-10"},
+		happened: "The route that matches best leads to something that is gone: a deleted NAT gateway, a detached Internet gateway, an interface of a stopped or terminated instance. Such a route stays in the table as a blackhole, and no less specific route steps in.",
+		look:     "`vpcemu ec2 describe-route-tables`: State blackhole.",
+		change:   "Attach or start the target again, or `vpcemu ec2 replace-route` with another target, or `delete-route` to let a less specific route match.",
+		example:  example{packet: "172.30.0.10:40000 > 198.51.100.2:80 tcp SYN", way: "web → server", by: control.Named{ID: "rtb-01a2b3c4d5e6f7089", Name: "public"}, rule: "route 0.0.0.0/0 -> igw-07c1f0a2b3d4e5f60"},
+	},
+	dataplane.LocalRouteOutsideVPC: {
+		rules:    []string{"RT-18"},
+		happened: "A local route matched, but the address is in none of the VPC's CIDR blocks.",
+		look:     "`vpcemu describe vpc` and the table's routes with target local.",
+		change:   "Associate the block with the VPC (`vpcemu ec2 associate-vpc-cidr-block`), or correct the destination.",
+		example:  example{packet: "172.30.0.10:40000 > 172.31.0.4:80 tcp SYN", way: "web", by: vpcBook},
+	},
+	dataplane.AddressUnassigned: {
+		rules:    []string{"RT-18"},
+		happened: "The address lies in the VPC, and no network interface has it. AWS sends no \"host unreachable\": a wrong address and a filtered one look alike from inside.",
+		look:     "`vpcemu ls` and `vpcemu describe network-interface` for who has which address. One that was added by hand in an instance (`ip addr add`) is not known to the VPC.",
+		change:   "Correct the address, or give it to an interface: `vpcemu ec2 assign-private-ip-addresses --network-interface-id ENI --private-ip-addresses 172.30.1.99`.",
+		example:  example{packet: "172.30.0.10:40000 > 172.30.1.99:22 tcp SYN", way: "web", by: vpcBook},
+	},
+	dataplane.ENIDetached: {
+		happened: "The network interface has the address, and passed its security groups, but no running instance has the interface: the instance is stopped, is booting, or the interface is attached to none.",
+		look:     "`vpcemu ls`.",
+		change:   "`vpcemu start NAME`, or attach the interface.",
+		example:  example{packet: "172.30.0.10:40000 > 172.30.1.4:22 tcp SYN", way: "web → db", by: db},
+	},
+	dataplane.IGWDestinationRFC1918: {
+		rules:    []string{"IG-03"},
+		happened: "A route led to the Internet gateway, and the destination is a private address (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16), which the Internet does not have.",
+		look:     "The destination: a private address of another VPC or site, or a typing error. The default route takes everything that no other route covers.",
+		change:   "Correct the address. Another VPC of the lab is reached by its public addresses.",
+		example:  example{packet: "172.30.0.10:40000 > 10.1.0.5:22 tcp SYN", way: "web", by: igw},
+	},
+	dataplane.IGWDestinationRFC6598: {
+		rules:    []string{"IG-03"},
+		happened: "A route led to the Internet gateway, and the destination is in 100.64.0.0/10, the range for carriers' own NAT, which the Internet does not have.",
+		look:     "The destination.",
+		change:   "Correct the address.",
+		example:  example{packet: "172.30.0.10:40000 > 100.64.0.5:22 tcp SYN", way: "web", by: igw},
+	},
+	dataplane.IGWSpoofedSource: {
+		rules:    []string{"IG-03"},
+		happened: "An Internet gateway sends out only what comes from an address of one of the VPC's network interfaces. An instance that forwards, with its source/destination check off, may send others: they end here.",
+		look:     "The source address, and the translation in the instance that forwards (`vpcemu exec NAME -- nft list ruleset`, or iptables).",
+		change:   "Translate to the instance's own private address (masquerade).",
+		example:  example{packet: "192.168.7.7:40000 > 198.51.100.2:80 tcp SYN", way: "natbox → server", by: igw},
+	},
+	dataplane.IGWNoPublicAddress: {
+		rules:    []string{"IG-03", "NA-02"},
+		happened: "A route led to the Internet gateway, and the sender has no public IPv4 address. The gateway translates one private address to one public one and nothing else: that a subnet is public does not make its instances so.",
+		look:     "`vpcemu ls`, PUBLIC. A subnet's `map_public_ip_on_launch` counts only when an instance is launched.",
+		change:   "Give it an Elastic IP: `vpcemu ec2 allocate-address`, then `vpcemu ec2 associate-address --instance-id NAME --allocation-id eipalloc-…`; or put it into a private subnet behind a NAT gateway.",
+		example:  example{packet: "172.30.0.12:40000 > 198.51.100.2:80 tcp SYN", way: "app → server", by: igw},
+	},
+	dataplane.IngressRedirection: {
+		rules:    []string{"RT-14"},
+		happened: "The Internet gateway's own route table sends what comes in for this address through an appliance, and this packet went out without passing it. The way out has to be the same.",
+		look:     "The gateway's route table (edge association), and the route table of the sender's subnet.",
+		change:   "Let the subnet's default route lead to the appliance's interface.",
+		example:  example{packet: "172.30.0.10:40000 > 198.51.100.2:80 tcp SYN", way: "web → server", by: igw, rule: "route 172.30.0.0/24 -> eni-0c7d6e5f4a3b21908"},
+	},
+	dataplane.IGWSourceRFC1918: {
+		rules:    []string{"IG-04"},
+		happened: "A packet with a private source address came from the Internet.",
+		look:     "The host on the Internet that sends it: it uses an address other than its public one.",
+		change:   "Send from the host's public address.",
+		example:  example{packet: "10.1.0.5:40000 > 203.0.113.10:22 tcp SYN", way: "laptop → web", by: igw},
+	},
+	dataplane.IGWSourceRFC6598: {
+		rules:    []string{"IG-04"},
+		happened: "A packet with a source address in 100.64.0.0/10 came from the Internet.",
+		look:     "The host on the Internet that sends it.",
+		change:   "Send from the host's public address.",
+		example:  example{packet: "100.64.0.5:40000 > 203.0.113.10:22 tcp SYN", way: "laptop → web", by: igw},
+	},
+	dataplane.IGWNoPrivateAddress: {
+		rules:    []string{"IG-04"},
+		happened: "The public address belongs to this VPC's gateway, and to no network interface of it now.",
+		look:     "`vpcemu describe elastic-ip`: an address that is allocated and not associated, or whose interface is detached.",
+		change:   "`vpcemu ec2 associate-address`. An automatic public address is gone for good when its instance stops.",
+		example:  example{packet: "198.51.100.1:40000 > 203.0.113.10:22 tcp SYN", way: "laptop → igw", by: igw},
+	},
+	dataplane.IGWDestinationOutsideVPC: {
+		rules:    []string{"IG-04"},
+		happened: "The private address behind the public one is outside the VPC's CIDR blocks.",
+		look:     "`vpcemu describe vpc`: a block may just have been taken away.",
+		change:   "Associate the block again.",
+		example:  example{packet: "198.51.100.1:40000 > 203.0.113.10:22 tcp SYN", way: "laptop → igw", by: igw},
+	},
+	dataplane.IngressNoPublicIP: {
+		rules:    []string{"RT-14"},
+		happened: "The Internet gateway's own route table sends the packet to an appliance whose network interface has no public IPv4 address. AWS requires one.",
+		look:     "`vpcemu describe network-interface`, and the gateway's route table.",
+		change:   "Associate an Elastic IP with the appliance's interface.",
+		example:  example{packet: "198.51.100.1:40000 > 203.0.113.10:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.10:22)", way: "laptop → igw → web", by: control.Named{ID: "eni-0c7d6e5f4a3b21908", Name: "firewall"}, rule: "route 172.30.0.0/24 -> eni-0c7d6e5f4a3b21908"},
+	},
+	dataplane.InternetUnreachable: {
+		happened: "The packet is on the Internet, and nothing there has the destination address: no Internet host of the lab that runs, no public address that is in use. The lab's Internet is the hosts of the topology file, never the real one. From outside, private addresses of a VPC end here too.",
+		look:     "`vpcemu ls` for the public addresses that there are. An automatic one changes when its instance is stopped and started.",
+		change:   "Correct the address, or add an internet host with it to the topology.",
+		example:  example{packet: "198.51.100.1:40000 > 172.30.1.4:22 tcp SYN", way: "laptop"},
+	},
+	dataplane.TTLExpired: {
+		rules:    []string{"TT-01", "NA-13"},
+		happened: "The time to live ran out at a hop that counts: a NAT gateway, which answers with Time Exceeded, or an Internet gateway, which does not. Within a VPC nothing counts, so traceroute shows a single hop there.",
+		look:     "Whether the sender is traceroute; the packet's TTL otherwise.",
+		change:   "Nothing for traceroute. A program that sets a TTL of 1 cannot leave the VPC.",
+		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:33434 udp", way: "db → server", by: nat, answered: true},
+	},
+	dataplane.PacketTooBig: {
+		rules:    []string{"MT-11", "NA-14"},
+		happened: "The packet is larger than the MTU of what comes next, and may not be fragmented (DF). Within a VPC the MTU is 9001 bytes, through an Internet gateway 1500, through a NAT gateway 8500. The network answers with ICMP \"fragmentation needed\", from which the sender learns (path MTU discovery).",
+		look:     "Whether the sender gets the answer: `vpcemu exec NAME -- ip route get ADDRESS` shows the learned MTU. A network ACL or iptables in the instance that drops ICMP makes large transfers hang.",
+		change:   "Nothing where TCP goes on with smaller segments. Else let ICMP type 3 code 4 in, or set the interface's MTU to 1500.",
+		example:  example{packet: "172.30.0.10 > 198.51.100.2 icmp echo request id 7", way: "web → server", by: igw, answered: true},
+	},
+	dataplane.NATSourceOutsideVPC: {
+		rules:    []string{"NA-11"},
+		happened: "A NAT gateway serves only sources in its own VPC. An instance that forwards sent a packet of others to it.",
+		look:     "The source address, and which instance has its source/destination check off.",
+		change:   "Translate in that instance (masquerade) before the NAT gateway.",
+		example:  example{packet: "192.168.7.7:40000 > 198.51.100.2:80 tcp SYN", way: "router → server", by: nat},
+	},
+	dataplane.NATProtocol: {
+		rules:    []string{"NA-03"},
+		happened: "A NAT gateway carries TCP, UDP and ICMP; not GRE, ESP, SCTP and others.",
+		look:     "The packet's protocol.",
+		change:   "Wrap it in UDP (NAT traversal of IPsec, WireGuard), or give the instance a public address of its own.",
+		example:  example{packet: "172.30.1.4 > 198.51.100.2 protocol 47", way: "db → server", by: nat},
+	},
+	dataplane.NATFragment: {
+		rules:    []string{"NA-08"},
+		happened: "A NAT gateway carries fragments of UDP, not of TCP and ICMP.",
+		look:     "Large pings (`ping -s 2000`), which are fragmented on their way to the Internet.",
+		change:   "Send smaller packets, or let path MTU discovery work.",
+		example:  example{packet: "198.51.100.2 > 203.0.113.9 icmp echo reply id 7 (as 198.51.100.2 > 172.30.0.99)", way: "server → igw → nat", by: nat},
+	},
+	dataplane.NATNoMapping: {
+		rules:    []string{"NA-10", "NA-07"},
+		happened: "A packet came to the NAT gateway from outside, and no connection that was opened from inside belongs to it: never, or not any more after it was idle for 350 seconds. A NAT gateway lets nobody in, and does not answer ping.",
+		look:     "Who sends it: scans from the Internet end here, as they should.",
+		change:   "To be reached from outside an instance needs a public address of its own. For long silences: TCP keepalive below 350 seconds.",
+		example:  example{packet: "198.51.100.1:40000 > 203.0.113.9:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.99:22)", way: "laptop → igw → nat", by: nat},
+	},
+	dataplane.NATIdleTimeout: {
+		rules:    []string{"NA-07"},
+		happened: "A packet in the middle of a TCP connection that the NAT gateway does not know: it was idle for 350 seconds, or the gateway is another one than before. The sender gets a RST, so that its program notices.",
+		look:     "How long the connection was silent, and whether the route was changed to another NAT gateway meanwhile.",
+		change:   "TCP keepalive below 350 seconds (`net.ipv4.tcp_keepalive_time`, or the program's own setting), and reconnecting in the program.",
+		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:443 tcp PSH+ACK", way: "db → server", by: nat, answered: true},
+	},
+	dataplane.NATPortsExhausted: {
+		rules:    []string{"NA-05"},
+		happened: "A NAT gateway address has 55,000 connections to one destination address, port and protocol at a time. CloudWatch counts this as ErrorPortAllocation.",
+		look:     "`vpcemu counters -a`: mappings, and those refused.",
+		change:   "Keep connections open instead of opening new ones, spread the destinations, or add addresses: `vpcemu ec2 associate-nat-gateway-address`.",
+		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:80 tcp SYN", way: "db → server", by: nat},
+	},
+	dataplane.NATTableFull: {
+		happened: "The lab's table of mappings, which all NAT gateways share, has no room. This is vpcemu's limit, not AWS's.",
+		look:     "`vpcemu counters -a`: mappings. Where the run directory's file system is small, the table is, too.",
+		change:   "Close connections; mappings go 350 seconds after their last packet.",
+		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:80 tcp SYN", way: "db → server", by: nat},
+	},
+	dataplane.ForwardingLoop: {
+		happened: "The packet met the same NAT gateway a second time, or went round through 16 hops. The classic cause is a NAT gateway in a private subnet: it sends what it translates by the route table of its own subnet, and that one leads back to it.",
+		look:     "`vpcemu describe nat-gateway`, SUBNET, and that subnet's route table.",
+		change:   "Make the NAT gateway in a public subnet, whose default route is the Internet gateway, and let the private subnet's route lead to it.",
+		example:  example{packet: "10.0.1.4:40000 > 198.51.100.1:80 tcp SYN (as 10.0.1.5:1024 > 198.51.100.1:80)", way: "app → nat → server", by: nat},
+	},
+}
