@@ -176,6 +176,10 @@ func (s *sending) result() {
 		out.SeenAs = v.final.Src.String()
 	}
 	if v.drop == nil {
+		if v.arp && !out.Sent {
+			out.Error = fmt.Sprintf("ARP for %s has no answer, as no interface of the subnet has the address, so that the packet was not sent (ARP_UNANSWERED; link_type tap)", s.tuple.Dst)
+			return
+		}
 		if s.failed != nil && !out.Answered {
 			out.Error = s.failed.Error()
 		}

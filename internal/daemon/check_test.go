@@ -360,6 +360,11 @@ func TestCheckTroubles(t *testing.T) {
 			p.tell(probe.Event{What: probe.Failed, Err: unix.EHOSTUNREACH})
 			return nil
 		}, func(*checkBench, *vpc.Expectation) {}},
+		"ARP for 10.0.1.4 has no answer": {func(b *checkBench, _ int, p *fakeProbe) error {
+			b.c.events.happened(dataplane.Event{Handle: hWeb, Reason: dataplane.ARPUnanswered})
+			p.tell(probe.Event{What: probe.Failed, Err: unix.EHOSTUNREACH})
+			return nil
+		}, func(*checkBench, *vpc.Expectation) {}},
 		"the network had no part in it: sender: no such namespace": {nothing, func(b *checkBench, _ *vpc.Expectation) {
 			b.c.open = func(probe.Spec) (prober, error) { return nil, errors.New("sender: no such namespace") }
 		}},
