@@ -176,11 +176,8 @@ func (s *sending) result() {
 		out.SeenAs = v.final.Src.String()
 	}
 	if v.drop == nil {
-		if v.arp && !out.Sent {
-			out.Error = fmt.Sprintf("ARP for %s has no answer, as no interface of the subnet has the address, so that the packet was not sent (ARP_UNANSWERED; link_type tap)", s.tuple.Dst)
-			return
-		}
-		if s.failed != nil && !out.Answered {
+		out.ARP = v.arp && !out.Sent
+		if s.failed != nil && !out.Answered && !out.ARP {
 			out.Error = s.failed.Error()
 		}
 		return

@@ -360,11 +360,6 @@ func TestCheckTroubles(t *testing.T) {
 			p.tell(probe.Event{What: probe.Failed, Err: unix.EHOSTUNREACH})
 			return nil
 		}, func(*checkBench, *vpc.Expectation) {}},
-		"ARP for 10.0.1.4 has no answer": {func(b *checkBench, _ int, p *fakeProbe) error {
-			b.c.events.happened(dataplane.Event{Handle: hWeb, Reason: dataplane.ARPUnanswered})
-			p.tell(probe.Event{What: probe.Failed, Err: unix.EHOSTUNREACH})
-			return nil
-		}, func(*checkBench, *vpc.Expectation) {}},
 		"the network had no part in it: sender: no such namespace": {nothing, func(b *checkBench, _ *vpc.Expectation) {
 			b.c.open = func(probe.Spec) (prober, error) { return nil, errors.New("sender: no such namespace") }
 		}},
@@ -383,6 +378,19 @@ func TestCheckTroubles(t *testing.T) {
 		if r := b.one(e); r.Pass || r.Bug || len(r.Problems) != 1 || !strings.Contains(r.Problems[0], want) {
 			t.Errorf("%s: bug %t, %q", want, r.Bug, r.Problems)
 		}
+	}
+}
+
+// TestCheckByARP: on TAP an address that nobody has is told by silence.
+func TestCheckByARP(t *testing.T) {
+	b := newCheckBench(t, func(b *checkBench, _ int, p *fakeProbe) error {
+		b.c.events.happened(dataplane.Event{Handle: hDB, Reason: dataplane.ARPUnanswered}) // another's
+		b.c.events.happened(dataplane.Event{Handle: hWeb, Reason: dataplane.ARPUnanswered})
+		p.tell(probe.Event{What: probe.Failed, Err: unix.EHOSTUNREACH})
+		return nil
+	})
+	if p := b.c.packets(t.Context(), b.c.model(), expect(vpc.Unreached), resolved(t, b)); !p.ARP || p.Error != "" || p.Sent {
+		t.Errorf("%+v", p)
 	}
 }
 
