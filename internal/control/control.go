@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -31,15 +32,20 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
-	// Check holds the lab to checks, by a trace and by real packets each, and calls result
-	// in the order of the checks, from one goroutine at a time.
-	Check(ctx context.Context, req CheckRequest, result func(CheckResult)) error
 	// Watch sends a line for each packet or flow that the request asks for, the first of
 	// kind WatchedStarted, until ctx or end are closed or the request's own limits are
 	// reached; then the totals of flows that are open. A wrong request is an error before
 	// the first line; errors of send end the watch.
 	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
 	flowLogger
+	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
+	// request says so. It writes nothing where the request is wrong.
+	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
+	// Graph draws the lab. An error is about the request.
+	Graph(ctx context.Context, req GraphRequest) (*Graph, error)
+	// Check holds the lab to checks, by a trace and by real packets each, and calls result
+	// in the order of the checks, from one goroutine at a time.
+	Check(ctx context.Context, req CheckRequest, result func(CheckResult)) error
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

@@ -47,6 +47,14 @@ func (f *fake) Trace(_ context.Context, req TraceRequest) (*Trace, error) {
 	}
 	return &Trace{From: Object{Name: req.From}, Port: req.Port}, nil
 }
+func (f *fake) FlowLogs(_ context.Context, req FlowLogsRequest, lines func(string)) (*FlowLogsResult, error) {
+	lines("srcaddr\n")
+	lines("10.0.0.1\n10.0.0.2\n")
+	return &FlowLogsResult{Note: req.On}, nil
+}
+func (f *fake) Graph(_ context.Context, req GraphRequest) (*Graph, error) {
+	return &Graph{Text: "<" + req.Format + " of " + req.Trace.From + ">"}, nil
+}
 func (f *fake) Check(_ context.Context, req CheckRequest, result func(CheckResult)) error {
 	for i, c := range req.Checks {
 		result(CheckResult{Number: i + 1, Title: c.Title(), Pass: true})
@@ -55,11 +63,6 @@ func (f *fake) Check(_ context.Context, req CheckRequest, result func(CheckResul
 		return errors.New("no check is called so")
 	}
 	return nil
-}
-func (f *fake) FlowLogs(_ context.Context, req FlowLogsRequest, lines func(string)) (*FlowLogsResult, error) {
-	lines("srcaddr\n")
-	lines("10.0.0.1\n10.0.0.2\n")
-	return &FlowLogsResult{Note: req.On}, nil
 }
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
@@ -117,6 +120,13 @@ func TestRoundTrips(t *testing.T) {
 	if _, err := c.Trace(ctx, TraceRequest{}); !errors.As(err, &e) || e.Message != "from whom?" {
 		t.Fatalf("trace: %v", err)
 	}
+	lines = nil
+	if r, err := c.FlowLogs(ctx, FlowLogsRequest{On: "web"}, func(s string) { lines = append(lines, s) }); err != nil || r.Note != "web" || strings.Join(lines, "") != "srcaddr\n10.0.0.1\n10.0.0.2\n" {
+		t.Fatalf("flow logs: %q, %+v, %v", lines, r, err)
+	}
+	if g, err := c.Graph(ctx, GraphRequest{Format: "svg", Trace: &TraceRequest{From: "web"}}); err != nil || g.Text != "<svg of web>" {
+		t.Fatalf("graph: %+v, %v", g, err)
+	}
 	var results []CheckResult
 	keep := func(r CheckResult) { results = append(results, r) }
 	checks := []vpc.Expectation{{Name: "a"}, {Name: "b", SeenAs: &vpc.ExpectedEnd{Name: "nat", Address: vpc.ExpectPublic}}}
@@ -125,10 +135,6 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if err := c.Check(ctx, CheckRequest{Only: "nothing"}, keep); err == nil || err.Error() != "no check is called so" {
 		t.Fatalf("check: %v", err)
-	}
-	lines = nil
-	if r, err := c.FlowLogs(ctx, FlowLogsRequest{On: "web"}, func(s string) { lines = append(lines, s) }); err != nil || r.Note != "web" || strings.Join(lines, "") != "srcaddr\n10.0.0.1\n10.0.0.2\n" {
-		t.Fatalf("flow logs: %q, %+v, %v", lines, r, err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)

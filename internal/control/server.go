@@ -74,9 +74,11 @@ func Handler(a Applier) http.Handler {
 		tr, err := a.Trace(r.Context(), req)
 		answer(w, tr, err)
 	})
-	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	(&watchList{}).handle(mux, a)
 	handleFlowLogs(mux, a)
+	handleCaptures(mux, a)
+	handleGraph(mux, a)
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }
 

@@ -43,8 +43,8 @@ func check(p *problems, f *File) {
 	c.networkAcls()
 	c.dhcpOptions()
 	c.keyPairs()
-	c.checks()
 	c.flowLogs()
+	c.checks()
 }
 
 func (c *checker) settings() {

@@ -1,0 +1,134 @@
+package capture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/packet"
+)
+
+// comment says in words what a packet is at a place and what became of it.
+func (w *walked) comment(s sighting) string {
+	var b strings.Builder
+	b.WriteString(s.at.String())
+	b.WriteString(" " + s.direction().String())
+	if s.role != sent && s.role != answered {
+		if from := w.from.Ref().String(); from != "" {
+			b.WriteString(", from " + from)
+		}
+	}
+	b.WriteString(": ")
+	switch s.role {
+	case answered:
+		b.WriteString("the network's answer to " + w.sentTuple.String() + ", which was " + w.verdict())
+		return b.String()
+	case arrives:
+		if last := w.steps[s.after]; !last.End {
+			w.translation(&b, "translated to ", w.before(s.after+1), w.before(s.after))
+		}
+		b.WriteString(w.verdict())
+	case leaves:
+		w.translation(&b, "translated from ", w.before(s.after-1), w.before(s.after))
+		b.WriteString(w.verdict())
+	case received:
+		b.WriteString("delivered")
+		w.other(&b, "; sent as ", w.sentTuple)
+	default:
+		b.WriteString(w.verdict())
+		switch {
+		case s.role == refused:
+			w.other(&b, "; sent as ", w.sentTuple)
+		case w.reason.Dropped():
+			w.other(&b, "; by then ", w.finalTuple)
+		default:
+			w.other(&b, " as ", w.finalTuple)
+		}
+	}
+	if w.packets > 1 {
+		fmt.Fprintf(&b, "; %d packets on the wire (segmentation offload)", w.packets)
+	}
+	if how := decisions(w.around(s)); how != "" {
+		b.WriteString(" [" + how + "]")
+	}
+	return b.String()
+}
+
+func (w *walked) translation(b *strings.Builder, how string, t, other packet.Tuple) {
+	if t != other {
+		b.WriteString(how + t.String() + "; ")
+	}
+}
+
+// other adds the packet's other form where a translation lies between.
+func (w *walked) other(b *strings.Builder, what string, t packet.Tuple) {
+	if w.sentTuple != w.finalTuple {
+		b.WriteString(what + t.String())
+	}
+}
+
+// verdict is how the packet ended: "delivered to db (eni-…)", "dropped by acl-…, rule *
+// deny, at acl-ingress: SUBNET_ACL_RESTRICTION: denied by the subnet's network ACL".
+func (w *walked) verdict() string {
+	if !w.reason.Dropped() {
+		if to := w.to.Ref().String(); to != "" && w.reason == dataplane.Delivered {
+			return "delivered to " + to
+		}
+		return w.reason.Text()
+	}
+	said := "dropped"
+	if n := len(w.steps); n > 0 {
+		last := w.steps[n-1]
+		var by []string
+		for _, who := range []string{last.By.String(), last.Rule.String()} {
+			if who != "" {
+				by = append(by, who)
+			}
+		}
+		if len(by) > 0 {
+			said += " by " + strings.Join(by, ", ") + ","
+		}
+		said += " at " + last.Stage.String()
+	}
+	return said + ": " + w.reason.Name() + ": " + w.reason.Text()
+}
+
+// around are the steps next to a place: those that follow when a packet leaves it, those
+// before when it comes in, from or up to the next gateway.
+func (w *walked) around(s sighting) []dataplane.Step {
+	if s.direction() == Outbound {
+		rest := w.steps[s.after:]
+		if i := slices.IndexFunc(rest, isGateway); i >= 0 {
+			return rest[:i]
+		}
+		return rest
+	}
+	before := w.steps[:s.after]
+	for i := len(before) - 1; i >= 0; i-- {
+		if isGateway(before[i]) {
+			return before[i+1:]
+		}
+	}
+	return before
+}
+
+// decisions lists the rules and routes by which a packet got on.
+func decisions(steps []dataplane.Step) string {
+	var list []string
+	for _, s := range steps {
+		rule := s.Rule.String()
+		if rule == "" || s.End {
+			continue
+		}
+		switch s.Stage {
+		case dataplane.StageSGEgress, dataplane.StageSGIngress:
+			list = append(list, s.Stage.String()+": "+rule)
+		case dataplane.StageRoute, dataplane.StageEdgeRoute:
+			list = append(list, rule+" of "+s.By.String())
+		default:
+			list = append(list, s.Stage.String()+": "+rule+" of "+s.By.String())
+		}
+	}
+	return strings.Join(list, "; ")
+}
