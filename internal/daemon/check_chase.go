@@ -10,7 +10,7 @@ import (
 
 const (
 	// chaseBuffer is how many events may wait to be looked at.
-	chaseBuffer = 1 << 16
+	chaseBuffer = 1 << 14
 	// chaseKept is how many events a chase keeps that it may understand later: those from
 	// before it knew its packet, and answers of which it has not seen the question yet.
 	chaseKept = 1 << 10
