@@ -146,8 +146,8 @@ type flowKey struct {
 // total is what a flow amounted to.
 type total struct{ packets, bytes int }
 
-// captured reads what tcpdump wrote on a TUN interface: link type RAW, an IP packet each.
-func captured(t *testing.T, file string) map[flowKey]total {
+// tcpdumped reads what tcpdump wrote on a TUN interface: link type RAW, an IP packet each.
+func countedByTcpdump(t *testing.T, file string) map[flowKey]total {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil || len(b) < 24 {
@@ -240,11 +240,11 @@ func TestFL03_CountsAreThoseOfACapture(t *testing.T) {
 	}
 	stop()
 	eni := l.interfaceOf("web")
-	want := captured(t, pcap)
+	want := countedByTcpdump(t, pcap)
 	if len(want) < 10 {
 		t.Fatalf("the capture has %v", want)
 	}
-	logged(t, file, "records of all that was captured", func(list []flowRecord) error {
+	logged(t, file, "records of all that was tcpdumped", func(list []flowRecord) error {
 		got := logTotals(t, list, eni)
 		for k, n := range want {
 			if k.src == "172.30.0.2" || k.dst == "172.30.0.2" { // the resolver's
