@@ -38,17 +38,21 @@ func newCapture() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "capture [NAME...] -w FILE [-- FILTER]",
 		Short: "Capture packets, each with its verdict, for Wireshark and tshark",
-		Long: `Capture writes the packets of instances, interfaces, subnets, VPCs, security groups, Internet
-hosts and gateways, by name or ID, as pcapng; without a name those of the whole lab. Every
-interface, host and gateway is an interface of the capture, and each packet has a comment that
-says what became of it and why. A packet is there once for every place that saw it: when it
-left its sender, before and after each gateway's translation, and when it arrived. Those that were dropped are
-there, too: at their sender, and at the interface or gateway that refused them.
+		Long: `Capture writes packets as pcapng: those of instances, interfaces, subnets, VPCs, security
+groups, Internet hosts and gateways, by name or ID, or those of the whole lab. Every interface,
+host and gateway is an interface of the capture, and each packet has a comment that says what
+became of it and why.
 
-FILTER is a capture filter as tcpdump takes it (pcap-filter(7)); it is applied at each place, where
-addresses may have been translated already. Ctrl-C ends the capture.`,
-		Example: `  sudo vpcemu capture -w lab.pcapng                       all packets of the lab
-  sudo vpcemu capture web db -w web.pcapng -- tcp port 22  of two instances, ssh only
+A packet is there once for every place that saw it, each time with the same packet ID: as it
+left its sender, before and after each gateway's translation, as it arrived. One that was
+dropped is there at its sender and at the interface or gateway that refused it. Wireshark
+takes the second sight of a packet for a retransmission; to look at one place, use a display
+filter: frame.interface_name == "db".
+
+FILTER is a capture filter as tcpdump takes it (pcap-filter(7)). It is applied at each place,
+where addresses may have been translated already. Ctrl-C ends the capture.`,
+		Example: `  sudo vpcemu capture -w lab.pcapng                         all packets of the lab
+  sudo vpcemu capture web db -w web.pcapng -- tcp port 22   of two instances, ssh only
   sudo vpcemu capture db nat igw server -w - -- icmp | tshark -r -
   sudo vpcemu capture --drops-only -w - | wireshark -k -i -
   sudo vpcemu capture -w ring.pcapng --rotate-size 100MB --files 10`,
@@ -95,7 +99,7 @@ func (f *captureFlags) run(cmd *cobra.Command, names, filter []string) error {
 	defer cancel()
 	s, err := c.Capture(reading, req)
 	if err != nil {
-		return err
+		return requestError(err)
 	}
 	defer s.Close()
 	stop := func() { _ = s.Stop(reading) } // where it fails, the stream has ended
@@ -265,7 +269,10 @@ func whose(names []string) string {
 var units = []struct {
 	name  string
 	bytes int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"B", 1}, {"", 1}}
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"B", 1}, {"", 1},
+}
 
 // parseSize reads a number of bytes, such as 100MB; "" is 0.
 func parseSize(s string) (int64, error) {

@@ -79,7 +79,8 @@ func (p Program) Filter() (*Filter, error) {
 	for _, i := range list {
 		// What only a device's driver knows: direction, VLAN tag, interface number.
 		if e, ok := i.(bpf.LoadExtension); ok && e.Num != bpf.ExtLen {
-			return nil, errors.New("it asks for something that is not in the packet, such as inbound or outbound (the capture shows the direction of each packet: frame.packet_flags_direction)")
+			return nil, errors.New("it asks for something that is not in the packet, such as inbound or outbound " +
+				"(the capture has the direction of each packet: frame.packet_flags_direction)")
 		}
 	}
 	vm, err := bpf.NewVM(list)

@@ -109,15 +109,15 @@ func sound(t *testing.T, file string) {
 	}
 }
 
-// captured is a packet as tshark tells it.
-type captured struct {
+// sighted is a packet as tshark tells it.
+type sighted struct {
 	at, direction, id, flow, comment string
 }
 
-func (c captured) String() string { return c.at + " " + c.direction + " " + c.flow + ": " + c.comment }
+func (c sighted) String() string { return c.at + " " + c.direction + " " + c.flow + ": " + c.comment }
 
 // packets are those of a file that a display filter lets pass.
-func packetsOf(t *testing.T, file, filter string) (list []captured) {
+func packetsOf(t *testing.T, file, filter string) (list []sighted) {
 	t.Helper()
 	args := []string{"-r", file, "-Y", filter, "-T", "fields", "-E", "separator=|", "-E", "occurrence=f"}
 	for _, f := range []string{"frame.interface_name", "frame.packet_flags_direction", "frame.packet_id", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "frame.comment"} {
@@ -136,7 +136,7 @@ func packetsOf(t *testing.T, file, filter string) (list []captured) {
 		if err != nil {
 			t.Fatalf("direction %q of %q", f[1], line)
 		}
-		list = append(list, captured{at: f[0], direction: []string{"?", "in", "out"}[number], id: f[2], flow: flow, comment: f[7]})
+		list = append(list, sighted{at: f[0], direction: []string{"?", "in", "out"}[number], id: f[2], flow: flow, comment: f[7]})
 	}
 	return list
 }
@@ -367,7 +367,7 @@ func TestCaptureIsLimited(t *testing.T) {
 	}
 	drops.end(true, 0)
 	list := packetsOf(t, file("drops"), "ip")
-	if len(list) < 4 || slices.ContainsFunc(list, func(c captured) bool { return !strings.Contains(c.comment, "dropped by") }) {
+	if len(list) < 4 || slices.ContainsFunc(list, func(c sighted) bool { return !strings.Contains(c.comment, "dropped by") }) {
 		t.Errorf("drops: %v", list)
 	}
 
@@ -578,7 +578,7 @@ func TestCaptureRefuses(t *testing.T) {
 		{[]string{"-w", file, "--rotate-size", "0"}, 2, "no size"},
 		{[]string{"-w", file, "--files", "2"}, 2, "--rotate-size or --rotate-time"},
 		{[]string{"-w", "-", "--rotate-time", "1s"}, 2, "does not rotate"},
-		{[]string{"nobody", "-w", file}, 1, "nobody: nothing in the lab has this name or ID; there are: db"},
+		{[]string{"nobody", "-w", file}, 2, "nobody: nothing in the lab has this name or ID; there are: db"},
 		{[]string{"-w", file + "/y/z"}, 1, "no such file"},
 	} {
 		_, said, status := l.try("", append([]string{"capture"}, c.args...)...)
