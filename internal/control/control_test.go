@@ -64,6 +64,9 @@ func (f *fake) Check(_ context.Context, req CheckRequest, result func(CheckResul
 	}
 	return nil
 }
+func (f *fake) Matrix(_ context.Context, req MatrixRequest) (*Matrix, error) {
+	return &Matrix{From: make([]MatrixEnd, len(req.From)), Cells: [][]MatrixCell{{{Self: true}}}}, nil
+}
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
 func client(t *testing.T, a Applier) *Client {
@@ -135,6 +138,9 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if err := c.Check(ctx, CheckRequest{Only: "nothing"}, keep); err == nil || err.Error() != "no check is called so" {
 		t.Fatalf("check: %v", err)
+	}
+	if x, err := c.Matrix(ctx, MatrixRequest{From: []string{"web"}}); err != nil || len(x.From) != 1 || !x.Cells[0][0].Self {
+		t.Fatalf("matrix: %+v, %v", x, err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)
