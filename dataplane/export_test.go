@@ -41,6 +41,9 @@ func (b *Batcher) Send(pkts ...[]byte) {
 	b.r.leave()
 }
 
+// Metered takes what the worker has metered.
+func (b *Batcher) Metered() (flows []Flow, skipped uint64) { return b.r.meter.take() }
+
 // Stats are those of the worker.
 func (b *Batcher) Stats() Stats {
 	var sum [numTallys]uint64

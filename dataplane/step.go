@@ -129,7 +129,7 @@ func Text(steps []Step) string {
 func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
 	w.tally.stage(stage)
 	if w.node != nil {
-		w.node = w.node.next(&decision{stage: stage, at: w.at, by: by, rule: rule})
+		w.node = w.node.passed(stage, w.at, &by, &rule)
 	}
 	if w.detailed {
 		w.steps = append(w.steps, Step{Stage: stage, By: by, At: w.at, Rule: rule, Tuple: w.hdr.Tuple})

@@ -123,6 +123,15 @@ func (t *wayTree) root(p Place) *Way {
 	return w
 }
 
+// passed is the node after w for a stage that a packet passes. Most packets take the way
+// that the one before them took, and cost no more than the comparison.
+func (w *Way) passed(stage Stage, at *ENI, by *Ref, rule *Rule) *Way {
+	if c := w.latest; c != nil && c.stage == stage && c.at == at && c.rule == *rule && !c.end && c.by.ID == by.ID {
+		return c
+	}
+	return w.next(&decision{stage: stage, at: at, by: *by, rule: *rule})
+}
+
 // next is the node after w for a decision, made if it is the first of its kind.
 func (w *Way) next(d *decision) *Way {
 	if c := w.latest; c != nil && c.is(d) {
@@ -136,10 +145,10 @@ func (w *Way) next(d *decision) *Way {
 	return c
 }
 
-// is compares what differs soonest first.
+// is compares what differs soonest first. An object's name is the same under one snapshot.
 func (w *Way) is(d *decision) bool {
 	return w.stage == d.stage && w.at == d.at && w.rule == d.rule && w.reason == d.reason && w.end == d.end &&
-		w.place == d.place && w.by == d.by
+		w.place == d.place && w.by.ID == d.by.ID
 }
 
 func (w *Way) find(d *decision) *Way {

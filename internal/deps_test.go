@@ -19,11 +19,11 @@ const module = "github.com/vpcemu/vpcemu/"
 var layers = [][]string{
 	{"internal/flowlog/record"},
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
-	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint"},
-	{"dataplane", "internal/guest"},
+	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
+	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/flowlog"},
 	{"internal/compile", "internal/host", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
-	{"internal/graph"},
+	{"internal/matrix", "internal/graph"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
 	{"internal/bench/traffic", "internal/bench/forward", "internal/bench/ruleset", "internal/bench/report"},
@@ -46,9 +46,9 @@ var only = map[string][]string{
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture"},
-	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench"},
+	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
+	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }
 

@@ -89,6 +89,12 @@ func (c *Client) Trace(ctx context.Context, req TraceRequest) (*Trace, error) {
 	return t, c.call(ctx, http.MethodPost, "/v1/trace", req, t, nil)
 }
 
+// Matrix tells who reaches whom.
+func (c *Client) Matrix(ctx context.Context, req MatrixRequest) (*Matrix, error) {
+	x := &Matrix{}
+	return x, c.call(ctx, http.MethodPost, "/v1/matrix", req, x, nil)
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any, progress func(string)) error {
 	var body io.Reader
 	if in != nil {

@@ -32,6 +32,8 @@ type Applier interface {
 	// Trace tells which way an imagined packet goes, and its answer. An error is about the
 	// request: an end that does not exist or sends nothing, a packet that cannot be.
 	Trace(ctx context.Context, req TraceRequest) (*Trace, error)
+	// Matrix tells who reaches whom. An error is about the request.
+	Matrix(ctx context.Context, req MatrixRequest) (*Matrix, error)
 	// Watch sends a line for each packet or flow that the request asks for, the first of
 	// kind WatchedStarted, until ctx or end are closed or the request's own limits are
 	// reached; then the totals of flows that are open. A wrong request is an error before
@@ -43,6 +45,9 @@ type Applier interface {
 	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
 	// Graph draws the lab. An error is about the request.
 	Graph(ctx context.Context, req GraphRequest) (*Graph, error)
+	// Check holds the lab to checks, by a trace and by real packets each, and calls result
+	// in the order of the checks, from one goroutine at a time.
+	Check(ctx context.Context, req CheckRequest, result func(CheckResult)) error
 	// Down removes the whole lab; the daemon ends afterwards.
 	Down(ctx context.Context, progress func(string)) error
 }

@@ -55,6 +55,18 @@ func (f *fake) FlowLogs(_ context.Context, req FlowLogsRequest, lines func(strin
 func (f *fake) Graph(_ context.Context, req GraphRequest) (*Graph, error) {
 	return &Graph{Text: "<" + req.Format + " of " + req.Trace.From + ">"}, nil
 }
+func (f *fake) Check(_ context.Context, req CheckRequest, result func(CheckResult)) error {
+	for i, c := range req.Checks {
+		result(CheckResult{Number: i + 1, Title: c.Title(), Pass: true})
+	}
+	if req.Only == "nothing" {
+		return errors.New("no check is called so")
+	}
+	return nil
+}
+func (f *fake) Matrix(_ context.Context, req MatrixRequest) (*Matrix, error) {
+	return &Matrix{From: make([]MatrixEnd, len(req.From)), Cells: [][]MatrixCell{{{Self: true}}}}, nil
+}
 func (f *fake) Down(context.Context, func(string)) error { f.down = true; return nil }
 
 func client(t *testing.T, a Applier) *Client {
@@ -117,6 +129,18 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if g, err := c.Graph(ctx, GraphRequest{Format: "svg", Trace: &TraceRequest{From: "web"}}); err != nil || g.Text != "<svg of web>" {
 		t.Fatalf("graph: %+v, %v", g, err)
+	}
+	var results []CheckResult
+	keep := func(r CheckResult) { results = append(results, r) }
+	checks := []vpc.Expectation{{Name: "a"}, {Name: "b", SeenAs: &vpc.ExpectedEnd{Name: "nat", Address: vpc.ExpectPublic}}}
+	if err := c.Check(ctx, CheckRequest{Checks: checks}, keep); err != nil || len(results) != 2 || results[1].Title != "b" || !results[1].Pass {
+		t.Fatalf("check: %+v, %v", results, err)
+	}
+	if err := c.Check(ctx, CheckRequest{Only: "nothing"}, keep); err == nil || err.Error() != "no check is called so" {
+		t.Fatalf("check: %v", err)
+	}
+	if x, err := c.Matrix(ctx, MatrixRequest{From: []string{"web"}}); err != nil || len(x.From) != 1 || !x.Cells[0][0].Self {
+		t.Fatalf("matrix: %+v, %v", x, err)
 	}
 	if err := c.Down(ctx, nil); err != nil || !f.down {
 		t.Fatalf("down: %v", err)

@@ -74,10 +74,19 @@ func Handler(a Applier) http.Handler {
 		tr, err := a.Trace(r.Context(), req)
 		answer(w, tr, err)
 	})
+	mux.HandleFunc("POST /v1/matrix", func(w http.ResponseWriter, r *http.Request) {
+		var req MatrixRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		x, err := a.Matrix(r.Context(), req)
+		answer(w, x, err)
+	})
 	(&watchList{}).handle(mux, a)
 	handleFlowLogs(mux, a)
 	handleCaptures(mux, a)
 	handleGraph(mux, a)
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }
 

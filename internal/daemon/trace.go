@@ -7,6 +7,7 @@ import (
 
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/explain"
+	"github.com/vpcemu/vpcemu/internal/matrix"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -24,6 +25,15 @@ func (d *Daemon) Trace(ctx context.Context, req control.TraceRequest) (tr *contr
 		return err
 	})
 	return tr, err
+}
+
+// Matrix implements control.Applier.
+func (d *Daemon) Matrix(ctx context.Context, req control.MatrixRequest) (x *control.Matrix, err error) {
+	err = d.settled(ctx, func(m *vpc.Model) (err error) {
+		x, err = matrix.Make(m, d.engine.Tracer, req)
+		return err
+	})
+	return x, err
 }
 
 // settled runs look with a model that is the network's from its start to its end: a model

@@ -14,10 +14,10 @@ import (
 // that move packets never wake anybody, and of a flood most are not even looked at.
 const (
 	packetEvery  = 10 * time.Millisecond
-	packetBuffer = 2048
+	packetBuffer = 1024
 	flowEvery    = 250 * time.Millisecond
 	flowBuffer   = 16   // readings
-	linesASecond = 4000 // of packets, or of new flows and verdicts
+	linesASecond = 1000 // of packets, or of new flows and verdicts
 	tellSkipped  = time.Second
 )
 

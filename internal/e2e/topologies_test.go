@@ -157,6 +157,10 @@ func TestTopology(t *testing.T) {
 			l.cli("up", name)
 			equal(t, "machines after up again", state(), before)
 
+			if out, _, status := l.try("", "check", name); status != 0 {
+				t.Errorf("check: exit status %d\n%s", status, out)
+			}
+
 			lesson(t, l, text)
 
 			l.cli("down")

@@ -58,7 +58,7 @@ func (l *lab) carryOut(tr *control.Trace) bool {
 	some := false
 	for _, a := range tr.Advice {
 		if line, ok := strings.CutPrefix(a, "vpcemu ec2 "); ok {
-			l.ec2(line)
+			l.EC2(line)
 			some = true
 		}
 	}
@@ -76,18 +76,18 @@ func (l *lab) follow(line string) (reasons []string, last *control.Trace) {
 		}
 		reasons = append(reasons, tr.Reason)
 		if len(tr.Advice) == 0 {
-			l.fail("%s: %s without advice", line, tr.Reason)
+			l.Failf("%s: %s without advice", line, tr.Reason)
 		}
 		if !l.carryOut(tr) {
 			return reasons, tr
 		}
 		next := l.trace(line)
 		if !next.Reachable && passed(next) <= useful(tr) {
-			l.fail("%s: the advice does not help:\n%s\nthen\n%s", line, Text(tr), Text(next))
+			l.Failf("%s: the advice does not help:\n%s\nthen\n%s", line, Text(tr), Text(next))
 		}
 		tr = next
 	}
-	l.fail("%s: no end of advice: %v", line, reasons)
+	l.Failf("%s: no end of advice: %v", line, reasons)
 	return nil, nil
 }
 
@@ -134,8 +134,8 @@ func TestAdviceMendsWhatItIsAbout(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t, site)
-			l.script(c.setup)
-			reasons, last := l.follow(l.expand(c.trace))
+			l.Script(c.setup)
+			reasons, last := l.follow(l.Expand(c.trace))
 			if got := strings.Join(reasons, " "); got != c.reasons {
 				t.Errorf("%s: %s, want %s", c.trace, got, c.reasons)
 			}
@@ -157,11 +157,11 @@ func TestAdviceForExhaustedPorts(t *testing.T) {
 	to := packet.Tuple{Src: pt.Addr("10.0.1.10"), Dst: pt.Addr("198.51.100.20"), DstPort: 80, Proto: packet.ProtoTCP}
 	for n := 0; ; n++ {
 		to.Src, to.SrcPort = packet.AddrFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(10 + n/50000)})), uint16(n%50000+1)
-		m, refused := l.nats.Propose(gateway, to, int64(time.Hour))
+		m, refused := l.Nats.Propose(gateway, to, int64(time.Hour))
 		if refused == nat.RefusedExhausted {
 			break
 		}
-		if _, err := l.nats.Commit(m, packet.FlagSYN, false, int64(time.Hour)); err != nil || refused != nat.RefusedNone {
+		if _, err := l.Nats.Commit(m, packet.FlagSYN, false, int64(time.Hour)); err != nil || refused != nat.RefusedNone {
 			t.Fatalf("mapping %d: %v, %v", n, refused, err)
 		}
 	}

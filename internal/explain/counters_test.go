@@ -16,10 +16,10 @@ var anonymous = regexp.MustCompile("sgr-[0-9a-f]+")
 // Every rule, interface and gateway of the model is listed, met or not, with what it says.
 func TestCount_ListsWhatNothingHasMet(t *testing.T) {
 	l := embedded(t, "acl-and-groups")
-	l.ec2("authorize-security-group-ingress --group-id web --protocol icmp --port -1 --cidr 10.0.0.0/8")
-	l.ec2("authorize-security-group-ingress --group-id web --protocol tcp --port 1000-2000 --source-group web")
+	l.EC2("authorize-security-group-ingress --group-id web --protocol icmp --port -1 --cidr 10.0.0.0/8")
+	l.EC2("authorize-security-group-ingress --group-id web --protocol tcp --port 1000-2000 --source-group web")
 	var c control.Counters
-	Count(&l.Model, l.engine.Account(), &c)
+	Count(&l.Model, l.Engine.Account(), &c)
 	var text strings.Builder
 	for _, r := range c.Rules {
 		fmt.Fprintf(&text, "%s %s: %s %s: %s [%d]\n", r.Kind, nameOr(r.Name, "(main)"), r.Direction, anonymous.ReplaceAllString(r.Rule, "sgr-…"), r.Text, r.Packets)
@@ -39,8 +39,8 @@ func TestCount_ListsWhatNothingHasMet(t *testing.T) {
 func TestCount_GivesEachWhatItsIDHas(t *testing.T) {
 	l := embedded(t, "book")
 	var before control.Counters
-	Count(&l.Model, l.engine.Account(), &before)
-	a := l.engine.Account()
+	Count(&l.Model, l.Engine.Account(), &before)
+	a := l.Engine.Account()
 	want := map[string]uint64{}
 	for i, r := range before.Rules {
 		a.Rules[dataplane.RuleKey{Owner: r.ID, Rule: r.Rule, Egress: r.Direction == "egress"}] = dataplane.Traffic{Packets: uint64(i + 1), Bytes: uint64(100 * (i + 1))}

@@ -16,9 +16,9 @@ func texts(t testing.TB, l *lab, script string) string {
 	t.Helper()
 	var out []string
 	for line := range strings.Lines(strings.TrimSpace(script)) {
-		line = l.expand(strings.TrimSpace(line))
+		line = l.Expand(strings.TrimSpace(line))
 		if op, ok := strings.CutPrefix(line, "$ "); ok {
-			l.operate(op)
+			l.Operate(op)
 			out = append(out, line+"\n")
 			continue
 		}

@@ -60,7 +60,7 @@ func TestMermaidOfAwkwardNames(t *testing.T) {
 	l := newLab(t, site)
 	const name = `a#b; <c> & %% end`
 	for _, resource := range []string{"igw", "nat", "public"} {
-		l.ec2("create-tags --resources " + l.idOf(resource) + " --tags 'Key=Name,Value=" + name + "'")
+		l.EC2("create-tags --resources " + l.idOf(resource) + " --tags 'Key=Name,Value=" + name + "'")
 	}
 	wellFormed(t, Mermaid(l.trace("app server tcp/80")))
 	wellFormed(t, Mermaid(l.trace("web server tcp/80")))

@@ -38,6 +38,22 @@ type Exchange struct {
 // Reachable tells whether the packet arrived and so did its answer.
 func (x *Exchange) Reachable() bool { return !x.Reason.Dropped() && !x.Astray && !x.Unknown }
 
+// ReasonName is how the exchange ended, as control.Trace.Reason has it.
+func (x *Exchange) ReasonName() string {
+	if x.Astray {
+		return replyAstray
+	}
+	return x.Reason.Name()
+}
+
+// ReasonCode is the Reachability Analyzer's code of that, "" where it has none (RA-04).
+func (x *Exchange) ReasonCode() string {
+	if x.Astray {
+		return ""
+	}
+	return x.Reason.Code()
+}
+
 // maxMiddleboxes bounds a packet's way: two of them may send it to each other.
 const maxMiddleboxes = 8
 

@@ -117,9 +117,9 @@ func (b *builder) trace(req *control.TraceRequest, src, dst netip.Addr) *control
 	case b.x.Reachable(): // a service of the VPC
 		tr.Return = b.fromService(&b.x.There[0])
 	}
-	tr.Reason, tr.Code, tr.Text = b.x.Reason.Name(), b.x.Reason.Code(), b.x.Reason.Text()
+	tr.Reason, tr.Code, tr.Text = b.x.ReasonName(), b.x.ReasonCode(), b.x.Reason.Text()
 	if b.x.Astray {
-		tr.Reason, tr.Code, tr.Text = replyAstray, "", astrayText
+		tr.Text = astrayText
 	}
 	if !tr.Reachable {
 		b.decided(tr, last)

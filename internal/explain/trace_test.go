@@ -12,7 +12,7 @@ import (
 
 func TestWhatCannotBeTraced(t *testing.T) {
 	l := newLab(t, site)
-	l.ec2("stop-instances --instance-ids web2")
+	l.EC2("stop-instances --instance-ids web2")
 	for line, want := range map[string]string{
 		"wob web tcp/22":                "wob: nothing in the lab has this name or ID; there are: app, laptop,",
 		"web wob tcp/22":                "wob: nothing in the lab",
@@ -36,7 +36,7 @@ func TestWhatCannotBeTraced(t *testing.T) {
 		"laptop web tcp/22 size=39":     "size 39: a packet of protocol tcp has 40 to 65535 bytes",
 		"laptop web icmp size=65536":    "size 65536",
 	} {
-		tr, err := Trace(&l.Model, l.engine.Tracer(), request(t, line))
+		tr, err := Trace(&l.Model, l.Engine.Tracer(), request(t, line))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q\n%+v", line, err, want, tr)
 		}
@@ -52,7 +52,7 @@ func TestStoppedHostSendsNothing(t *testing.T) {
 			l.InternetHosts.Put(h.ID, &stopped)
 		}
 	}
-	_, err := Trace(&l.Model, l.engine.Tracer(), request(t, "laptop web tcp/22"))
+	_, err := Trace(&l.Model, l.Engine.Tracer(), request(t, "laptop web tcp/22"))
 	if err == nil || !strings.Contains(err.Error(), "internet host laptop is stopped") {
 		t.Errorf("%v", err)
 	}
@@ -61,7 +61,7 @@ func TestStoppedHostSendsNothing(t *testing.T) {
 // What the trace says of itself besides its text.
 func TestTraceTellsReasonObjectAndRule(t *testing.T) {
 	l := newLab(t, site)
-	l.setACL("public", "http")
+	l.SetACL("public", "http")
 	tr := l.trace("laptop web tcp/80")
 	if tr.Reachable || tr.Reason != "SUBNET_ACL_RESTRICTION" || tr.Code != tr.Reason || tr.Decided.Name != "http" ||
 		tr.Decided.Kind != kindACL || tr.DecidedRule != "deny all to 0.0.0.0/0" || !tr.Forward.Delivered || tr.Return.Delivered {
@@ -90,13 +90,13 @@ func TestTraceTellsReasonObjectAndRule(t *testing.T) {
 // that of a tracked connection.
 func TestTraceTakesAFreshPort(t *testing.T) {
 	l := newLab(t, site)
-	l.ec2("modify-network-interface-attribute --network-interface-id " + l.expand("%web!") + " --groups ssh")
+	l.EC2("modify-network-interface-attribute --network-interface-id " + l.Expand("%web!") + " --groups ssh")
 	for range 2 { // each trace has a Tracer of its own
 		if tr := l.trace("laptop web tcp/22"); !strings.HasSuffix(tr.Forward.Hops[0].Before.Source, ":40000") {
 			t.Errorf("from %s", tr.Forward.Hops[0].Before.Source)
 		}
 	}
-	tracer := l.engine.Tracer()
+	tracer := l.Engine.Tracer()
 	for _, want := range []string{":40000", ":40001"} {
 		tr, err := Trace(&l.Model, tracer, request(t, "laptop web tcp/22"))
 		if err != nil || !strings.HasSuffix(tr.Forward.Hops[0].Before.Source, want) {
@@ -178,7 +178,7 @@ func TestProbe(t *testing.T) {
 // A middlebox takes one from the TTL, and does not forward what has none left.
 func TestMiddleboxTakesAHop(t *testing.T) {
 	l := newLab(t, site)
-	l.ec2("create-route --route-table-id private --destination-cidr-block 10.0.2.0/24 --instance-id router")
+	l.EC2("create-route --route-table-id private --destination-cidr-block 10.0.2.0/24 --instance-id router")
 	tr := l.trace("app svc tcp/80 ttl=1")
 	if tr.Reachable || tr.Reason != "TTL_EXPIRED" {
 		t.Errorf("%s", Text(tr))

@@ -168,6 +168,7 @@ func (c *converger) settings() {
 		c.tx.Quotas = quotas
 		what = append(what, fmt.Sprintf("quotas %v", quotas))
 	}
+	c.tx.Expectations = c.f.Expectations() // no object: nothing to tell of in a plan
 	if len(what) > 0 && c.tx.Vpcs.Len() > 0 {
 		c.changes = append(c.changes, Change{Update, "lab", c.tx.Lab, strings.Join(what, "; ")})
 	}

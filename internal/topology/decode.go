@@ -123,6 +123,8 @@ func (d *decoder) sequence(key *keySpec, n *node, v reflect.Value, path string) 
 
 func (d *decoder) value(key *keySpec, n *node, v reflect.Value, path string) bool {
 	switch {
+	case v.Type() == reflect.TypeFor[Check]():
+		return d.check(n, v, path)
 	case v.Type() == reflect.TypeFor[map[string]string]():
 		return d.tags(n, v, path)
 	case v.Type() == reflect.TypeFor[map[string]int]():

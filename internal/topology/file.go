@@ -87,6 +87,10 @@ type File struct {
 	InternetHosts Objects[InternetHost] `key:"internet_hosts"`
 	// Records of the traffic of network interfaces, as AWS's VPC flow logs have them. `vpcemu flow-logs NAME` shows them.
 	FlowLogs Objects[FlowLog] `key:"flow_logs"`
+
+	// What has to be true of the lab, for `vpcemu check`: sentences such as
+	// `laptop reaches web on tcp 22`, or mappings that say the same.
+	Checks List[Check] `key:"checks" unset:"none" change:"in place"`
 }
 
 // Internet describes the outside world.

@@ -181,6 +181,8 @@ func (d fieldDocs) schema() map[string]any {
 	for _, t := range d.types()[1:] {
 		defs[t.Name()] = d.objectSchema(t)
 	}
+	// A check is a sentence as well.
+	defs["Check"] = map[string]any{"anyOf": []any{map[string]any{"type": "string"}, defs["Check"]}}
 	root := d.objectSchema(reflect.TypeFor[File]())
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "vpcemu topology"
@@ -397,6 +399,9 @@ func (d fieldDocs) typeText(k *keySpec) string {
 		default:
 			if k.value.Kind() == reflect.Struct {
 				text = "mapping, see below"
+			}
+			if k.value == reflect.TypeFor[Check]() {
+				text = "sentence, or mapping, see below"
 			}
 		}
 	}

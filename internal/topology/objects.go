@@ -334,3 +334,32 @@ type FlowLog struct {
 	// Kept and shown: a lab has no IAM.
 	IamRoleArn Value[string] `key:"iam_role_arn" change:"replace"`
 }
+
+// Check is an entry of checks: a sentence, or the mapping that this table describes.
+type Check struct {
+	path string // checks[0], for messages
+	said string // the sentence, if it is one
+
+	// What results call it.
+	Name Value[string] `key:"name" unset:"the check as a sentence" change:"in place"`
+	// Who sends: an instance, network interface or Internet host, an address that one of them has, or `internet`.
+	From Value[string] `key:"from,required" change:"in place"`
+	// Whom to: one of those, a NAT gateway, or any address; `the public address of web` where web's private one is not meant.
+	To Value[string] `key:"to,required" change:"in place"`
+	// tcp, udp or icmp (an echo request).
+	Protocol Value[string] `key:"protocol" enum:"tcp|udp|icmp" unset:"tcp with a port, otherwise icmp" change:"in place"`
+	// The destination port of TCP and UDP, by number or as ssh, http, https, mysql and the like.
+	Port Value[Ports] `key:"port" loose:"true" change:"in place"`
+	// Whether a packet gets there and its answer comes back. A refused connection is an answer: this is about the network.
+	Reaches Value[bool] `key:"reaches" default:"true" change:"in place"`
+	// Whether a service has to listen as well (TCP). It is asked again until `within`.
+	Connects Value[bool] `key:"connects" default:"false" change:"in place"`
+	// The reason that has to drop the packet, such as SUBNET_ACL_RESTRICTION; with `reaches: false`.
+	Because Value[string] `key:"because" unset:"any reason" change:"in place"`
+	// The source address that has to arrive: an address, the name of an Elastic IP, `the Elastic IP of nat`, `the private address of web`.
+	SeenAs Value[string] `key:"seen_as" unset:"any" change:"in place"`
+	// NAT gateways, Internet gateways, instances and network interfaces that have to be passed.
+	ByWayOf List[string] `key:"by_way_of" unset:"any way" change:"in place"`
+	// Seconds that it may take to come true.
+	Within Value[int] `key:"within" min:"1" max:"3600" unset:"15 with connects, otherwise 5" change:"in place"`
+}

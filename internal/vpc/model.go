@@ -379,6 +379,9 @@ type Model struct {
 	// Quotas are the limits raised or lowered in this lab, by Quota name. The
 	// map is never changed in place.
 	Quotas map[string]int
+	// Expectations are the checks of the topology file that the lab was last brought up
+	// with. The list is never changed in place.
+	Expectations []Expectation `json:",omitempty"`
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]
