@@ -59,7 +59,7 @@ func TestStoppedHostSendsNothing(t *testing.T) {
 }
 
 // What the trace says of itself besides its text.
-func TestTraceTellsReasonObjectAndRule(t *testing.T) {
+func TestTraceTellsReasonObjectAndRule_RA04(t *testing.T) {
 	l := newLab(t, site)
 	l.SetACL("public", "http")
 	tr := l.trace("laptop web tcp/80")

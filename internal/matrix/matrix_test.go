@@ -51,7 +51,7 @@ func TestBookMatrix(t *testing.T) {
 	}
 }
 
-func TestAnswersThatDoNotComeBackAreToldApart(t *testing.T) {
+func TestAnswersThatDoNotComeBackAreToldApart_AC06(t *testing.T) {
 	x := fill(t, labtest.Embedded(t, "acl-ephemeral"), control.MatrixRequest{Ports: []string{"tcp/22", "tcp/23"}})
 	c := cell(t, x, "laptop", "web")
 	if got := strings.Join(c.Reasons(), "; "); got != "tcp 22: SUBNET_ACL_RESTRICTION (the answer); tcp 23: SUBNET_ACL_RESTRICTION" {
