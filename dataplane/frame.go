@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
@@ -125,7 +126,7 @@ func (in *Place) resolve(a packet.Addr) (mac [6]byte, ok bool) {
 		return mac, false
 	}
 	s := in.ENI.Subnet
-	if a == s.Router {
+	if a == s.Router || slices.Contains(s.VPC.ResolverAddrs, a) { // the resolver's lies in the VPC's first subnet (DNS-01)
 		return s.routerMAC, true
 	}
 	e := s.VPC.byAddr[a]

@@ -50,6 +50,20 @@ func TestL202_ARPIsAnsweredByThePlatform(t *testing.T) {
 	web.SendFrame(Frame(broadcast, web.MAC(), 0x0806, []byte{0, 1, 8, 0})).Want(Dropped(dataplane.FrameMalformed))
 }
 
+// The resolver's address is in the VPC's first subnet: who is there asks for its MAC.
+func TestDNS01_ARPForTheResolverIsAnswered(t *testing.T) {
+	b, web, _ := tapLab(t)
+	withResolver(b)
+	b.Apply()
+	r := web.SendFrame(arpFrame(web, 1, webIP, "172.30.0.2")).Want(Ended(dataplane.ARPAnswered))
+	want := Frame(web.MAC(), web.RouterMAC(), 0x0806, ARP(2, web.RouterMAC(), "172.30.0.2", web.MAC(), webIP))
+	if len(r.Out) != 1 || !bytes.Equal(r.Out[0].Frame, want) {
+		t.Fatalf("got %d frames, want %x", len(r.Out), want)
+	}
+	web.SendFrame(Frame(web.RouterMAC(), web.MAC(), 0x0800, UDP(webIP+":1000", "172.30.0.2:53", 30))).Want(Ended(dataplane.ToResolver))
+	web.SendFrame(arpFrame(web, 1, webIP, "172.30.0.3")).Want(Dropped(dataplane.ARPUnanswered))
+}
+
 func TestL202_InternetAnswersARPForItsPools(t *testing.T) {
 	b, _, _ := tapLab(t)
 	ask := func(target string) *Result {

@@ -46,9 +46,9 @@ var only = map[string][]string{
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/explain/labtest", "internal/matrix", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/explain/labtest", "internal/matrix", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture"},
-	module + "internal/topology":           {"internal/daemon", "internal/explain/labtest", "cmd/vpcemu", "internal/bench"},
+	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix"},
+	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
+	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }
 

@@ -95,4 +95,10 @@ show vpcemu exec laptop -- nc -z -v -w 2 "$web" 3306 || true
 show vpcemu drops >"$tmp/drops"
 tail -n 1 "$tmp/drops"
 
+say "The way of such a packet, and what would have to change"
+show vpcemu trace laptop web tcp/3306 || true
+
+say "What the book says of this VPC: each line tried by a trace and by real packets"
+show vpcemu check
+
 say "Done in $((SECONDS - started)) seconds after set-up; removing the lab"

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/vpcemu/vpcemu/internal/capture"
@@ -37,17 +38,21 @@ func newCapture() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "capture [NAME...] -w FILE [-- FILTER]",
 		Short: "Capture packets, each with its verdict, for Wireshark and tshark",
-		Long: `Capture writes the packets of instances, interfaces, subnets, VPCs, security groups, Internet
-hosts and gateways, by name or ID, as pcapng; without a name those of the whole lab. Every
-interface, host and gateway is an interface of the capture, and each packet has a comment that
-says what became of it and why. A packet is there once for every place that saw it: when it
-left its sender, before and after each gateway's translation, and when it arrived. Those that were dropped are
-there, too: at their sender, and at the interface or gateway that refused them.
+		Long: `Capture writes packets as pcapng: those of instances, interfaces, subnets, VPCs, security
+groups, Internet hosts and gateways, by name or ID, or those of the whole lab. Every interface,
+host and gateway is an interface of the capture, and each packet has a comment that says what
+became of it and why.
 
-FILTER is a capture filter as tcpdump takes it (pcap-filter(7)); it is applied at each place, where
-addresses may have been translated already. Ctrl-C ends the capture.`,
-		Example: `  sudo vpcemu capture -w lab.pcapng                       all packets of the lab
-  sudo vpcemu capture web db -w web.pcapng -- tcp port 22  of two instances, ssh only
+A packet is there once for every place that saw it, each time with the same packet ID: as it
+left its sender, before and after each gateway's translation, as it arrived. One that was
+dropped is there at its sender and at the interface or gateway that refused it. Wireshark
+takes the second sight of a packet for a retransmission; to look at one place, use a display
+filter: frame.interface_name == "db".
+
+FILTER is a capture filter as tcpdump takes it (pcap-filter(7)). It is applied at each place,
+where addresses may have been translated already. Ctrl-C ends the capture.`,
+		Example: `  sudo vpcemu capture -w lab.pcapng                         all packets of the lab
+  sudo vpcemu capture web db -w web.pcapng -- tcp port 22   of two instances, ssh only
   sudo vpcemu capture db nat igw server -w - -- icmp | tshark -r -
   sudo vpcemu capture --drops-only -w - | wireshark -k -i -
   sudo vpcemu capture -w ring.pcapng --rotate-size 100MB --files 10`,
@@ -94,15 +99,17 @@ func (f *captureFlags) run(cmd *cobra.Command, names, filter []string) error {
 	defer cancel()
 	s, err := c.Capture(reading, req)
 	if err != nil {
-		return err
+		return requestError(err)
 	}
 	defer s.Close()
+	stop := func() { _ = s.Stop(reading) } // where it fails, the stream has ended
 	defer context.AfterFunc(ctx, func() {
 		signal.Reset(os.Interrupt, syscall.SIGTERM) // the second one ends us at once
-		if s.Stop(reading) != nil {
-			cancel()
-		}
+		stop()
 	})()
+	if f.file == "-" {
+		go whenReaderLeaves(os.Stdout, stop)
+	}
 	out, err := f.output(cmd.OutOrStdout())
 	if err != nil {
 		return err
@@ -168,6 +175,22 @@ func (f *captureFlags) output(stdout io.Writer) (*capture.Output, error) {
 		return capture.NewStream(stdout), nil
 	}
 	return capture.Create(f.file, f.rotate, giveToUser)
+}
+
+// whenReaderLeaves calls f once nobody has the other end of a pipe any more: without
+// packets there is no write that would say so.
+func whenReaderLeaves(pipe *os.File, f func()) {
+	poll := []unix.PollFd{{Fd: int32(pipe.Fd())}}
+	for {
+		switch _, err := unix.Poll(poll, -1); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return
+		case poll[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0:
+			f()
+			return
+		}
+	}
 }
 
 // giveToUser gives a new file to whoever called sudo, who opens it with Wireshark.
@@ -246,7 +269,10 @@ func whose(names []string) string {
 var units = []struct {
 	name  string
 	bytes int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"B", 1}, {"", 1}}
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"B", 1}, {"", 1},
+}
 
 // parseSize reads a number of bytes, such as 100MB; "" is 0.
 func parseSize(s string) (int64, error) {

@@ -52,14 +52,10 @@ not up.`,
 			if err := opt.valid(args); err != nil {
 				return usageError{err}
 			}
-			if len(args) == 0 {
-				c, cfg, err := client(cmd.Context())
-				if err != nil {
-					return usageError{err}
-				}
-				return runChecks(cmd.Context(), cmd.OutOrStdout(), c, cfg.Lab, control.CheckRequest{}, opt)
+			if len(args) == 1 {
+				return checkFile(cmd.Context(), cmd.OutOrStdout(), args[0], opt)
 			}
-			return checkFile(cmd.Context(), cmd.OutOrStdout(), args[0], opt)
+			return checkLab(cmd.Context(), cmd.OutOrStdout(), opt)
 		},
 	}
 	f := cmd.Flags()
@@ -84,6 +80,22 @@ func (o checkOptions) valid(args []string) error {
 		return fmt.Errorf("--limit %s: a time to wait is not negative", o.limit)
 	}
 	return nil
+}
+
+// checkLab runs the checks that the lab remembers.
+func checkLab(ctx context.Context, w io.Writer, opt checkOptions) error {
+	name, err := theLab()
+	if err != nil {
+		return usageError{err}
+	}
+	if _, err := os.Stat(labDirs(name).StateDir); errors.Is(err, os.ErrNotExist) {
+		return usageError{noLab(name)}
+	}
+	c, _, err := client(ctx)
+	if err != nil {
+		return err
+	}
+	return runChecks(ctx, w, c, name, control.CheckRequest{}, opt)
 }
 
 // checkFile runs the checks of a file on the lab that it names.

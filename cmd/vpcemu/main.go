@@ -81,7 +81,7 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 	root.AddCommand(
 		newUp(), newPlan(), newDown(), newValidate(), newTopologies(),
 		newLs(), newDescribe(), newDrops(), newCounters(),
-		newTrace(), newMatrix(), newCheck(), newGraph(),
+		newTrace(), newCheck(), newMatrix(), newGraph(),
 		newWatch(), newCapture(), newReasons(),
 		newExec(), newShell(), newSSH(),
 		newPower("stop", "Stop instances; they keep disk, private addresses and Elastic IPs", stopActions),

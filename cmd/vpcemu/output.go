@@ -103,5 +103,8 @@ func printLab(w io.Writer, lab *control.Lab) error {
 			fmt.Fprintf(w, "%s was stopped: %s\n", i.Name, i.Reason)
 		}
 	}
+	for _, n := range lab.Notes {
+		fmt.Fprintln(w, printable(n))
+	}
 	return nil
 }

@@ -105,22 +105,3 @@ func TestColourOnATerminalOnly(t *testing.T) {
 		t.Error("NO_COLOR is not respected")
 	}
 }
-
-func TestReasons(t *testing.T) {
-	out, _, err := vpcemu("reasons")
-	if err != nil || !strings.Contains(out, "SUBNET_ACL_RESTRICTION") || !strings.Contains(out, "ARP_ANSWERED") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	out, _, err = vpcemu("reasons", "subnet_acl_restriction")
-	if err != nil || !strings.HasPrefix(out, "SUBNET_ACL_RESTRICTION: denied") || !strings.Contains(out, "create-network-acl-entry") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	out, _, err = vpcemu("reasons", "SUBNET_ACL_RESTRICTION", "-o", "json")
-	if err != nil || !strings.Contains(out, `"aws": true`) {
-		t.Errorf("%v\n%s", err, out)
-	}
-	var usage usageError
-	if _, _, err = vpcemu("reasons", "ACL"); !errors.As(err, &usage) {
-		t.Errorf("%v", err)
-	}
-}

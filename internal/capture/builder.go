@@ -69,6 +69,7 @@ type Builder struct {
 	opt Options
 	// wall is what to add to CLOCK_BOOTTIME for nanoseconds since 1970.
 	wall     int64
+	courses  map[*dataplane.Way]*course
 	numbers  map[string]int  // of interfaces, by ID of the point
 	names    map[string]bool // that interfaces have
 	received []uint64        // packets of each interface
@@ -80,7 +81,7 @@ type Builder struct {
 // NewBuilder begins a capture. wall is the difference between the time of day and
 // CLOCK_BOOTTIME in nanoseconds: packets keep their distances when the time of day is set.
 func NewBuilder(opt Options, wall int64) *Builder {
-	return &Builder{opt: opt, wall: wall, numbers: map[string]int{}, names: map[string]bool{}}
+	return &Builder{opt: opt, wall: wall, courses: map[*dataplane.Way]*course{}, numbers: map[string]int{}, names: map[string]bool{}}
 }
 
 // Packets is the number of packets made so far: one that is seen at two places is two.
@@ -93,42 +94,59 @@ func (b *Builder) Begin(dst []byte) []byte { return AppendSection(dst, b.opt.Com
 // new. skipped is the tap's count of packets that nobody took. At most limit packets are
 // added.
 func (b *Builder) Append(dst []byte, t *dataplane.Taken, skipped, limit uint64) []byte {
-	if len(t.Sent) == 0 {
+	c := b.course(t.Way)
+	if len(t.Sent) == 0 || b.opt.DropsOnly && !c.reason.Dropped() {
 		return dst
 	}
-	return b.append(dst, walkedOf(t), t.At, skipped, limit)
-}
-
-func (b *Builder) append(dst []byte, w *walked, at int64, skipped, limit uint64) []byte {
-	if b.opt.DropsOnly && !w.reason.Dropped() {
-		return dst
-	}
+	w := c.walked(t)
 	chosen := b.opt.selection()
-	b.nextID++
-	p := Packet{Time: at + b.wall, ID: b.nextID, Skipped: skipped - b.skipped}
 	most := b.packets + limit
-	add := func(s sighting, data []byte, length int) {
-		if b.packets >= most || !chosen.has(s.at) || !b.opt.Filter.Match(data) {
-			return
-		}
-		dst, p.Interface = b.number(dst, s.at)
-		p.Direction, p.Data, p.Length, p.Comment = s.direction(), b.cut(data), length, w.comment(s)
-		dst = AppendPacket(dst, &p)
-		b.received[p.Interface]++
-		b.packets++
-		b.skipped, p.Skipped = skipped, 0
+	p := Packet{Time: t.At + b.wall, Skipped: skipped - b.skipped}
+	wanted := func(at point, data []byte) bool {
+		return b.packets < most && chosen.has(at) && b.opt.Filter.Match(data)
 	}
-	for _, s := range sightings(w.from, w.to, w.steps) {
-		if b.shown(w, s) {
-			add(s, w.after(s.after), w.length)
+	b.nextID++
+	p.ID = b.nextID
+	for n, s := range c.sightings {
+		if !b.shown(w, s) || !chosen.has(s.at) {
+			continue
+		}
+		if data := w.after(s.after); wanted(s.at, data) {
+			p.Direction, p.Data, p.Length, p.Comment = s.direction(), b.cut(data), w.length, w.comment(n)
+			dst = b.add(dst, s.at, &p)
+			b.skipped, p.Skipped = skipped, 0
 		}
 	}
-	if sender, ok := placeOf(w.from); ok && len(w.answer) > 0 {
+	if sender, ok := placeOf(c.from); ok && len(t.Answer) > 0 && wanted(sender, t.Answer) {
 		b.nextID++
-		p.ID = b.nextID
-		add(sighting{at: sender, role: answered}, w.answer, len(w.answer))
+		p.ID, p.Direction, p.Data, p.Length, p.Comment = b.nextID, Inbound, b.cut(t.Answer), wholeLength(t.Answer), w.answerComment(sender)
+		dst = b.add(dst, sender, &p)
+		b.skipped = skipped
 	}
 	return dst
+}
+
+// add writes a packet of a place.
+func (b *Builder) add(dst []byte, at point, p *Packet) []byte {
+	dst, p.Interface = b.number(dst, at)
+	b.received[p.Interface]++
+	b.packets++
+	return AppendPacket(dst, p)
+}
+
+// maxCourses bounds what is kept of ways: they keep the snapshots alive that they are of.
+const maxCourses = 1024
+
+func (b *Builder) course(way *dataplane.Way) *course {
+	c := b.courses[way]
+	if c == nil {
+		if len(b.courses) >= maxCourses {
+			clear(b.courses)
+		}
+		c = courseOf(way)
+		b.courses[way] = c
+	}
+	return c
 }
 
 // shown tells whether the options want the packet at a gateway in this form. Without
@@ -167,9 +185,13 @@ func (b *Builder) number(dst []byte, p point) ([]byte, int) {
 	return AppendInterface(dst, Interface{Name: name, Description: p.describe(), Filter: b.opt.Expression, Snap: b.opt.Snap}), n
 }
 
-// End adds the statistics. A tap does not know where the packets would have been seen
+// End adds the statistics, of at least one interface, as libpcap opens no file without. A tap does not know where the packets would have been seen
 // that it skipped: they are told of the first interface.
 func (b *Builder) End(dst []byte, now int64, skipped uint64) []byte {
+	if len(b.received) == 0 {
+		b.received = append(b.received, 0)
+		dst = AppendInterface(dst, Interface{Name: "none", Description: "no packet was captured", Filter: b.opt.Expression, Snap: b.opt.Snap})
+	}
 	for n, received := range b.received {
 		s := Statistics{Interface: n, Time: now + b.wall, Received: received}
 		if n == 0 {

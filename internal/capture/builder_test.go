@@ -120,6 +120,13 @@ func TestSnap(t *testing.T) {
 			t.Errorf("%s %s: %x of %d, want %x; %s", s.Interface, s.Direction, s.Data, s.Length, whole[i].Data[:40], s.Comment)
 		}
 	}
+	answered := b.take(t, b.web, porttest.DF(porttest.UDP(webIP+":1", serverIP+":9", 3000)))
+	length := len(answered.Answer)
+	answered.Answer = answered.Answer[:40]
+	build = NewBuilder(Options{Snap: 40}, 0)
+	if _, list = read(t, build.Append(build.Begin(nil), &answered, 0, 100)); list[len(list)-1].Length != length || len(list[len(list)-1].Data) != 40 {
+		t.Errorf("the answer has %d of %d bytes, want 40 of %d", len(list[len(list)-1].Data), list[len(list)-1].Length, length)
+	}
 	// Also where the tap kept all, for a filter's sake.
 	if list := b.sightingsOf(t, Options{Snap: 40}, b.db, pkt); len(list) != 6 || len(list[0].Data) != 40 || list[0].Length != len(pkt) {
 		t.Errorf("%d packets, %d of %d bytes", len(list), len(list[0].Data), list[0].Length)
@@ -159,6 +166,27 @@ func TestFormsMeetTheRealOnes(t *testing.T) {
 			if !bytes.Equal(way.pkt, sentBytes) || !bytes.Equal(taken.Final, final) {
 				t.Errorf("packet %d: the tap's bytes were changed", n)
 			}
+		}
+	}
+}
+
+// A later fragment has no ports of its own to translate, and is known by the first one's.
+func TestFragmentsThroughGateways(t *testing.T) {
+	b := newBook(t)
+	for n, pkt := range porttest.Split(porttest.UDP(dbIP+":40000", serverIP+":53", 3000), 1500, 7) {
+		taken := b.take(t, b.db, pkt)
+		final := bytes.Clone(taken.Final)
+		build := NewBuilder(Options{}, 0)
+		_, list := read(t, build.Append(build.Begin(nil), &taken, 0, 100))
+		if len(list) != 6 || !bytes.Equal(list[5].Data, final) || !bytes.Equal(list[4].Data, final) || !bytes.Equal(list[2].Data, list[3].Data) {
+			t.Fatalf("fragment %d: %s", n, show(list))
+		}
+		middle := porttest.Parse(list[2].Data)
+		if middle.Src != porttest.Addr(natIP) || middle.FragOffset != porttest.Parse(pkt).FragOffset || packet.VerifyChecksums(list[2].Data) != nil {
+			t.Errorf("fragment %d: %s", n, show(list))
+		}
+		if !strings.Contains(list[1].Comment, "translated to udp "+natIP+":") || !strings.Contains(list[5].Comment, "sent as udp "+dbIP+":40000 > "+serverIP+":53") {
+			t.Errorf("fragment %d: %s", n, show(list))
 		}
 	}
 }

@@ -9,50 +9,53 @@ import (
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
-// comment says in words what a packet is at a place and what became of it.
-func (w *walked) comment(s sighting) string {
+// comment says in words what a packet is at a place, the sighting of that number, and what
+// became of it.
+func (w *walked) comment(n int) string {
+	s := w.sightings[n]
 	var b strings.Builder
-	b.WriteString(s.at.String())
-	b.WriteString(" " + s.direction().String())
-	if s.role != sent && s.role != answered {
+	b.WriteString(s.at.String() + " " + s.direction().String())
+	if s.role != sent {
 		if from := w.from.Ref().String(); from != "" {
 			b.WriteString(", from " + from)
 		}
 	}
 	b.WriteString(": ")
 	switch s.role {
-	case answered:
-		b.WriteString("the network's answer to " + w.sentTuple.String() + ", which was " + w.verdict())
-		return b.String()
 	case arrives:
-		if last := w.steps[s.after]; !last.End {
+		if !w.steps[s.after].End {
 			w.translation(&b, "translated to ", w.before(s.after+1), w.before(s.after))
 		}
-		b.WriteString(w.verdict())
+		b.WriteString(w.verdict)
 	case leaves:
 		w.translation(&b, "translated from ", w.before(s.after-1), w.before(s.after))
-		b.WriteString(w.verdict())
+		b.WriteString(w.verdict)
 	case received:
 		b.WriteString("delivered")
 		w.other(&b, "; sent as ", w.sentTuple)
-	default:
-		b.WriteString(w.verdict())
-		switch {
-		case s.role == refused:
-			w.other(&b, "; sent as ", w.sentTuple)
-		case w.reason.Dropped():
-			w.other(&b, "; by then ", w.finalTuple)
-		default:
-			w.other(&b, " as ", w.finalTuple)
+	case refused:
+		b.WriteString(w.verdict)
+		w.other(&b, "; sent as ", w.sentTuple)
+	case sent:
+		b.WriteString(w.verdict)
+		how := " as "
+		if w.reason.Dropped() {
+			how = "; by then "
 		}
+		w.other(&b, how, w.finalTuple)
 	}
 	if w.packets > 1 {
 		fmt.Fprintf(&b, "; %d packets on the wire (segmentation offload)", w.packets)
 	}
-	if how := decisions(w.around(s)); how != "" {
+	if how := w.around[n]; how != "" {
 		b.WriteString(" [" + how + "]")
 	}
 	return b.String()
+}
+
+// answerComment is that of what the network itself sent back.
+func (w *walked) answerComment(sender point) string {
+	return sender.String() + " " + Inbound.String() + ": the network's answer to " + w.sentTuple.String() + ", which was " + w.verdict
 }
 
 func (w *walked) translation(b *strings.Builder, how string, t, other packet.Tuple) {
@@ -68,18 +71,18 @@ func (w *walked) other(b *strings.Builder, what string, t packet.Tuple) {
 	}
 }
 
-// verdict is how the packet ended: "delivered to db (eni-…)", "dropped by acl-…, rule *
+// tell is how the packets ended: "delivered to db (eni-…)", "dropped by acl-…, rule *
 // deny, at acl-ingress: SUBNET_ACL_RESTRICTION: denied by the subnet's network ACL".
-func (w *walked) verdict() string {
-	if !w.reason.Dropped() {
-		if to := w.to.Ref().String(); to != "" && w.reason == dataplane.Delivered {
+func (c *course) tell() string {
+	if !c.reason.Dropped() {
+		if to := c.to.Ref().String(); to != "" && c.reason == dataplane.Delivered {
 			return "delivered to " + to
 		}
-		return w.reason.Text()
+		return c.reason.Text()
 	}
 	said := "dropped"
-	if n := len(w.steps); n > 0 {
-		last := w.steps[n-1]
+	if n := len(c.steps); n > 0 {
+		last := c.steps[n-1]
 		var by []string
 		for _, who := range []string{last.By.String(), last.Rule.String()} {
 			if who != "" {
@@ -91,20 +94,20 @@ func (w *walked) verdict() string {
 		}
 		said += " at " + last.Stage.String()
 	}
-	return said + ": " + w.reason.Name() + ": " + w.reason.Text()
+	return said + ": " + c.reason.Name() + ": " + c.reason.Text()
 }
 
-// around are the steps next to a place: those that follow when a packet leaves it, those
+// nextTo are the steps next to a place: those that follow when a packet leaves it, those
 // before when it comes in, from or up to the next gateway.
-func (w *walked) around(s sighting) []dataplane.Step {
+func nextTo(steps []dataplane.Step, s sighting) []dataplane.Step {
 	if s.direction() == Outbound {
-		rest := w.steps[s.after:]
+		rest := steps[s.after:]
 		if i := slices.IndexFunc(rest, isGateway); i >= 0 {
 			return rest[:i]
 		}
 		return rest
 	}
-	before := w.steps[:s.after]
+	before := steps[:s.after]
 	for i := len(before) - 1; i >= 0; i-- {
 		if isGateway(before[i]) {
 			return before[i+1:]

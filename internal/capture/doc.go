@@ -2,9 +2,11 @@
 // dataplane.Tap takes, and files of the stream.
 //
 //	pcapng.go   writes blocks
-//	views.go    makes of one packet what each network interface, host and gateway saw of it
+//	points.go   the places that see packets, and which of them a packet meets
+//	views.go    the form that a packet had at each
 //	comment.go  says in words what became of it
-//	stream.go   writes a tap's packets as a stream: the daemon's half
+//	builder.go  makes blocks of a tap's packets
+//	stream.go   writes them as a stream: the daemon's half
 //	filter.go   pcap-filter(7) expressions
 //	blocks.go   reads blocks: the command's half
 //	files.go    writes them to files, one after the other where that is asked for

@@ -70,21 +70,22 @@ type Filter struct{ vm *bpf.VM }
 // Filter checks p and makes it ready to run.
 func (p Program) Filter() (*Filter, error) {
 	if len(p) > maxProgram {
-		return nil, fmt.Errorf("filter of %d instructions: at most %d", len(p), maxProgram)
+		return nil, fmt.Errorf("%d instructions: at most %d", len(p), maxProgram)
 	}
 	list, ok := bpf.Disassemble(p)
 	if !ok {
-		return nil, errors.New("filter: not a classic BPF program")
+		return nil, errors.New("not a classic BPF program")
 	}
 	for _, i := range list {
 		// What only a device's driver knows: direction, VLAN tag, interface number.
 		if e, ok := i.(bpf.LoadExtension); ok && e.Num != bpf.ExtLen {
-			return nil, errors.New("filter: it asks for something that is not in the packet, such as inbound or outbound (the capture shows the direction of each packet: frame.packet_flags_direction)")
+			return nil, errors.New("it asks for something that is not in the packet, such as inbound or outbound " +
+				"(the capture has the direction of each packet: frame.packet_flags_direction)")
 		}
 	}
 	vm, err := bpf.NewVM(list)
 	if err != nil {
-		return nil, fmt.Errorf("filter: %w", err)
+		return nil, fmt.Errorf("program: %w", err)
 	}
 	return &Filter{vm}, nil
 }

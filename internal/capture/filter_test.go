@@ -92,8 +92,8 @@ func TestBadPrograms(t *testing.T) {
 		p    Program
 		want string
 	}{
-		"empty":     {Program{}, "filter"},
-		"no return": {Program{{Op: 0x30}}, "filter"},
+		"empty":     {Program{}, "program"},
+		"no return": {Program{{Op: 0x30}}, "program"},
 		"not BPF":   {Program{{Op: 0xffff}}, "not a classic BPF program"},
 		"too long":  {make(Program, maxProgram+1), "at most"},
 		// tcpdump's for "inbound"

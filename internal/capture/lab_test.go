@@ -3,6 +3,7 @@ package capture
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/dataplane/porttest"
@@ -129,8 +131,6 @@ func (b *book) sightingsOf(t *testing.T, opt Options, from any, pkt []byte) []se
 
 func TestGoldenViews(t *testing.T) {
 	b := newBook(t)
-	denied := b.public.ENI("denied", "172.30.0.44", b.Open("other"))
-	_ = denied
 	b.public.ACL = &porttest.ACL{Name: "acl", Rules: append([]filter.ACLRule{porttest.Deny(50, filter.Ingress, "udp", "", "172.30.1.0/24")}, porttest.AllowAll()...)}
 	b.Apply()
 	out := b.db.Send(porttest.SYN(dbIP+":40000", serverIP+":80")).Want(porttest.At("server"))
@@ -155,6 +155,8 @@ func TestGoldenViews(t *testing.T) {
 		{"answered by the network", b.web, porttest.DF(porttest.UDP(webIP+":1", serverIP+":9", 3000))},
 		{"no TTL left", b.web, porttest.TTL(porttest.UDP(webIP+":1", serverIP+":9", 3), 1)},
 		{"nobody there", b.web, porttest.SYN(webIP+":1", "192.0.2.9:80")},
+		{"reset by the NAT gateway", b.db, porttest.ACK(dbIP+":50000", serverIP+":80")},
+		{"DHCP", b.db, discover(t, b.db)},
 		{"host to host", b.laptop, porttest.SYN(laptopIP+":1", serverIP+":80")},
 		{"unassigned", b.web, porttest.SYN(webIP+":1", "172.30.0.200:80")},
 	} {
@@ -164,6 +166,17 @@ func TestGoldenViews(t *testing.T) {
 	id := regexp.MustCompile(`id ` + fmt.Sprint(porttest.Parse(translated).SrcPort) + `\b`)
 	got := id.ReplaceAllString(strings.ReplaceAll(text.String(), ":"+port, ":PORT"), "id MAPPED")
 	golden(t, "views", got)
+}
+
+// discover is the first message of a DHCP client.
+func discover(t *testing.T, e *porttest.ENI) []byte {
+	t.Helper()
+	mac := e.MAC()
+	m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.WithHwAddr(net.HardwareAddr(mac[:])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packet.BuildUDP(nil, tuple("0.0.0.0", "255.255.255.255", 68, 67, packet.ProtoUDP), 64, m.ToBytes())
 }
 
 func golden(t *testing.T, name, got string) {

@@ -119,7 +119,6 @@ const (
 	leaves        // a gateway
 	received      // by its destination
 	refused       // dropped on its way into an interface
-	answered      // the network's own answer to it, at its sender
 )
 
 // sighting is one appearance of a packet: as it was after so many of its steps.

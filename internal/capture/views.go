@@ -1,46 +1,65 @@
 package capture
 
 import (
+	"encoding/binary"
+
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
-// walked is a packet whose way is known, as a Builder needs it.
+// course is what all packets of a way have in common.
+type course struct {
+	from, to  dataplane.Place
+	reason    dataplane.Reason
+	steps     []dataplane.Step
+	sightings []sighting
+	around    []string // the decisions next to each sighting
+	verdict   string
+}
+
+func courseOf(way *dataplane.Way) *course {
+	c := &course{from: way.From(), to: way.To(), reason: way.Reason(), steps: way.Steps()}
+	c.sightings = sightings(c.from, c.to, c.steps)
+	for _, s := range c.sightings {
+		c.around = append(c.around, decisions(nextTo(c.steps, s)))
+	}
+	c.verdict = c.tell()
+	return c
+}
+
+// walked is a packet on its course.
 type walked struct {
-	from, to    dataplane.Place
-	reason      dataplane.Reason
-	steps       []dataplane.Step
-	translated  bool // the steps have tuples
-	sent, final []byte
-	length      int
-	answer      []byte
-	packets     int
+	*course
+	steps      []dataplane.Step // those of the packet, with tuples if it is translated
+	translated bool
+	sent       []byte
+	final      []byte
+	length     int
+	packets    int
 
 	sentTuple, finalTuple packet.Tuple // zero where the packet is malformed
 }
 
-func walkedOf(t *dataplane.Taken) *walked {
-	w := &walked{from: t.Way.From(), to: t.Way.To(), reason: t.Way.Reason(), steps: t.Steps, translated: t.Steps != nil,
-		sent: t.Sent, final: t.Final, length: t.SentLen, answer: t.Answer, packets: t.Packets}
-	if !w.translated {
-		w.steps = t.Way.Steps()
+func (c *course) walked(t *dataplane.Taken) *walked {
+	w := &walked{course: c, steps: c.steps, sent: t.Sent, final: t.Final, length: t.SentLen, packets: t.Packets}
+	if len(t.Steps) == len(c.steps) {
+		w.steps, w.translated = t.Steps, true
 	}
-	w.finish()
-	return w
-}
-
-func (w *walked) finish() {
+	n := len(w.steps)
+	switch {
+	case w.translated && n > 0: // fragments have their ports in the steps only
+		w.sentTuple, w.finalTuple = w.steps[0].Tuple, w.steps[n-1].Tuple
+	default:
+		w.sentTuple = tupleOf(w.sent, w.length)
+		w.finalTuple = w.sentTuple
+		if w.final != nil {
+			w.finalTuple = tupleOf(w.final, w.length)
+		}
+	}
 	if w.final == nil {
 		w.final = w.sent
 	}
-	w.sentTuple = tupleOf(w.sent, w.length)
-	w.finalTuple = w.sentTuple
-	if n := len(w.steps); w.translated && n > 0 {
-		// Fragments have their ports in the steps only.
-		w.sentTuple, w.finalTuple = w.steps[0].Tuple, w.steps[n-1].Tuple
-	} else {
-		w.finalTuple = tupleOf(w.final, w.length)
-	}
+	return w
 }
 
 // before is the packet's tuple before a step, by index; after the last, for len(steps).
@@ -106,6 +125,19 @@ func decode(b []byte, length int) (h packet.Header, ok bool) {
 }
 
 func tupleOf(b []byte, length int) packet.Tuple {
-	h, _ := decode(b, length)
+	var h packet.Header
+	if len(b) < length {
+		h, _ = decode(b, length)
+	} else {
+		h.Parse(b)
+	}
 	return h.Tuple
+}
+
+// wholeLength is the length in bytes of a well-formed IPv4 packet that may have been cut.
+func wholeLength(b []byte) int {
+	if len(b) >= 4 && b[0]>>4 == 4 {
+		return max(len(b), int(binary.BigEndian.Uint16(b[2:])))
+	}
+	return len(b)
 }

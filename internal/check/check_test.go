@@ -81,6 +81,7 @@ func TestJudge(t *testing.T) {
 		(*t).Via = []control.Object{{Kind: "interface", ID: "eni-nat"}}
 		(*t).Forward.Hops = append([]control.Hop{{Stage: "deliver", Verdict: "pass", Object: control.Object{ID: "eni-nat", Name: "appliance"}}}, (*t).Forward.Hops...)
 	})
+	nobody := &control.Trace{Reason: noDestination, Text: "nobody", Forward: &control.Path{}}
 	for _, c := range []struct {
 		name    string
 		e       vpc.Expectation
@@ -133,6 +134,9 @@ func TestJudge(t *testing.T) {
 		{"an answer that is none, wanted", reaches, astray, silent, false, "did not answer"},
 		{"never sent", reaches, through(), &control.Packets{}, false, "it never came into the network"},
 		{"never sent, unreached", unreached, denied(false), &control.Packets{}, false, "it never came into the network"},
+		{"nobody, by ARP", unreached, nobody, &control.Packets{ARP: true}, false, ""},
+		{"nobody, by ARP, wanted", reaches, nobody, &control.Packets{ARP: true}, false, "it is dropped: NO_POSSIBLE_DESTINATION"},
+		{"ARP of another matter", unreached, denied(false), &control.Packets{ARP: true}, false, "it never came into the network"},
 		{"not looked at", reaches, through(), &control.Packets{Skipped: 9}, false, "9 packets were not looked at"},
 		{"no route", unreached, denied(false), &control.Packets{Error: "connect: network is unreachable"}, false, "the network had no part in it: connect"},
 		{"swallowed", reaches, assumed, &control.Packets{Sent: true, Via: assumed.Via}, false, "was not passed on"},

@@ -253,7 +253,14 @@ func (j *judge) whenUnanswered() {
 // replyAstray is a trace's reason for an answer that arrives, but not as one.
 const replyAstray = "REPLY_ASTRAY"
 
+// noDestination is the reason where nobody has the address.
+const noDestination = "NO_POSSIBLE_DESTINATION"
+
 func (j *judge) whenUnseen() {
+	if j.p.ARP && !j.t.Forward.Delivered && j.t.Reason == noDestination {
+		j.whenDropped(j.t.Reason) // nobody has the address, which ARP tells before a packet can
+		return
+	}
 	if j.p.Skipped > 0 {
 		j.problem("nothing was seen of it: neither an answer nor what dropped it. The lab was so busy that %d packets were not looked at; try again when it is calmer", j.p.Skipped)
 		return

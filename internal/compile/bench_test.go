@@ -3,7 +3,6 @@ package compile
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/filter"
@@ -92,23 +91,19 @@ func BenchmarkChange(b *testing.B) {
 	}
 }
 
-// Compiling takes time in proportion to the model. The bound is generous, as tests
-// share their machine; quadratic time would miss it by far.
-func TestSnapshot_TimeGrowsWithTheModel(t *testing.T) {
-	fastest := func(n int) time.Duration {
-		m, best := largeModel(t, n), time.Hour
-		for range 5 {
-			began := time.Now()
+// Compiling allocates in proportion to the model; BenchmarkSnapshot shows that it takes
+// time in proportion, too, which a test on a shared machine cannot.
+func TestSnapshot_AllocatesInProportion(t *testing.T) {
+	allocations := func(n int) float64 {
+		m := largeModel(t, n)
+		return testing.AllocsPerRun(1, func() {
 			if _, err := Snapshot(m, noPorts{}, 1); err != nil {
 				t.Fatal(err)
 			}
-			best = min(best, time.Since(began))
-		}
-		return best
+		})
 	}
-	small, large := fastest(100), fastest(2000)
-	if large > 100*small {
-		t.Errorf("100 instances take %s, 2000 take %s", small, large)
+	if small, large := allocations(100), allocations(2000); large > 25*small {
+		t.Errorf("100 instances take %.0f allocations, 2000 take %.0f", small, large)
 	}
 }
 

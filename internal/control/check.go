@@ -64,6 +64,9 @@ type Packets struct {
 	// as it was followed: all the way, if Followed.
 	Via      []Object `json:",omitempty"`
 	Followed bool
+	// ARP: the sender asked by ARP meanwhile and got no answer (link_type tap), which may be
+	// why it did not send.
+	ARP bool `json:",omitempty"`
 	// Error is what kept the sender's or receiver's own machine from it.
 	Error   string `json:",omitempty"`
 	Skipped uint64 `json:",omitempty"` // packets of the lab of which was not looked what became

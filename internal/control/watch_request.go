@@ -227,7 +227,7 @@ func lines(body io.Reader, show func(*Watched) error) error {
 		if err := d.Decode(&w); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("control: the watch was cut off: %w", err)
+			return fmt.Errorf("%w any more: the watch ends here; run the command again (%w)", ErrNoDaemon, err)
 		}
 		if w.Error != nil {
 			return w.Error

@@ -260,3 +260,26 @@ func TestWatchOverTheSocket(t *testing.T) {
 		t.Errorf("a receiver that leaves: %v", err)
 	}
 }
+
+// A daemon that is killed must not look like the end of a watch.
+func TestCutWatchIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `{"kind":"started"}`)
+		_ = http.NewResponseController(w).Flush()
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			conn.Close()
+		}
+	})}
+	go s.Serve(l)
+	defer s.Close()
+	started := false
+	err = NewClient(dir).Watch(t.Context(), WatchRequest{}, nil, func(w *Watched) error { started = w.Kind == WatchedStarted; return nil })
+	if !errors.Is(err, ErrNoDaemon) || !started {
+		t.Errorf("%v, started %v", err, started)
+	}
+}

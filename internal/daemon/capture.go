@@ -41,7 +41,7 @@ func (d *Daemon) Capture(ctx context.Context, req control.CaptureRequest, w io.W
 
 func (d *Daemon) captureOptions(req control.CaptureRequest) (opt capture.Options, err error) {
 	opt = capture.Options{DropsOnly: req.DropsOnly, Expression: req.Expression, Snap: req.Snap}
-	opt.Comment = fmt.Sprintf("lab %s, region %s: vpcemu capture %s", d.cfg.Lab, d.Model().Region, strings.Join(req.On, " "))
+	opt.Comment = fmt.Sprintf("lab %s, region %s: %s", d.cfg.Lab, d.Model().Region, commandLine(req))
 	if opt.NAT, err = capture.ParseNAT(req.NAT); err != nil {
 		return opt, err
 	}
@@ -51,7 +51,7 @@ func (d *Daemon) captureOptions(req control.CaptureRequest) (opt capture.Options
 			program[i] = bpf.RawInstruction{Op: uint16(n[0]), Jt: uint8(n[1]), Jf: uint8(n[2]), K: n[3]}
 		}
 		if opt.Filter, err = program.Filter(); err != nil {
-			return opt, err
+			return opt, fmt.Errorf("filter: %w", err)
 		}
 	}
 	if len(req.On) > 0 {
@@ -62,6 +62,21 @@ func (d *Daemon) captureOptions(req control.CaptureRequest) (opt capture.Options
 		opt.Select = s.now
 	}
 	return opt, nil
+}
+
+// commandLine is what the request would be as a command.
+func commandLine(req control.CaptureRequest) string {
+	words := append([]string{"vpcemu", "capture"}, req.On...)
+	if req.DropsOnly {
+		words = append(words, "--drops-only")
+	}
+	if req.NAT != "" && req.NAT != string(capture.NATBoth) {
+		words = append(words, "--nat", req.NAT)
+	}
+	if req.Expression != "" {
+		words = append(words, "--", req.Expression)
+	}
+	return strings.Join(words, " ")
 }
 
 // selector keeps the places that a request names up to date with the model.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -135,7 +136,31 @@ func (c *checker) try(ctx context.Context, e vpc.Expectation) control.CheckResul
 		r.Notes = append(r.Notes, why)
 		return r
 	}
-	return check.Judge(e, x, t, c.packets(ctx, m, e, x))
+	p := c.packets(ctx, m, e, x)
+	r := check.Judge(e, x, t, p)
+	if !r.Bug {
+		return r
+	}
+	// A rule may be about the sender's port, which its kernel chose.
+	if x.Request.SourcePort = portBeside(p.Source); x.Request.SourcePort != 0 {
+		if t, err = c.trace(ctx, x.Request); err == nil {
+			r = check.Judge(e, x, t, p)
+		}
+	}
+	return r
+}
+
+// portBeside is a port next to that of a packet's source, 0 where it has none: the port
+// itself belongs to a connection that is tracked now.
+func portBeside(source string) int {
+	a, err := netip.ParseAddrPort(source)
+	switch {
+	case err != nil || a.Port() == 0:
+		return 0
+	case a.Port()%2 == 0:
+		return int(a.Port()) + 1
+	}
+	return int(a.Port()) - 1
 }
 
 // patience is how long the check may take to come true.

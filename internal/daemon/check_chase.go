@@ -10,7 +10,7 @@ import (
 
 const (
 	// chaseBuffer is how many events may wait to be looked at.
-	chaseBuffer = 1 << 16
+	chaseBuffer = 1 << 14
 	// chaseKept is how many events a chase keeps that it may understand later: those from
 	// before it knew its packet, and answers of which it has not seen the question yet.
 	chaseKept = 1 << 10
@@ -123,6 +123,7 @@ type chaseView struct {
 	via       []control.Object
 	drop      *dataplane.Event
 	back      bool // it is the answer that was dropped
+	arp       bool // the sender's machine has asked by ARP and got no answer
 }
 
 func (c *chase) view() chaseView {
@@ -144,6 +145,9 @@ func (c *chase) add(e dataplane.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case e.Reason == dataplane.ARPUnanswered:
+		c.is.arp = c.is.arp || c.ends.from[e.Handle] // for whom, the event does not say
+		return
 	case c.started && e.Sent.Proto != c.proto:
 		return
 	case c.started && c.understand(e):

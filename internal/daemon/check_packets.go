@@ -176,7 +176,8 @@ func (s *sending) result() {
 		out.SeenAs = v.final.Src.String()
 	}
 	if v.drop == nil {
-		if s.failed != nil && !out.Answered {
+		out.ARP = v.arp && !out.Sent
+		if s.failed != nil && !out.Answered && !out.ARP {
 			out.Error = s.failed.Error()
 		}
 		return

@@ -270,14 +270,29 @@ func TestCheckAgainOnContradiction(t *testing.T) {
 		b := newCheckBench(t, arrives(probe.Connected))
 		through := b.c.trace
 		b.c.trace = func(ctx context.Context, req control.TraceRequest) (*control.Trace, error) {
-			if traced++; traced == 1 || lasting {
+			if traced++; traced < 3 || lasting { // the second asks about the sender's port
 				return &control.Trace{Reason: "NO_ROUTE_TO_DESTINATION", Forward: &control.Path{}}, nil
 			}
 			return through(ctx, req)
 		}
-		if r := b.one(expect(vpc.Reaches)); r.Bug != lasting || r.Pass == lasting || traced != 2 {
+		if r := b.one(expect(vpc.Reaches)); r.Bug != lasting || r.Pass == lasting || traced < 3 {
 			t.Errorf("lasting %t: bug %t, %v, traced %d times", lasting, r.Bug, r.Problems, traced)
 		}
+	}
+}
+
+// TestCheckTracesTheSendersPort: an ACL that lets only some ephemeral ports in is none.
+func TestCheckTracesTheSendersPort(t *testing.T) {
+	b := newCheckBench(t, arrives(probe.Connected))
+	through := b.c.trace
+	b.c.trace = func(ctx context.Context, req control.TraceRequest) (*control.Trace, error) {
+		if req.SourcePort != 40001 { // sent from 40000
+			return &control.Trace{Reason: "SUBNET_ACL_RESTRICTION", Forward: &control.Path{}}, nil
+		}
+		return through(ctx, req)
+	}
+	if r := b.one(expect(vpc.Reaches)); !r.Pass || len(b.probes) != 1 {
+		t.Errorf("%v, %d probes", r.Problems, len(b.probes))
 	}
 }
 
@@ -378,6 +393,19 @@ func TestCheckTroubles(t *testing.T) {
 		if r := b.one(e); r.Pass || r.Bug || len(r.Problems) != 1 || !strings.Contains(r.Problems[0], want) {
 			t.Errorf("%s: bug %t, %q", want, r.Bug, r.Problems)
 		}
+	}
+}
+
+// TestCheckByARP: on TAP an address that nobody has is told by silence.
+func TestCheckByARP(t *testing.T) {
+	b := newCheckBench(t, func(b *checkBench, _ int, p *fakeProbe) error {
+		b.c.events.happened(dataplane.Event{Handle: hDB, Reason: dataplane.ARPUnanswered}) // another's
+		b.c.events.happened(dataplane.Event{Handle: hWeb, Reason: dataplane.ARPUnanswered})
+		p.tell(probe.Event{What: probe.Failed, Err: unix.EHOSTUNREACH})
+		return nil
+	})
+	if p := b.c.packets(t.Context(), b.c.model(), expect(vpc.Unreached), resolved(t, b)); !p.ARP || p.Error != "" || p.Sent {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -28,7 +28,7 @@ const limit = 20 * time.Second // for every wait; nothing should come near it
 
 // fakeMachine is a machine in memory. It outlives daemons, as the real one does.
 type fakeMachine struct {
-	t  *testing.T
+	t  testing.TB
 	mu sync.Mutex
 	// what there is
 	running map[string]*fakeInstance
@@ -45,7 +45,7 @@ type fakeMachine struct {
 	taken      map[string]bool
 }
 
-func newMachine(t *testing.T) *fakeMachine {
+func newMachine(t testing.TB) *fakeMachine {
 	return &fakeMachine{t: t, running: map[string]*fakeInstance{}, ended: map[string]host.Exit{}, boots: map[string]int{}, disks: map[string]bool{},
 		failStart: map[string]error{}, failRemove: map[string]error{}, taken: map[string]bool{}}
 }
@@ -297,11 +297,11 @@ func (in *fakeInstance) Stop(context.Context, time.Duration) error { return nil 
 // bench is a daemon on a fake machine.
 type bench struct {
 	*Daemon
-	t *testing.T
+	t testing.TB
 	m *fakeMachine
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bench{t: t, m: newMachine(t)}
@@ -413,7 +413,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 	}
 }
 
-func equal(t *testing.T, what string, got, want []string) {
+func equal(t testing.TB, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Fatalf("%s: got %q, want %q", what, got, want)

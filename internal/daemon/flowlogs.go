@@ -44,6 +44,7 @@ type flowLog struct {
 	gather  *flowlog.Aggregator
 	watched map[uint32]*flowlog.Interface
 	out     []byte // records to be written
+	fresh   bool   // its file may not be there yet
 	problem error  // with the latest write
 }
 
@@ -84,7 +85,7 @@ func (k *flowLogs) begin(id vpc.FlowLogID, is *vpc.FlowLog, now time.Time) {
 		return
 	}
 	cfg := flowlog.Config{Format: format, Interval: time.Duration(is.MaxAggregationInterval) * time.Second, Traffic: traffic}
-	k.logs[id] = &flowLog{is: is, format: format, gather: flowlog.New(cfg, now)}
+	k.logs[id] = &flowLog{is: is, format: format, gather: flowlog.New(cfg, now), fresh: true}
 }
 
 // change goes over to what m says that the logs watch. What has been sent until now is
@@ -253,7 +254,8 @@ func (k *flowLogs) finish() {
 	}
 }
 
-// write puts the records that wait into their files.
+// write puts the records that wait into their files. A log that is new gets its file at
+// once, so that what is wrong with it shows before there are records.
 func (k *flowLogs) write() {
 	type waiting struct {
 		*flowLog
@@ -263,9 +265,9 @@ func (k *flowLogs) write() {
 	var list []waiting
 	k.mu.Lock()
 	take := func(l *flowLog) {
-		if len(l.out) > 0 {
+		if len(l.out) > 0 || l.fresh {
 			list = append(list, waiting{l, *l.is, l.out})
-			l.out = nil
+			l.out, l.fresh = nil, false
 		}
 	}
 	for _, l := range k.logs {

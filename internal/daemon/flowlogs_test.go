@@ -162,7 +162,7 @@ func TestFlowLogs_AreShown(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	b.must("CreateFlowLogs", strings.Replace(createFlowLog("slow", "VPC", "v", `,"LogGroupName":"g"`), `Interval":1`, `Interval":600`, 1))
-	if text, r, err := b.stream(t.Context(), control.FlowLogsRequest{}); err != nil || text != "" || !strings.Contains(r.Note, "flow log slow has no records yet") {
+	if text, r, err := b.stream(t.Context(), control.FlowLogsRequest{}); err != nil || text != "" && text != "srcport packets action flow-direction\n" || !strings.Contains(r.Note, "flow log slow has no records yet") {
 		t.Errorf("%q, %+v, %v", text, r, err)
 	}
 	b.must("CreateFlowLogs", createFlowLog("all", "VPC", "v", `,"LogGroupName":"h"`))

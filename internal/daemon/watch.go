@@ -14,10 +14,10 @@ import (
 // that move packets never wake anybody, and of a flood most are not even looked at.
 const (
 	packetEvery  = 10 * time.Millisecond
-	packetBuffer = 2048
+	packetBuffer = 1024
 	flowEvery    = 250 * time.Millisecond
 	flowBuffer   = 16   // readings
-	linesASecond = 4000 // of packets, or of new flows and verdicts
+	linesASecond = 1000 // of packets, or of new flows and verdicts
 	tellSkipped  = time.Second
 )
 
@@ -169,14 +169,13 @@ func (w *watch) flows(stop <-chan struct{}) error {
 		select {
 		case <-stop:
 			last = true
+			w.readAll(open, meter) // makes room for what Collect gives
 			w.d.engine.Collect()
 		case r := <-meter.C:
 			w.read(open, r)
 		case <-tick.C:
 		}
-		for range len(meter.C) {
-			w.read(open, <-meter.C)
-		}
+		w.readAll(open, meter)
 		w.begin(open)
 		if last {
 			open.end()
@@ -198,6 +197,12 @@ func (w *watch) flows(stop <-chan struct{}) error {
 func (w *watch) begin(open *openFlows) {
 	w.refresh()
 	open.show, open.clock, open.room = w.show, w.clock, w.room
+}
+
+func (w *watch) readAll(open *openFlows, meter *dataplane.Meter) {
+	for range len(meter.C) {
+		w.read(open, <-meter.C)
+	}
 }
 
 func (w *watch) read(open *openFlows, r dataplane.Reading) {

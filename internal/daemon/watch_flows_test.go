@@ -12,7 +12,7 @@ import (
 )
 
 // ways are real ways of packets from a to b: delivered, and dropped.
-func ways(t *testing.T) (b *bench, delivered, dropped *dataplane.Way) {
+func ways(t testing.TB) (b *bench, delivered, dropped *dataplane.Way) {
 	b = watchBench(t)
 	sub := b.engine.Subscribe(16)
 	defer sub.Close()

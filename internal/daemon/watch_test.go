@@ -42,14 +42,14 @@ internet_hosts:
   far: {public_ip: 198.51.100.7}
 `
 
-func watchBench(t *testing.T) *bench {
+func watchBench(t testing.TB) *bench {
 	b := newBench(t)
 	b.mustUp(site)
 	return b
 }
 
 // tuple reads "10.0.1.10:40000 > 10.0.1.11:22".
-func tuple(t *testing.T, proto uint8, text string) packet.Tuple {
+func tuple(t testing.TB, proto uint8, text string) packet.Tuple {
 	t.Helper()
 	var out packet.Tuple
 	from, to, ok := strings.Cut(text, " > ")
@@ -105,7 +105,7 @@ func (b *bench) syn(from, tup string) {
 
 // A watcher collects the lines of a watch.
 type watcher struct {
-	t    *testing.T
+	t    testing.TB
 	mu   sync.Mutex
 	list []*control.Watched
 	end  chan struct{}

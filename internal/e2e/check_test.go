@@ -198,3 +198,55 @@ func TestCheckMany(t *testing.T) {
 	l.checksAre(lines...)
 	l.check(0, []string{"50 checks, all pass"}, l.file)
 }
+
+// TestCheckKindsOfEnds: links that carry Ethernet, further interfaces, addresses, the
+// resolver, and addresses that nobody has.
+func TestCheckKindsOfEnds(t *testing.T) {
+	t.Parallel()
+	const ends = `
+version: 1
+default_vpc: false
+name: ends
+vpcs: {main: {cidr_block: 10.0.0.0/16}}
+subnets:
+  public: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true}
+  other: {vpc: main, cidr_block: 10.0.1.0/24}
+internet_gateways: {igw: {vpc: main}}
+route_tables:
+  public: {vpc: main, subnets: [public, other], routes: [{cidr_block: 0.0.0.0/0, gateway: igw}]}
+elastic_ips: {site: {network_interface: second}, loose: {}}
+network_interfaces:
+  second: {subnet: other, attachment: {instance: web}, security_groups: [all]}
+security_groups:
+  all: {vpc: main, ingress: [{protocol: all, cidr_blocks: [0.0.0.0/0]}]}
+instances:
+  web: {subnet: public, security_groups: [all], link_type: LINK}
+  db: {subnet: public, security_groups: [all], link_type: LINK}
+internet_hosts: {laptop: {link_type: LINK}}
+checks:
+  - laptop reaches web on tcp 80
+  - web reaches db on udp 53
+  - db reaches web on icmp
+  - second reaches laptop on tcp 80, seen as site
+  - second reaches laptop on udp 80, seen as the Elastic IP of second
+  - laptop reaches second on udp 80
+  - laptop reaches the Elastic IP site on icmp
+  - db reaches second on tcp 5
+  - the private address of web reaches laptop on icmp, by way of igw
+  - db reaches the public address of web on tcp 80, by way of igw
+  - db reaches 10.0.0.2 on udp 53
+  - db connects to 10.0.0.2 on tcp 53
+  - db does not reach 10.0.0.2 on tcp 80
+  - laptop does not reach the Elastic IP loose on tcp 80
+  - db does not reach 10.0.0.77 on icmp, because NO_POSSIBLE_DESTINATION
+  - db does not reach 8.8.8.8 on udp 53, because INTERNET_UNREACHABLE
+  - 8.8.8.8 reaches web on tcp 80
+`
+	for _, link := range []string{"tun", "tap"} {
+		t.Run(link, func(t *testing.T) {
+			t.Parallel()
+			l := up(t, strings.ReplaceAll(ends, "LINK", link))
+			l.check(0, []string{"17 checks, all pass"}, l.file)
+		})
+	}
+}

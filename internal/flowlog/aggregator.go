@@ -62,8 +62,9 @@ type Aggregator struct {
 	watched map[uint32]*Interface // by handle
 	start   int64                 // of the window, Unix seconds
 	records map[key]*sum
-	// busy are the interfaces that have a record in the window, skipped those that lack some.
-	busy, skipped map[*Interface]bool
+	// busy are the interfaces, by ID, that have a record in the window, skipped those that
+	// lack some.
+	busy, skipped map[string]bool
 	skippedAll    bool
 }
 
@@ -102,7 +103,7 @@ func (a *Aggregator) begin(now time.Time) {
 	n := a.seconds()
 	a.start = now.Unix() - ((now.Unix()%n)+n)%n
 	a.records = make(map[key]*sum)
-	a.busy, a.skipped, a.skippedAll = make(map[*Interface]bool), make(map[*Interface]bool), false
+	a.busy, a.skipped, a.skippedAll = make(map[string]bool), make(map[string]bool), false
 }
 
 // Watch replaces the interfaces that are watched, by their handles on the packet path.
@@ -149,12 +150,12 @@ func (a *Aggregator) sight(f *amount, s *Sighting) {
 	sm := a.records[k]
 	if sm == nil {
 		if len(a.records) >= a.cfg.Limit {
-			a.skipped[of] = true
+			a.skipped[of.ID] = true
 			return
 		}
 		sm = &sum{amount: amount{first: f.first}}
 		a.records[k] = sm
-		a.busy[of] = true
+		a.busy[of.ID] = true
 	}
 	sm.packets += f.packets
 	sm.bytes += f.bytes
@@ -198,7 +199,7 @@ func (a *Aggregator) append(dst []byte, end int64) []byte {
 		return dst
 	}
 	for _, i := range a.interfaces() {
-		if !a.busy[i] && !a.skipped[i] {
+		if !a.busy[i.ID] && !a.skipped[i.ID] {
 			dst = a.status(dst, i, record.NoData, end)
 		}
 	}
@@ -208,7 +209,7 @@ func (a *Aggregator) append(dst []byte, end int64) []byte {
 // appendSkipped tells which interfaces lack records: any may, where a meter has skipped.
 func (a *Aggregator) appendSkipped(dst []byte, end int64) []byte {
 	for _, i := range a.interfaces() {
-		if a.skippedAll || a.skipped[i] {
+		if a.skippedAll || a.skipped[i.ID] {
 			dst = a.status(dst, i, record.SkipData, end)
 		}
 	}

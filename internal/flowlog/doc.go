@@ -11,6 +11,8 @@
 //   - A packet that its own interface's source check stops has met neither security group
 //     nor ACL and makes no record. All else that drops packets behind the filters, such as
 //     routes, gateways, sizes and the destination check, leaves an ACCEPT (FL-11).
+//   - What the filters let in to an instance that does not run leaves an ACCEPT at its
+//     interface.
 //   - What the network itself answers (ICMP about sizes and hops, the NAT gateway's RST)
 //     passes no filter, and makes no record.
 //   - traffic-path through an Internet gateway is 8 for NAT gateways as for Nitro instances.

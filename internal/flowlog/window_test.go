@@ -78,6 +78,14 @@ func TestFL04_NoDataOfEveryWatchedInterface(t *testing.T) {
 	a.Watch(two())
 	a.take(seen(1, "10.0.0.1", "10.1.0.1", 5, 1, 12, 12))
 	want(t, lines(a.Advance(nil, at(20))), "eni-1 2 1700000011 1700000012 OK", "eni-2 - 1700000010 1700000019 NODATA")
+	// One that is told to be another's now has two records, and traffic all the same.
+	a.take(seen(1, "10.0.0.1", "10.1.0.1", 5, 1, 21, 21))
+	moved := two()
+	moved[1].Instance = "i-2"
+	a.Watch(moved)
+	a.take(seen(1, "10.0.0.1", "10.1.0.1", 5, 1, 22, 22))
+	a.Watch(moved)
+	want(t, lines(a.Advance(nil, at(30))), "eni-1 1 1700000021 1700000021 OK", "eni-1 1 1700000022 1700000022 OK", "eni-2 - 1700000020 1700000029 NODATA")
 }
 
 func TestFL04_SkipDataWhereRecordsAreMissing(t *testing.T) {

@@ -108,18 +108,23 @@ func (c *canvas) writeMid(r run, x, y float64, in rect) {
 	c.took(r, x-r.font.width(r.text)/2, y, in)
 }
 
+// classes are those of the font and of the colour.
+func (r run) classes() string {
+	if r.class == "" {
+		return r.font.class()
+	}
+	return r.font.class() + " " + r.class
+}
+
 func (r run) svg(x, y float64, more string) string {
 	if r.text == "" {
 		return ""
-	}
-	if r.class != "" {
-		more += " " + r.class
 	}
 	tip := r.full
 	if tip == r.text {
 		tip = ""
 	}
-	return titled(tip, fmt.Sprintf(`<text class="%s%s" x="%s" y="%s">%s</text>`, r.font.class(), more, px(x), px(y), escape(r.text)))
+	return titled(tip, fmt.Sprintf(`<text class="%s%s" x="%s" y="%s">%s</text>`, r.classes(), more, px(x), px(y), escape(r.text)))
 }
 
 // took notes what room a text takes.

@@ -110,10 +110,42 @@ func (c *canvas) drawLines(list []line, x, y float64, in rect) {
 			c.tag(t, at, base-13, in)
 			at += t.w + tagGap
 		}
-		for _, r := range l.runs {
-			at = c.write(r, at, base, in) + runGap
-		}
+		c.writeRuns(l.runs, at, base, in)
 		y += l.h
+	}
+}
+
+// writeRuns writes runs one after the other: where a font is narrower than measured, the
+// next follows closer.
+func (c *canvas) writeRuns(runs []run, x, y float64, in rect) {
+	var b, tip strings.Builder
+	short := false
+	for i, r := range runs {
+		gap := ""
+		if i > 0 {
+			gap = fmt.Sprintf(` dx="%s"`, px(runGap))
+			tip.WriteString("  ")
+		}
+		fmt.Fprintf(&b, `<tspan class="%s"%s>%s</tspan>`, r.classes(), gap, escape(r.text))
+		tip.WriteString(r.full)
+		short = short || r.full != r.text
+	}
+	if len(runs) == 0 {
+		return
+	}
+	full := ""
+	if short {
+		full = tip.String()
+	}
+	body := fmt.Sprintf(`<text x="%s" y="%s">%s</text>`, px(x), px(y), b.String())
+	if len(runs) == 1 {
+		body = runs[0].svg(x, y, "")
+	} else {
+		body = titled(full, body)
+	}
+	c.put(layerText, body)
+	for _, r := range runs {
+		x = c.took(r, x, y, in) + runGap
 	}
 }
 

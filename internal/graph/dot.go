@@ -13,6 +13,7 @@ func (s *scene) dot() string {
 	d := &dotWriter{ids: s.identifiers()}
 	trace, ends := s.traceEdges(d.ids)
 	d.ends = ends
+	d.rank(s)
 	d.line(0, "digraph %s {", dotQuote(s.title))
 	d.line(1, `graph [compound=true rankdir=TB fontname="Helvetica" fontsize=12 bgcolor="#fbfcfe" style="rounded,filled" labeljust=l nodesep=0.3]`)
 	d.line(1, `node [shape=box style="rounded,filled" fontname="Helvetica" fontsize=11 margin="0.08,0.05"]`)
@@ -45,6 +46,41 @@ type dotWriter struct {
 	b    strings.Builder
 	ids  names
 	ends []ending
+	// order is from top to bottom, zone by zone. Every edge points down in it, so that no
+	// two clusters are above one another: Graphviz fails over some such graphs ("trouble in
+	// init_rank"), and over some with edges that do not count or weigh nothing.
+	order map[string]int
+}
+
+// rank finds the order of all nodes.
+func (d *dotWriter) rank(s *scene) {
+	d.order = map[string]int{}
+	next := func(id string) { d.order[id] = len(d.order) }
+	marks := func(v *network, sub *subnet) {
+		for _, e := range d.ends {
+			if e.vpc == v && e.subnet == sub {
+				next(e.id)
+			}
+		}
+	}
+	for _, h := range s.hosts {
+		next(d.ids.node[h])
+	}
+	marks(nil, nil)
+	next("internet")
+	for _, v := range s.vpcs {
+		next(d.ids.gate[v])
+		marks(v, nil)
+	}
+	for _, v := range s.vpcs {
+		for _, sub := range v.all() {
+			next(d.ids.subnet[sub])
+			for _, n := range sub.nodes {
+				next(d.ids.node[n])
+			}
+			marks(nil, sub)
+		}
+	}
 }
 
 func (d *dotWriter) line(depth int, format string, a ...any) {
@@ -172,14 +208,16 @@ func (d *dotWriter) edge(e edge) {
 	case "grid":
 		d.line(1, "%s -> %s [style=invis]", e.from, e.to)
 		return
-	case "route":
-		more = " constraint=false"
 	case "out":
-		more = ` color="#1257d6" fontcolor="#1257d6" penwidth=2.4 constraint=false`
+		more += ` color="#1257d6" fontcolor="#1257d6" penwidth=2.4`
 	case "back":
-		more = ` color="#8a2ec4" fontcolor="#8a2ec4" penwidth=2.4 style=dashed constraint=false`
+		more += ` color="#8a2ec4" fontcolor="#8a2ec4" penwidth=2.4 style=dashed`
 	case "drop":
-		more = ` color="#c0392b" fontcolor="#c0392b" penwidth=2.4 style=dashed`
+		more += ` color="#c0392b" fontcolor="#c0392b" penwidth=2.4 style=dashed`
+	}
+	if d.order[e.from] > d.order[e.to] {
+		e.from, e.to = e.to, e.from
+		more += " dir=back"
 	}
 	d.line(1, "%s -> %s [label=%s%s]", e.from, e.to, dotLabel("n", e.label), more)
 }

@@ -34,6 +34,21 @@ func lesson(t testing.TB, name string) *vpc.Model {
 	return converge(t, f)
 }
 
+// modelOf is the model of a lesson, or of testdata/NAME.yaml.
+func modelOf(t testing.TB, name string) *vpc.Model {
+	t.Helper()
+	path := filepath.Join("testdata", name+".yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return lesson(t, name)
+	}
+	f, err := topology.Parse(path, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return converge(t, f)
+}
+
 // labOf is the model of a topology's text without its head.
 func labOf(t testing.TB, text string) *vpc.Model {
 	t.Helper()
@@ -95,9 +110,14 @@ func TestPictures(t *testing.T) {
 		{"book-traced", "book", &control.TraceRequest{From: "db", To: "server", Protocol: "tcp", Port: 80}},
 		{"book-unreachable", "book", &control.TraceRequest{From: "laptop", To: "db", Protocol: "tcp", Port: 22}},
 		{"three-tier-traced", "three-tier", &control.TraceRequest{From: "web-c", To: "db-a", Protocol: "tcp", Port: 3306}},
+		{"mixed", "mixed", nil},
+		{"mixed-appliance", "mixed", &control.TraceRequest{From: "web2", To: "server", Protocol: "tcp", Port: 80}},
+		{"mixed-internet", "mixed", &control.TraceRequest{From: "internet", To: "fw", Protocol: "tcp", Port: 22}},
+		{"mixed-nobody", "mixed", &control.TraceRequest{From: "web2", To: "10.0.1.99", Protocol: "tcp", Port: 22}},
+		{"mixed-stopped", "mixed", &control.TraceRequest{From: "web1", To: "10.0.1.6", Protocol: "tcp", Port: 80}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := running(lesson(t, c.lesson))
+			m := running(modelOf(t, c.lesson))
 			var trace *control.Trace
 			if c.trace != nil {
 				trace = traced(t, m, *c.trace)

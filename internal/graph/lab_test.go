@@ -35,7 +35,7 @@ func traced(t testing.TB, m *vpc.Model, req control.TraceRequest) *control.Trace
 		t.Fatal(err)
 	}
 	defer e.Close()
-	s, err := compile.Snapshot(m, ports{}, 1)
+	s, err := compile.Snapshot(m, ports{m}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,10 +47,18 @@ func traced(t testing.TB, m *vpc.Model, req control.TraceRequest) *control.Trace
 	return samePorts(t, tr)
 }
 
-// ports is compile.Ports where everything runs.
-type ports struct{}
+// ports is compile.Ports where everything runs that should.
+type ports struct{ m *vpc.Model }
 
-func (ports) ENI(handle uint32) dataplane.Port     { return pt.NewPort(fmt.Sprint(handle)) }
+func (p ports) ENI(handle uint32) dataplane.Port {
+	for _, e := range p.m.NetworkInterfaces.All() {
+		if a := e.Attachment; e.Handle == handle && a != nil && a.InstanceID != "" && p.m.Instances.Get(a.InstanceID).State != vpc.StateRunning {
+			return nil
+		}
+	}
+	return pt.NewPort(fmt.Sprint(handle))
+}
+
 func (ports) Services(id vpc.VpcID) dataplane.Port { return pt.NewPort(string(id)) }
 
 // running is a model after the host has started everything.
@@ -58,6 +66,9 @@ func running(m *vpc.Model) *vpc.Model {
 	tx := vpc.Begin(m, vpc.Call{Now: now, NewID: func(prefix string) string { return prefix + "1" }})
 	for id := range tx.Instances.All() {
 		tx.InstanceRunning(id)
+		if tx.Instances.Get(id).State == vpc.StateStopping {
+			tx.InstanceStopped(id, "")
+		}
 	}
 	for id := range tx.InternetHosts.All() {
 		tx.InternetHostRunning(id)

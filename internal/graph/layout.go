@@ -113,9 +113,10 @@ func best(s *scene) *layout {
 			}
 		}
 	}
-	return found
+	return found.draw()
 }
 
+// newLayout places everything; what has no frame to wait for is written at once.
 func newLayout(s *scene, o options) *layout {
 	l := &layout{scene: s, options: o, cards: map[*node]*card{}, boxes: map[*subnet]*box{}, nets: map[*network]*netBox{}}
 	if s.trace != nil {
@@ -138,6 +139,11 @@ func newLayout(s *scene, o options) *layout {
 		bottom = l.inet.bottom()
 	}
 	l.h = l.placeFoot(bottom+margin) + margin
+	return l
+}
+
+// draw draws what is placed.
+func (l *layout) draw() *layout {
 	l.drawNets()
 	l.drawTrace()
 	return l

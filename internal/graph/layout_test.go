@@ -241,7 +241,7 @@ func TestNothingOverlaps(t *testing.T) {
 		if rapid.Bool().Draw(t, "traced") {
 			s.addTrace(drawTrace(t, s))
 		}
-		checkLayout(t, newLayout(s, options{rapid.IntRange(1, 8).Draw(t, "columns"), rapid.Bool().Draw(t, "beside")}))
+		checkLayout(t, newLayout(s, options{rapid.IntRange(1, 8).Draw(t, "columns"), rapid.Bool().Draw(t, "beside")}).draw())
 	})
 }
 

@@ -42,8 +42,11 @@ func (n *network) all() (list []*subnet) {
 	return list
 }
 
-// of is the identifier of a stop, "" for the Internet itself.
+// of is the identifier of a stop; both languages have one for the Internet itself.
 func (ids names) of(at stop) string {
+	if at == (stop{}) {
+		return "internet"
+	}
 	if at.gate != nil {
 		return ids.gate[at.gate]
 	}

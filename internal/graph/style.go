@@ -52,7 +52,7 @@ var hues = [palette][4]string{
 
 // inks are the colours of text.
 var inks = []struct{ class, light, dark string }{
-	{"text", "#26303d", "#c9d1d9"},
+	{"text,tspan", "#26303d", "#c9d1d9"},
 	{".h,.t", "#1d2733", "#e6edf3"},
 	{".s", "#4a5260", "#a3adb8"},
 	{".ink", "#26303d", "#c9d1d9"},

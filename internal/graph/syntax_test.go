@@ -34,6 +34,9 @@ func checkDOT(t interface{ Errorf(string, ...any) }, text string) {
 		t.Errorf("dot: %v", err)
 		return
 	}
+	if !acyclic(g) {
+		t.Errorf("dot: edges go round in a circle")
+	}
 	for _, e := range g.Edges.Edges {
 		for _, end := range []string{e.Src, e.Dst} {
 			if n := g.Nodes.Lookup[end]; end != "internet" && (n == nil || n.Attrs["label"] == "") {
@@ -41,6 +44,32 @@ func checkDOT(t interface{ Errorf(string, ...any) }, text string) {
 			}
 		}
 	}
+}
+
+// acyclic tells whether a node order exists in which every edge points down: Graphviz
+// fails over some graphs with clusters that have none.
+func acyclic(g *gographviz.Escape) bool {
+	above := map[string]int{}
+	for _, e := range g.Edges.Edges {
+		above[e.Dst]++
+	}
+	var free []string
+	for _, n := range g.Nodes.Nodes {
+		if above[n.Name] == 0 {
+			free = append(free, n.Name)
+		}
+	}
+	done := 0
+	for ; done < len(free); done++ {
+		for _, e := range g.Edges.Edges {
+			if e.Src == free[done] {
+				if above[e.Dst]--; above[e.Dst] == 0 {
+					free = append(free, e.Dst)
+				}
+			}
+		}
+	}
+	return done == len(g.Nodes.Nodes)
 }
 
 // What lines of a flowchart are, as far as vpcemu writes them: labels are quoted and have
@@ -156,4 +185,19 @@ func rename(m *vpc.Model, name string) {
 		m.Vpcs.Put(id, &c)
 	}
 	m.Lab = name
+}
+
+// TestSyntaxOfAnyLab: whatever is in a lab, and wherever a packet goes, the text of its
+// pictures is what their languages want.
+func TestSyntaxOfAnyLab(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m, trace := graph.DrawLab(t)
+		for _, format := range graph.Formats {
+			text, err := graph.Render(format, m, trace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wellFormed(t, format, text)
+		}
+	})
 }

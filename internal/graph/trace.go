@@ -142,7 +142,7 @@ func (s *scene) wayOf(p *control.Path, from stop, to control.Object, addr string
 		case h.Verdict == "drop":
 			s.dropAt(w, p, h, ok, owns)
 			return w
-		case h.Stage == "deliver" && !ok && !owns:
+		case h.Verdict == "deliver" && !ok && !owns:
 			w.visit(s.endOf(to, addr))
 		}
 	}

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/explain"
@@ -129,7 +128,7 @@ func (l *layout) inside(a, b *card, d float64) []point {
 	switch {
 	case a.lane == b.lane && a.zone == b.zone:
 	case a.s == b.s:
-		x := l.boxes[a.s].x + pad/2 + math.Mod(math.Abs(d), 4)
+		x := l.boxes[a.s].x + pad/2 + d*8/max(8, l.lanes)
 		points = append(points, point{x, up.y}, point{x, down.y})
 	default:
 		points = append(points, point{l.gutter(a.zone, d), up.y})
@@ -235,6 +234,9 @@ func (l *layout) placeFoot(y float64) float64 {
 			y -= margin
 		}
 		return y
+	}
+	if len(l.loose) > 0 {
+		y += 12
 	}
 	room := l.w - 2*margin
 	list := l.trace.ways()

@@ -3,7 +3,6 @@ package probe
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 
@@ -62,7 +61,7 @@ func Open(spec Spec) (_ *Probe, err error) {
 	if !spec.Destination.Is4() || spec.To != "" && !spec.Local.Is4() || spec.Source.IsValid() && !spec.Source.Is4() {
 		return nil, fmt.Errorf("from %s to %s at %s: only IPv4 can be sent", spec.Source, spec.Destination, spec.Local)
 	}
-	p := &Probe{spec: spec, nonce: rand.Uint32() | 1, c: make(chan Event, 16)} // 0 would leave the kernel its own number
+	p := &Probe{spec: spec, nonce: newNonce(spec), c: make(chan Event, 16)}
 	defer func() {
 		if err != nil {
 			p.Close()

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/internal/packet"
@@ -181,6 +182,19 @@ func TestUDP(t *testing.T) {
 	_ = program.SetReadDeadline(time.Now().Add(limit))
 	if n, _, err := program.ReadFrom(buf); err != nil || !p.isPayload(buf[:n]) {
 		t.Errorf("the program got %q, %v", buf[:n], err)
+	}
+}
+
+// TestDNSServerAnswers: to a server of DNS the datagram is a question.
+func TestDNSServerAnswers(t *testing.T) {
+	for range 20 {
+		p := Probe{spec: Spec{Protocol: packet.ProtoUDP, Port: 53}}
+		p.nonce = newNonce(p.spec)
+		var m dns.Msg
+		if err := m.Unpack(p.payload()); err != nil || m.Response || m.Opcode != dns.OpcodeQuery || !m.RecursionDesired || len(m.Question) != 1 ||
+			m.Question[0].Name != "vpcemu-check." || m.Question[0].Qtype != dns.TypeA || m.Question[0].Qclass != dns.ClassINET {
+			t.Fatalf("%v: %s", err, m.String())
+		}
 	}
 }
 

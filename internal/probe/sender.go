@@ -1,8 +1,10 @@
 package probe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,16 +12,33 @@ import (
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
-// mark follows the nonce in UDP and ICMP data, for who meets it in a capture.
-const mark = "vpcemu check"
+// What follows the nonce in UDP and ICMP data: a mark, for who meets it in a capture; to
+// the port of DNS, the rest of a question (RFC 1035 4.1), as a server answers nothing
+// else. The nonce is the question's identifier and flags then.
+const (
+	mark        = "vpcemu check"
+	dnsPort     = 53
+	dnsFlags    = 0x0100 // recursion desired
+	dnsQuestion = "\x00\x01\x00\x00\x00\x00\x00\x00" + "\x0cvpcemu-check\x00" + "\x00\x01\x00\x01"
+)
+
+func newNonce(s Spec) uint32 {
+	n := rand.Uint32() | 1 // 0 would leave the kernel its own number
+	if s.Protocol == packet.ProtoUDP && s.Port == dnsPort {
+		n = n&^0xffff | dnsFlags
+	}
+	return n
+}
 
 func (p *Probe) payload() []byte {
-	return append(binary.BigEndian.AppendUint32(nil, p.nonce), mark...)
+	rest := mark
+	if p.spec.Protocol == packet.ProtoUDP && p.spec.Port == dnsPort {
+		rest = dnsQuestion
+	}
+	return append(binary.BigEndian.AppendUint32(nil, p.nonce), rest...)
 }
 
-func (p *Probe) isPayload(b []byte) bool {
-	return len(b) >= 4+len(mark) && binary.BigEndian.Uint32(b) == p.nonce && string(b[4:4+len(mark)]) == mark
-}
+func (p *Probe) isPayload(b []byte) bool { return bytes.HasPrefix(b, p.payload()) }
 
 // open makes the sender's socket and binds it to the source, if one is wanted.
 func (p *Probe) open(typ, proto int) (err error) {

@@ -139,7 +139,7 @@ func (e Entry) Plain(width int) string {
 		if strings.HasSuffix(part, ": ") {
 			continue
 		}
-		b.WriteString(wrap(strings.ReplaceAll(part, "`", ""), width))
+		b.WriteString(strings.ReplaceAll(wrap(part, width), "`", ""))
 		b.WriteString("\n\n")
 	}
 	if e.Example != "" {
@@ -148,10 +148,12 @@ func (e Entry) Plain(width int) string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
+// wrap breaks text into lines of at most width characters, but no command (`…`) that has
+// room on a line.
 func wrap(text string, width int) string {
 	var b strings.Builder
 	at := 0
-	for i, word := range strings.Fields(text) {
+	for i, word := range words(text, width) {
 		n := len([]rune(word))
 		switch {
 		case i == 0:
@@ -166,6 +168,27 @@ func wrap(text string, width int) string {
 		at += n
 	}
 	return b.String()
+}
+
+// words are what is not to be broken.
+func words(text string, width int) (all []string) {
+	code := ""
+	for _, word := range strings.Fields(text) {
+		if code != "" {
+			word = code + " " + word
+		}
+		if strings.Count(word, "`")%2 == 1 {
+			code = word
+			continue
+		}
+		code = ""
+		if len([]rune(word)) > width {
+			all = append(all, strings.Fields(word)...)
+			continue
+		}
+		all = append(all, word)
+	}
+	return append(all, strings.Fields(code)...)
 }
 
 const head = `# Why a packet was dropped
