@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -52,6 +54,24 @@ func (e End) Handle() uint32 {
 	return 0
 }
 
+// FindFor finds the end that text names to somebody who sends there: Find, but a private
+// address means whoever has it in the sender's own VPC, whose router takes it there. Where
+// that is nobody, one other that has it is found, and of several none.
+func FindFor(m *vpc.Model, from End, text string) (End, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil || from.Interface == nil {
+		return Find(m, text)
+	}
+	near, err := addressIn(m, a.Unmap(), from.Interface.VpcID)
+	if err != nil || near.Kind != KindAddress {
+		return near, err
+	}
+	if far, err := Find(m, text); err == nil {
+		return far, nil
+	}
+	return near, nil
+}
+
 // Find finds the end that text names: an instance, interface, NAT gateway or Internet
 // host by name or ID, an address, or "internet". An error lists what there is; one about
 // a name or address that several have lists their IDs.
@@ -60,7 +80,7 @@ func Find(m *vpc.Model, text string) (End, error) {
 		return End{Name: KindInternet, Kind: KindInternet, Public: Anywhere}, nil
 	}
 	if a, err := netip.ParseAddr(text); err == nil {
-		return byAddress(m, a.Unmap())
+		return addressIn(m, a.Unmap(), "")
 	}
 	var found []End
 	for _, e := range all(m) {
@@ -77,11 +97,37 @@ func Find(m *vpc.Model, text string) (End, error) {
 	}
 	switch len(found) {
 	case 0:
-		return End{}, fmt.Errorf("%s: nothing in the lab has this name or ID; there are: %s", text, known(m))
+		if what := noEnd(m, text); what != "" {
+			return End{}, fmt.Errorf("%s: %s itself sends and gets no packets; there are: %s", quoted(text), what, known(m))
+		}
+		return End{}, fmt.Errorf("%s: nothing in the lab has this name or ID; there are: %s", quoted(text), known(m))
 	case 1:
 		return found[0], nil
 	}
 	return End{}, severalOf(text, "are named so", found)
+}
+
+// noEnd is what the text names that is no end of any way, "" for nothing.
+func noEnd(m *vpc.Model, text string) string {
+	for _, of := range []struct {
+		what string
+		find func(*vpc.Model, string) (Set, int)
+	}{{"an Internet gateway", gateways}, {"a subnet", subnets}, {"a VPC", vpcs}, {"a security group", groups}} {
+		if _, n := of.find(m, text); n > 0 {
+			return of.what
+		}
+	}
+	return ""
+}
+
+// quoted is text as an error shows it: in quotes where it would not be seen, or would play
+// on the terminal.
+func quoted(text string) string {
+	odd := func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
+	if text == "" || strings.ContainsFunc(text, odd) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 func isMachine(e End) bool { return e.Kind == KindInstance || e.Kind == KindHost }
@@ -156,9 +202,9 @@ func ofInterface(m *vpc.Model, n *vpc.NetworkInterface, e End) End {
 	return e
 }
 
-// byAddress finds who has a private or public address. One that nothing has is an end
-// all the same: packets can be sent to it.
-func byAddress(m *vpc.Model, a netip.Addr) (End, error) {
+// addressIn finds who has a public address, or a private one in the VPC; "" is any. One that
+// nothing has is an end all the same: packets can be sent to it.
+func addressIn(m *vpc.Model, a netip.Addr, in vpc.VpcID) (End, error) {
 	var found []End
 	for _, h := range m.InternetHosts.All() {
 		if h.PublicIp == a && h.State != vpc.StateTerminated {
@@ -173,7 +219,7 @@ func byAddress(m *vpc.Model, a netip.Addr) (End, error) {
 		}
 		for _, p := range n.PrivateIps {
 			public := m.PublicAddressOf(n, p)
-			if p.PrivateIp == a || public == a {
+			if p.PrivateIp == a && (in == "" || n.VpcID == in) || public == a {
 				e := End{Name: nameOf(m, n), ID: string(id), Kind: KindInterface, Interface: n,
 					Private: p.PrivateIp, Public: public, Asked: a}
 				found = append(found, e)
