@@ -32,6 +32,9 @@ func (f *fake) Watch(ctx context.Context, r WatchRequest, end <-chan struct{}, s
 	if len(r.On) > 0 {
 		return fmt.Errorf("%s: nothing in the lab has this name or ID", r.On[0])
 	}
+	if r.Packets {
+		return errors.Join(ErrStopping, ctx.Err())
+	}
 	n := uint64(max(r.Count, 1))
 	if err := send(&Watched{Kind: WatchedStarted}); err != nil {
 		return err
