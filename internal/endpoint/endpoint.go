@@ -4,6 +4,7 @@
 package endpoint
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -268,8 +269,8 @@ func or(name, id string) string {
 
 // Address is the address to which a packet from one end to the other is sent: the one
 // that was named; within a VPC the private one; else the public one. An error says why
-// there is none.
-func Address(_ *vpc.Model, from, to End) (netip.Addr, error) {
+// there is none; it is ErrAmbiguous where the only one means somebody else to the sender.
+func Address(m *vpc.Model, from, to End) (netip.Addr, error) {
 	switch {
 	case to.Asked.IsValid():
 		return to.Asked, nil
@@ -279,7 +280,28 @@ func Address(_ *vpc.Model, from, to End) (netip.Addr, error) {
 		return to.Public, nil
 	case to.Private.IsValid():
 		// Nobody outside the VPC can reach it, and that is what a packet there shows.
+		if other := holder(m, from, to); other != "" {
+			return netip.Addr{}, fmt.Errorf("%s has no public address, and its private one, %s, %w: %s", to.Name, to.Private, ErrAmbiguous, other)
+		}
 		return to.Private, nil
 	}
 	return netip.Addr{}, fmt.Errorf("%s %s has no address: an instance that was never started, or has lost its interface, cannot be reached", to.Kind, to.Name)
+}
+
+// ErrAmbiguous: two VPCs overlap.
+var ErrAmbiguous = errors.New("is somebody else's in the sender's own VPC")
+
+// holder is who in the sender's VPC has the private address of an end in another one; "" for
+// nobody.
+func holder(m *vpc.Model, from, to End) string {
+	if from.Interface == nil || to.Interface == nil || from.Interface.VpcID == to.Interface.VpcID {
+		return ""
+	}
+	for _, n := range m.NetworkInterfaces.All() {
+		if n.VpcID == from.Interface.VpcID && n.Deleted.IsZero() &&
+			slices.ContainsFunc(n.PrivateIps, func(p vpc.PrivateAddress) bool { return p.PrivateIp == to.Private }) {
+			return nameOf(m, n)
+		}
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -133,6 +134,15 @@ func TestAddress(t *testing.T) {
 		}
 		if a, err := Address(m, from, to); err != nil || a.String() != c.want {
 			t.Errorf("from %s to %s: %s, %v", c.from, c.to, a, err)
+		}
+	}
+	// web without its public address shares 10.0.0.10 with i-t1 in the other VPC.
+	web, _ := Find(m, "web")
+	web.Public = netip.Addr{}
+	for from, want := range map[string]string{"i-t2": "eni-t1", "i-t1": "eni-t1"} {
+		e, _ := Find(m, from)
+		if a, err := Address(m, e, web); !errors.Is(err, ErrAmbiguous) {
+			t.Errorf("from %s to web, whose address is %s there: %s, %v", from, want, a, err)
 		}
 	}
 	m.NetworkInterfaces.Delete("eni-db")

@@ -1,12 +1,14 @@
 package explain
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/endpoint"
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
@@ -66,6 +68,11 @@ instances:
 	for line, to := range map[string]string{"app 10.0.0.10 tcp/22": "web", "peer 10.0.0.10 tcp/22": "twin", "app web tcp/22": "web"} {
 		tr, err := Trace(&l.Model, l.Engine.Tracer(), request(t, line))
 		if err != nil || !tr.Reachable || tr.To.Name != to {
+			t.Errorf("%s: %+v, %v", line, tr, err)
+		}
+	}
+	for _, line := range []string{"app twin tcp/22", "web twin tcp/22"} { // whose address is web's here
+		if tr, err := Trace(&l.Model, l.Engine.Tracer(), request(t, line)); !errors.Is(err, endpoint.ErrAmbiguous) {
 			t.Errorf("%s: %+v, %v", line, tr, err)
 		}
 	}
