@@ -86,10 +86,11 @@ type meters struct {
 }
 
 // Meter asks for readings at least so often while there is traffic; buffer is how many
-// may wait.
+// may wait. What came before is not in them.
 func (e *Engine) Meter(every time.Duration, buffer int) *Meter {
 	c := make(chan Reading, max(buffer, 1))
 	m := &Meter{C: c, c: c, every: max(every, time.Millisecond), e: e}
+	e.Collect() // of earlier meters, also of ones that are closed
 	e.meters.change(func(list []*Meter) []*Meter { return append(list, m) })
 	return m
 }
