@@ -309,7 +309,8 @@ func (e *Engine) Stats() Stats {
 // Reasons that never occurred are absent.
 func (e *Engine) Counters() map[Reason]uint64 { return e.Stats().Reasons }
 
-// Drops returns the most recent drops, oldest first, at most a few hundred.
+// Drops returns the most recent drops, oldest first, at most a few hundred. What their
+// ways and rules point to are copies: an interface's identity, subnet and VPC, nothing more.
 func (e *Engine) Drops() []Event { return e.drops.recent() }
 
 // Subscribe asks for the events of all packets from now on; buffer is how many may wait.

@@ -33,6 +33,8 @@ type Way struct {
 	published [2]atomic.Uint64
 	folded    Traffic
 	taps      tapMarks
+
+	kept *Way // see lasting
 }
 
 // decision is what one stage decided. Two packets that met the same went the same way.
