@@ -77,6 +77,8 @@ type Engine struct {
 	taps        atomic.Pointer[tapList]
 	retiredMu   sync.Mutex
 	retiredWays []*wayTree
+	// retiredFlows are those of workers that have ended; retiredMu guards them, too.
+	retiredFlows Reading
 }
 
 // NewEngine returns an engine without ports. Close ends it. Errors are those of making
@@ -204,6 +206,7 @@ func (e *Engine) retire(src *source) {
 	}
 	src.worker.tally.addTo(&e.retired)
 	e.retireWays(src.worker.ways.Load())
+	e.retireFlows(src.worker.meter.take())
 }
 
 // sourceEnded is called for a port that does not read any more.

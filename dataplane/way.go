@@ -97,8 +97,8 @@ func (w *Way) Passes(id string) bool {
 	return w.place.Ref().ID == id
 }
 
-// maxWays bounds a worker's tree: beyond it, the worker starts another.
-const maxWays = 1 << 17
+// maxWays bounds a worker's tree: beyond it, the worker starts another. Tests make it smaller.
+var maxWays = 1 << 17
 
 // manyChildren is from how many on children are looked up instead of looked through.
 const manyChildren = 8

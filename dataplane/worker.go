@@ -157,6 +157,9 @@ func (r *worker) leave() {
 	r.tally.publish()
 	r.tree.publish()
 	r.meterEnd()
+	if r.taps != nil {
+		r.taps = nil // a tap that is closed is not kept by a worker that sleeps
+	}
 	r.using.Store(nil)
 }
 
@@ -395,9 +398,12 @@ func (r *worker) answer() bool {
 	if len(b) == 0 {
 		return false
 	}
-	r.answered = b
 	f := r.src.features
-	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
+	if !r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()})) {
+		return false
+	}
+	r.answered = b
+	return true
 }
 
 // answerInto builds the answer in b; quote is what an ICMP error quotes.
