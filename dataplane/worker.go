@@ -73,7 +73,8 @@ type emission struct {
 }
 
 func newWorker(e *Engine) *worker {
-	r := &worker{e: e, done: make(chan struct{}), tree: newWayTree()}
+	r := &worker{e: e, done: make(chan struct{})}
+	r.tree = newWayTree(&r.tally.mu)
 	for _, b := range []*[]byte{&r.buf, &r.scratch, &r.piece} {
 		*b = make([]byte, bufferSize)
 	}
@@ -154,13 +155,20 @@ func (r *worker) enter() {
 // leave ends a batch: what has been held back goes out.
 func (r *worker) leave() {
 	r.flush()
-	r.tally.publish()
-	r.tree.publish()
+	r.publish()
 	r.meterEnd()
 	if r.taps != nil {
 		r.taps = nil // a tap that is closed is not kept by a worker that sleeps
 	}
 	r.using.Store(nil)
+}
+
+// publish makes what has been counted known to others.
+func (r *worker) publish() {
+	r.tally.mu.Lock()
+	r.tally.publish()
+	r.tree.publish()
+	r.tally.mu.Unlock()
 }
 
 // receive moves the packet or frame of n bytes that was read into buf.
