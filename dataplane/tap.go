@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
@@ -68,13 +69,15 @@ type Tap struct {
 
 	// the reader's own
 	reading takenList
-	next    int
+	next    int // item
+	at      int // in data
 }
 
 // takenList is packets with their bytes one after the other.
 type takenList struct {
 	items []takenItem
 	data  []byte
+	steps int // of all items
 }
 
 type takenItem struct {
@@ -85,7 +88,7 @@ type takenItem struct {
 
 // tapList is the taps of an engine at a time.
 type tapList struct {
-	gen    uint32
+	gen    uint64
 	taps   []*Tap
 	snap   int // the longest of them, 0: all
 	detail bool
@@ -93,7 +96,7 @@ type tapList struct {
 
 // tapMarks remembers which taps of a list want a way.
 type tapMarks struct {
-	gen          uint32
+	gen          uint64 // of the list
 	want, detail uint64
 }
 
@@ -170,7 +173,8 @@ func (t *Tap) Next(ctx context.Context) (Taken, error) {
 // refill takes what workers have put in, and gives them the reader's empty list.
 func (t *Tap) refill() bool {
 	clear(t.reading.items)
-	t.reading.items, t.reading.data, t.next = t.reading.items[:0], t.reading.data[:0], 0
+	t.reading = takenList{items: t.reading.items[:0], data: t.reading.data[:0]}
+	t.next, t.at = 0, 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reading, t.waiting = t.waiting, t.reading
@@ -183,8 +187,8 @@ func (t *Tap) finish(i *takenItem) Taken {
 		if n == 0 {
 			return nil
 		}
-		b := t.reading.data[:n:n]
-		t.reading.data = t.reading.data[n:]
+		b := t.reading.data[t.at : t.at+n : t.at+n]
+		t.at += n
 		return b
 	}
 	i.Sent, i.Final, i.Answer = cut(i.sent), cut(i.final), cut(i.answer)
@@ -214,13 +218,14 @@ func (t *Tap) put(x *takenItem, sent, final, answer []byte) {
 	}
 	t.mu.Lock()
 	l := &t.waiting
-	if len(l.data)+len(sent)+len(final)+len(answer)+len(l.items)*takenOverhead > t.cfg.Room {
+	if len(l.data)+len(sent)+len(final)+len(answer)+len(l.items)*takenOverhead+(l.steps+len(x.Steps))*stepSize > t.cfg.Room {
 		t.mu.Unlock()
 		t.skipped.Add(uint64(x.Packets))
 		return
 	}
 	x.sent, x.final, x.answer = len(sent), len(final), len(answer)
 	l.items = append(l.items, *x)
+	l.steps += len(x.Steps)
 	l.data = append(append(append(l.data, sent...), final...), answer...)
 	first := len(l.items) == 1
 	t.mu.Unlock()
@@ -234,6 +239,8 @@ func (t *Tap) put(x *takenItem, sent, final, answer []byte) {
 
 // takenOverhead is what an item costs besides its bytes, about.
 const takenOverhead = 160
+
+const stepSize = int(unsafe.Sizeof(Step{}))
 
 // tapping is a worker's part.
 type tapping struct {
