@@ -89,19 +89,30 @@ func newAccount() Account {
 
 // fold adds what the tree has counted since it was folded last.
 func (a *Account) fold(t *wayTree) {
-	list := t.seen.Load()
-	if list == nil {
-		return
-	}
-	for _, w := range *list {
-		now := Traffic{w.published[0].Load(), w.published[1].Load()}
-		d := Traffic{now.Packets - w.folded.Packets, now.Bytes - w.folded.Bytes}
-		if d != (Traffic{}) {
-			w.folded = now
-			a.add(w, d)
+	t.published.Lock()
+	list := t.seen
+	t.published.Unlock()
+	var now [foldAtOnce]Traffic
+	for len(list) > 0 {
+		some := list[:min(len(list), foldAtOnce)]
+		list = list[len(some):]
+		t.published.Lock()
+		for i, w := range some {
+			now[i] = w.published
+		}
+		t.published.Unlock()
+		for i, w := range some {
+			d := Traffic{now[i].Packets - w.folded.Packets, now[i].Bytes - w.folded.Bytes}
+			if d != (Traffic{}) {
+				w.folded = now[i]
+				a.add(w, d)
+			}
 		}
 	}
 }
+
+// foldAtOnce is how many ways are read while their worker may have to wait.
+const foldAtOnce = 64
 
 func (a *Account) add(end *Way, n Traffic) {
 	w := end

@@ -48,8 +48,9 @@ func (r *worker) sendDHCP(e *ENI, req, reply []byte) {
 		SrcPort: dhcp.ServerPort, DstPort: dhcp.ClientPort, Proto: packet.ProtoUDP,
 	}
 	b := packet.BuildUDP(r.scratch[ipRoom:], t, 64, reply)
-	r.answered = b
 	if !r.write(r.src.port, r.framed(r.src.features, r.scratch, len(b), [2][6]byte{mac, e.Subnet.routerMAC})) {
 		r.w.end(StageServices, PortWriteFailed, e.Ref, Rule{})
+		return
 	}
+	r.answered = b
 }

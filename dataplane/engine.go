@@ -77,6 +77,8 @@ type Engine struct {
 	taps        atomic.Pointer[tapList]
 	retiredMu   sync.Mutex
 	retiredWays []*wayTree
+	// retiredFlows are those of workers that have ended; retiredMu guards them, too.
+	retiredFlows Reading
 }
 
 // NewEngine returns an engine without ports. Close ends it. Errors are those of making
@@ -204,6 +206,7 @@ func (e *Engine) retire(src *source) {
 	}
 	src.worker.tally.addTo(&e.retired)
 	e.retireWays(src.worker.ways.Load())
+	e.retireFlows(src.worker.meter.take())
 }
 
 // sourceEnded is called for a port that does not read any more.
@@ -309,7 +312,8 @@ func (e *Engine) Stats() Stats {
 // Reasons that never occurred are absent.
 func (e *Engine) Counters() map[Reason]uint64 { return e.Stats().Reasons }
 
-// Drops returns the most recent drops, oldest first, at most a few hundred.
+// Drops returns the most recent drops, oldest first, at most a few hundred. What their
+// ways and rules point to are copies: an interface's identity, subnet and VPC, nothing more.
 func (e *Engine) Drops() []Event { return e.drops.recent() }
 
 // Subscribe asks for the events of all packets from now on; buffer is how many may wait.

@@ -51,7 +51,8 @@ func (w *walk) event(answered bool) Event {
 	}
 }
 
-// dropRing keeps the most recent drops of all readers.
+// dropRing keeps the most recent drops of all readers, and no snapshot with them: in a lab
+// that changes all the time, each of them may be of another.
 type dropRing struct {
 	mu     sync.Mutex
 	events [dropRingSize]Event
@@ -61,6 +62,8 @@ type dropRing struct {
 const dropRingSize = 512
 
 func (d *dropRing) add(e Event) {
+	e.Way = e.Way.lasting()
+	e.Rule = e.Way.rule
 	d.mu.Lock()
 	d.events[d.next%dropRingSize] = e
 	d.next++

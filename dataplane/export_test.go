@@ -44,6 +44,21 @@ func (b *Batcher) Send(pkts ...[]byte) {
 // Metered takes what the worker has metered.
 func (b *Batcher) Metered() (flows []Flow, skipped uint64) { return b.r.meter.take() }
 
+// Account is what the worker has counted since the last call.
+func (b *Batcher) Account() Account {
+	a := newAccount()
+	a.fold(b.r.tree)
+	return a
+}
+
+// SetLimits sets how many ways a worker's tree and how many flows its meter may have, and
+// gives what puts them back.
+func SetLimits(ways, records int) (restore func()) {
+	w, r := maxWays, maxRecords
+	maxWays, maxRecords = ways, records
+	return func() { maxWays, maxRecords = w, r }
+}
+
 // Stats are those of the worker.
 func (b *Batcher) Stats() Stats {
 	var sum [numTallys]uint64

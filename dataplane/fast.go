@@ -41,7 +41,7 @@ func (r *worker) forget() {
 	r.w = walk{cfg: r.w.cfg, tally: r.w.tally, steps: r.w.steps[:0]}
 	clear(r.w.steps[:cap(r.w.steps)])
 	r.e.retireWays(r.tree)
-	r.tree = newWayTree()
+	r.tree = newWayTree(&r.tally.mu)
 	r.ways.Store(r.tree)
 	clear(r.owners)
 	clear(r.targets)
@@ -228,7 +228,7 @@ func (r *worker) remember() {
 	w.way = w.endWay()
 	way := w.way
 	if w.opened() {
-		way = w.followed(way)
+		way = w.follower(way)
 	}
 	way.target = r.targetIndex()
 	f, evicted := r.flows.place(r.hash, &r.looked, r.gen, w.now)
@@ -261,8 +261,22 @@ func (w *walk) opened() bool {
 	return false
 }
 
-// followed is the way of the packets that follow one which opened a connection: they
+// follower is the way of the packets that follow one which opened a connection: they
 // pass its security groups by the connection and not by the rule (CT-01).
+func (w *walk) follower(way *Way) *Way {
+	tracked := 0
+	for i := range w.observed[:w.nObserved] {
+		if o := &w.observed[i]; o.ref != (conntrack.Ref{}) {
+			tracked |= 1 << toIndex(o.outbound)
+		}
+	}
+	f := &way.followers[tracked-1]
+	if *f == nil {
+		*f = w.followed(way)
+	}
+	return *f
+}
+
 func (w *walk) followed(way *Way) *Way {
 	if way.parent == nil {
 		return way

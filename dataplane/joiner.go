@@ -129,6 +129,9 @@ func (r *worker) refused(h *held) {
 	if !r.e.cfg.NoCounters {
 		way.count(n)
 	}
+	if r.meter.on {
+		r.unmeasure(h, way, n)
+	}
 	h.first.Reason, h.first.Packets, h.first.Way = PortWriteFailed, int(n.Packets), way
 	r.e.drops.add(h.first)
 }

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,15 @@ type Reading struct {
 	Skipped uint64
 }
 
+func (r *Reading) add(flows []Flow, skipped uint64) {
+	if r.Flows == nil {
+		r.Flows = flows
+	} else {
+		r.Flows = append(r.Flows, flows...)
+	}
+	r.Skipped += skipped
+}
+
 // packets of all flows, with those skipped.
 func (r *Reading) packets() uint64 {
 	n := r.Skipped
@@ -60,8 +70,9 @@ func (r *Reading) packets() uint64 {
 	return n
 }
 
-// maxRecords bounds the flows of one worker's interval, at about 300 bytes each.
-const maxRecords = 1 << 17
+// maxRecords bounds the flows of one worker's interval, at about 300 bytes each. Tests make
+// it smaller.
+var maxRecords = 1 << 17
 
 // A Meter gives readings of all packets, as long as there are any. While there is one,
 // the first packet of each flow and interval takes the stages, and others one more memory
@@ -85,32 +96,32 @@ type meters struct {
 	again chan struct{} // the interval has changed
 }
 
-// Meter asks for readings at least so often while there is traffic; buffer is how many
-// may wait. What came before is not in them.
+// Meter asks for readings of the packets from now on, at least so often while there is
+// traffic; buffer is how many may wait. Other meters read now.
 func (e *Engine) Meter(every time.Duration, buffer int) *Meter {
 	c := make(chan Reading, max(buffer, 1))
 	m := &Meter{C: c, c: c, every: max(every, time.Millisecond), e: e}
-	e.Collect() // of earlier meters, also of ones that are closed
-	e.meters.change(func(list []*Meter) []*Meter { return append(list, m) })
+	e.meters.mu.Lock()
+	defer e.meters.mu.Unlock()
+	e.give()
+	e.meters.set(append(e.meters.list, m))
 	return m
 }
 
 // Close ends the meter. C is not closed, but receives nothing more.
 func (m *Meter) Close() {
-	m.e.meters.change(func(list []*Meter) (kept []*Meter) {
-		for _, o := range list {
-			if o != m {
-				kept = append(kept, o)
-			}
-		}
-		return kept
-	})
-}
-
-func (ms *meters) change(f func([]*Meter) []*Meter) {
+	ms := &m.e.meters
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	ms.list = f(ms.list)
+	ms.set(slices.DeleteFunc(ms.list, func(o *Meter) bool { return o == m }))
+	if len(ms.list) == 0 {
+		m.e.take() // nobody wants it, and it would keep its snapshots
+	}
+}
+
+// set changes the list; mu is held.
+func (ms *meters) set(list []*Meter) {
+	ms.list = list
 	ms.every = 0
 	for _, m := range ms.list {
 		if ms.every == 0 || m.every < ms.every {
@@ -133,10 +144,13 @@ func (ms *meters) interval() time.Duration {
 // collect gives readings until the engine stops.
 func (e *Engine) collect() {
 	defer e.background.Done()
+	last := time.Now()
 	for {
 		var tick <-chan time.Time
 		if every := e.meters.interval(); every > 0 {
-			tick = time.After(every)
+			tick = time.After(time.Until(last.Add(every))) // also if meters come and go all the time
+		} else {
+			last = time.Now()
 		}
 		select {
 		case <-e.stop:
@@ -144,6 +158,7 @@ func (e *Engine) collect() {
 		case <-e.meters.again:
 		case <-tick:
 			e.Collect()
+			last = time.Now()
 		}
 	}
 }
@@ -152,12 +167,31 @@ func (e *Engine) collect() {
 func (e *Engine) Collect() {
 	e.meters.mu.Lock()
 	defer e.meters.mu.Unlock()
-	var r Reading
+	e.give()
+}
+
+// take empties the meters of all workers, also of those that have ended.
+func (e *Engine) take() (r Reading) {
 	for _, w := range e.workers() {
-		flows, skipped := w.meter.take()
-		r.Flows = append(r.Flows, flows...)
-		r.Skipped += skipped
+		r.add(w.meter.take())
 	}
+	e.retiredMu.Lock()
+	defer e.retiredMu.Unlock()
+	r.add(e.retiredFlows.Flows, e.retiredFlows.Skipped)
+	e.retiredFlows = Reading{}
+	return r
+}
+
+// retireFlows takes what the worker of a port that has gone has metered.
+func (e *Engine) retireFlows(flows []Flow, skipped uint64) {
+	e.retiredMu.Lock()
+	e.retiredFlows.add(flows, skipped)
+	e.retiredMu.Unlock()
+}
+
+// give hands all meters what there is; their mu is held.
+func (e *Engine) give() {
+	r := e.take()
 	if len(r.Flows) == 0 && r.Skipped == 0 {
 		return
 	}
@@ -215,15 +249,18 @@ func (m *flowMeter) full() bool { return len(m.records) >= maxRecords }
 
 // begin and end enclose a batch.
 func (r *worker) meterBegin() {
-	if r.e.meters.some.Load() {
-		r.meter.mu.Lock()
-		r.meter.on = true
+	if !r.e.meters.some.Load() {
+		return
+	}
+	r.meter.mu.Lock()
+	if r.meter.on = r.e.meters.some.Load(); !r.meter.on {
+		r.meter.mu.Unlock() // the last has just gone, and nobody will take anything
 	}
 }
 
 func (r *worker) meterEnd() {
 	if r.meter.on {
-		r.meter.on = false
+		r.meter.on, r.record = false, nil // a reading is not kept by the flow that came last
 		r.meter.mu.Unlock()
 	}
 }
@@ -265,7 +302,7 @@ func (r *worker) newRecord() *Flow {
 		i = uint32(len(m.records))
 		m.index[k] = i
 		m.records = append(m.records, Flow{Way: w.way, Sent: w.sent, Tuple: w.ended, ICMPType: k.icmpType, ICMPCode: k.icmpCode,
-			First: w.now, changes: w.changes()})
+			First: w.now, changes: r.changes()})
 	}
 	if r.made != nil && r.made.way == w.way.index {
 		r.made.record = i
@@ -273,8 +310,39 @@ func (r *worker) newRecord() *Flow {
 	return &m.records[i]
 }
 
+// unmeasure takes datagrams that had been metered for delivered to the way on which their
+// port refused them. Some packet of their flow is left: the one that took the stages.
+func (r *worker) unmeasure(h *held, way *Way, n Traffic) {
+	m, e := &r.meter, &h.first
+	i, ok := m.index[meterKey{way: e.Way, sent: e.Sent}]
+	if !ok {
+		return // skipped
+	}
+	m.records[i].Packets -= n.Packets
+	m.records[i].Bytes -= n.Bytes
+	f := Flow{Way: way, Sent: e.Sent, Tuple: e.Tuple, First: e.At, changes: m.records[i].changes}
+	k := meterKey{way: way, sent: e.Sent}
+	j, ok := m.index[k]
+	switch {
+	case !ok && m.full():
+		m.skipped += n.Packets
+		return
+	case !ok:
+		j = uint32(len(m.records))
+		m.index[k] = j
+		m.records = append(m.records, f)
+	}
+	m.records[j].Packets += n.Packets
+	m.records[j].Bytes += n.Bytes
+	m.records[j].Last = r.now
+}
+
 // changes are the translations on the packet's way.
-func (w *walk) changes() (list []change) {
+func (r *worker) changes() (list []change) {
+	w := &r.w
+	if r.record != nil && len(w.steps) != w.way.depth {
+		return r.record.changes // of a known flow, which its port refused now
+	}
 	t := w.sent
 	for i := range w.steps {
 		if s := &w.steps[i]; s.Tuple != t {

@@ -89,7 +89,7 @@ func (w *walk) securityGroups(e *ENI, dir filter.Direction) bool {
 func (w *walk) tracked(k conntrack.Key) (conntrack.Entry, bool) {
 	if w.assumed != nil {
 		if e, ok := w.assumed.entries[k]; ok || w.assumed.fresh {
-			return e, ok
+			return e, ok && e.Deadline > w.now
 		}
 	}
 	return w.cfg.Conntrack.Lookup(k, w.now)

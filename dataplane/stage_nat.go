@@ -66,7 +66,7 @@ func (w *walk) natOutbound(gw *NATGateway) bool {
 // of a packet for the gateway.
 func (w *walk) mappingOut(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
 	if w.assumed != nil {
-		if m, ok := w.assumed.out(gw.Handle, t); ok || w.assumed.fresh {
+		if m, ok := w.assumed.out(gw.Handle, t, w.now); ok || w.assumed.fresh {
 			return m, ok
 		}
 	}
@@ -75,7 +75,7 @@ func (w *walk) mappingOut(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
 
 func (w *walk) mappingIn(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
 	if w.assumed != nil {
-		if m, ok := w.assumed.in(gw.Handle, t); ok || w.assumed.fresh {
+		if m, ok := w.assumed.in(gw.Handle, t, w.now); ok || w.assumed.fresh {
 			return m, ok
 		}
 	}
@@ -93,7 +93,11 @@ func (w *walk) natOpen(gw *NATGateway) (nat.Mapping, bool) {
 	if h.IsICMP() && (!h.IsICMPQuery() || h.DstPort != 0) {
 		return nat.Mapping{}, w.end(StageNAT, NATNoMapping, gw.Ref, Rule{})
 	}
-	m, refusal := w.cfg.NAT.Propose(&gw.Gateway, h.Tuple, w.now)
+	propose := w.cfg.NAT.Propose
+	if w.assumed != nil {
+		propose = w.cfg.NAT.Imagine
+	}
+	m, refusal := propose(&gw.Gateway, h.Tuple, w.now)
 	switch refusal {
 	case nat.RefusedNone:
 		return m, true

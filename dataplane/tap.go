@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
@@ -68,24 +69,28 @@ type Tap struct {
 
 	// the reader's own
 	reading takenList
-	next    int
+	final   []byte
+	next    int // item
+	at      int // in data
 }
 
 // takenList is packets with their bytes one after the other.
 type takenList struct {
 	items []takenItem
 	data  []byte
+	steps int // of all items
 }
 
 type takenItem struct {
 	Taken
-	sent, final, answer int // lengths in data; Taken's slices are not set yet
+	// Lengths in data; Taken's slices are not set yet. Of Final only the head is there.
+	sent, final, answer int
 	partial             bool
 }
 
 // tapList is the taps of an engine at a time.
 type tapList struct {
-	gen    uint32
+	gen    uint64
 	taps   []*Tap
 	snap   int // the longest of them, 0: all
 	detail bool
@@ -93,7 +98,7 @@ type tapList struct {
 
 // tapMarks remembers which taps of a list want a way.
 type tapMarks struct {
-	gen          uint32
+	gen          uint64 // of the list
 	want, detail uint64
 }
 
@@ -170,7 +175,8 @@ func (t *Tap) Next(ctx context.Context) (Taken, error) {
 // refill takes what workers have put in, and gives them the reader's empty list.
 func (t *Tap) refill() bool {
 	clear(t.reading.items)
-	t.reading.items, t.reading.data, t.next = t.reading.items[:0], t.reading.data[:0], 0
+	t.reading = takenList{items: t.reading.items[:0], data: t.reading.data[:0]}
+	t.next, t.at = 0, 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reading, t.waiting = t.waiting, t.reading
@@ -183,11 +189,16 @@ func (t *Tap) finish(i *takenItem) Taken {
 		if n == 0 {
 			return nil
 		}
-		b := t.reading.data[:n:n]
-		t.reading.data = t.reading.data[n:]
+		b := t.reading.data[t.at : t.at+n : t.at+n]
+		t.at += n
 		return b
 	}
-	i.Sent, i.Final, i.Answer = cut(i.sent), cut(i.final), cut(i.answer)
+	i.Sent = cut(i.sent)
+	if head := cut(i.final); head != nil {
+		t.final = append(append(t.final[:0], head...), i.Sent[len(head):]...)
+		i.Final = t.final
+	}
+	i.Answer = cut(i.answer)
 	if i.partial && len(i.Sent) == i.SentLen {
 		complete(i.Sent)
 		complete(i.Final)
@@ -204,24 +215,25 @@ func complete(pkt []byte) {
 	}
 }
 
-// put takes a packet, if there is room.
-func (t *Tap) put(x *takenItem, sent, final, answer []byte) {
+// put takes a packet, if there is room: the heads of both of its forms, final nil if they
+// are the same, and the body that they share.
+func (t *Tap) put(x *takenItem, sent, final, body, answer []byte) {
 	if n := t.cfg.Snap; n > 0 {
+		body = body[:min(max(n-len(sent), 0), len(body))]
 		sent, final, answer = sent[:min(n, len(sent))], final[:min(n, len(final))], answer[:min(n, len(answer))]
-	}
-	if t.cfg.Filter != nil && !t.cfg.Filter(sent) && (len(final) == 0 || !t.cfg.Filter(final)) {
-		return
 	}
 	t.mu.Lock()
 	l := &t.waiting
-	if len(l.data)+len(sent)+len(final)+len(answer)+len(l.items)*takenOverhead > t.cfg.Room {
+	size := len(sent) + len(body) + len(final) + len(answer)
+	if len(l.data)+size+len(l.items)*takenOverhead+(l.steps+len(x.Steps))*stepSize > t.cfg.Room {
 		t.mu.Unlock()
 		t.skipped.Add(uint64(x.Packets))
 		return
 	}
-	x.sent, x.final, x.answer = len(sent), len(final), len(answer)
+	x.sent, x.final, x.answer = len(sent)+len(body), len(final), len(answer)
 	l.items = append(l.items, *x)
-	l.data = append(append(append(l.data, sent...), final...), answer...)
+	l.steps += len(x.Steps)
+	l.data = append(append(append(append(l.data, sent...), body...), final...), answer...)
 	first := len(l.items) == 1
 	t.mu.Unlock()
 	if first {
@@ -235,12 +247,16 @@ func (t *Tap) put(x *takenItem, sent, final, answer []byte) {
 // takenOverhead is what an item costs besides its bytes, about.
 const takenOverhead = 160
 
+const stepSize = int(unsafe.Sizeof(Step{}))
+
 // tapping is a worker's part.
 type tapping struct {
 	taps *tapList // of the batch, nil: none
-	// sent and final are the packet under way as it came and as it ended.
-	sent, final       []byte
+	// sent and final are the first bytes, which stages change, of the packet under way as
+	// it came and as it ended; body is what comes behind them, in the worker's buffer.
+	sent, final, body []byte
 	hasSent, hasFinal bool
+	joined            []byte // head and body for a filter
 	answered          []byte // what the network sent back, in scratch
 	partial           bool
 	sentLen           int
@@ -263,21 +279,39 @@ func (r *worker) marks(w *Way) *tapMarks {
 	return m
 }
 
-// keepSent and keepFinal copy the packet, as far as any tap wants it.
+// keepSent and keepFinal copy what the packet is before and after the stages.
 func (r *worker) keepSent() {
 	b := r.w.buf
 	if r.w.stage != StageParse {
 		b = r.w.hdr.Data // without what a frame was padded with
 	}
-	r.sent = append(r.sent[:0], r.snapped(b)...)
-	r.sentLen, r.partial, r.hasSent, r.hasFinal = len(b), r.w.hdr.PartialChecksum, true, false
+	r.sentLen = len(b)
+	b = r.snapped(b)
+	n := min(len(b), savedBytes)
+	r.sent, r.body = append(r.sent[:0], b[:n]...), b[n:]
+	r.partial, r.hasSent, r.hasFinal = r.w.hdr.PartialChecksum, true, false
 }
 
 func (r *worker) keepFinal() {
 	if w := &r.w; w.stage != StageParse && len(w.hdr.Data) > 0 {
-		r.final = append(r.final[:0], r.snapped(w.hdr.Data)...)
+		r.final = append(r.final[:0], w.hdr.Data[:len(r.sent)]...)
 		r.hasFinal = true
 	}
+}
+
+// passes asks a tap's filter about both forms.
+func (r *worker) passes(t *Tap, final []byte) bool {
+	if t.cfg.Filter == nil {
+		return true
+	}
+	whole := func(head []byte) []byte {
+		r.joined = append(append(r.joined[:0], head...), r.body...)
+		if n := t.cfg.Snap; n > 0 {
+			return r.joined[:min(n, len(r.joined))]
+		}
+		return r.joined
+	}
+	return t.cfg.Filter(whole(r.sent)) || final != nil && t.cfg.Filter(whole(final))
 }
 
 func (r *worker) snapped(b []byte) []byte {
@@ -303,10 +337,13 @@ func (r *worker) hand() {
 		if m.want&(1<<i) == 0 {
 			continue
 		}
+		if !r.passes(t, final) {
+			continue
+		}
 		x.Steps = nil
 		if m.detail&(1<<i) != 0 {
 			x.Steps = slices.Clone(w.steps)
 		}
-		t.put(&x, r.sent, final, r.answered)
+		t.put(&x, r.sent, final, r.body, r.answered)
 	}
 }

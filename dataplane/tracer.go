@@ -148,9 +148,12 @@ func (t *Tracer) traced(pkt []byte) Traced {
 // learn takes the effects of a packet, as commit would.
 func (a *assumed) learn(w *walk) {
 	for i := range w.mapped[:w.nMapped] {
-		if m := w.mapped[i].m; m.Last == 0 {
+		switch m := w.mapped[i].m; {
+		case m.Last == 0:
 			m.Last = w.now
 			a.mappings = append(a.mappings, m)
+		default:
+			a.renew(&m, w.now)
 		}
 	}
 	for i := range w.observed[:w.nObserved] {
@@ -163,19 +166,28 @@ func (a *assumed) learn(w *walk) {
 	}
 }
 
+// renew lets a mapping last, if it is an assumed one.
+func (a *assumed) renew(m *nat.Mapping, now int64) {
+	for i := range a.mappings {
+		if a.mappings[i] == *m {
+			a.mappings[i].Last = now
+		}
+	}
+}
+
 // out and in are nat.Table's Outbound and Inbound.
-func (a *assumed) out(gateway uint32, t packet.Tuple) (nat.Mapping, bool) {
+func (a *assumed) out(gateway uint32, t packet.Tuple, now int64) (nat.Mapping, bool) {
 	for _, m := range a.mappings {
-		if m.Gateway == gateway && m.Proto == t.Proto && m.Inside == t.Src && m.InsidePort == t.SrcPort && m.Dest == t.Dst && m.DestPort == t.DstPort {
+		if m.Deadline() > now && m.Gateway == gateway && m.Proto == t.Proto && m.Inside == t.Src && m.InsidePort == t.SrcPort && m.Dest == t.Dst && m.DestPort == t.DstPort {
 			return m, true
 		}
 	}
 	return nat.Mapping{}, false
 }
 
-func (a *assumed) in(gateway uint32, t packet.Tuple) (nat.Mapping, bool) {
+func (a *assumed) in(gateway uint32, t packet.Tuple, now int64) (nat.Mapping, bool) {
 	for _, m := range a.mappings {
-		if m.Gateway == gateway && m.Proto == t.Proto && m.Outside == t.Dst && m.OutsidePort == t.DstPort && m.Dest == t.Src && m.DestPort == t.SrcPort {
+		if m.Deadline() > now && m.Gateway == gateway && m.Proto == t.Proto && m.Outside == t.Dst && m.OutsidePort == t.DstPort && m.Dest == t.Src && m.DestPort == t.SrcPort {
 			return m, true
 		}
 	}

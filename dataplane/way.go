@@ -1,8 +1,6 @@
 package dataplane
 
-import (
-	"sync/atomic"
-)
+import "sync"
 
 // A Way is what packets met from where they came in to where they ended: every
 // decision, in order. All packets that met the same decisions under one snapshot, read
@@ -30,9 +28,14 @@ type Way struct {
 	// counted is the worker's own; published what others may read of it, folded what
 	// the engine's accounts have of that (see account.go).
 	counted   Traffic
-	published [2]atomic.Uint64
+	published Traffic
 	folded    Traffic
 	taps      tapMarks
+
+	// followers are the ways of packets that follow one which went this way and opened a
+	// connection: into an interface, out of one, both.
+	followers [3]*Way
+	kept      *Way // see lasting
 }
 
 // decision is what one stage decided. Two packets that met the same went the same way.
@@ -95,8 +98,8 @@ func (w *Way) Passes(id string) bool {
 	return w.place.Ref().ID == id
 }
 
-// maxWays bounds a worker's tree: beyond it, the worker starts another.
-const maxWays = 1 << 17
+// maxWays bounds a worker's tree: beyond it, the worker starts another. Tests make it smaller.
+var maxWays = 1 << 17
 
 // manyChildren is from how many on children are looked up instead of looked through.
 const manyChildren = 8
@@ -107,12 +110,14 @@ type wayTree struct {
 	ends  []*Way
 	nodes int
 	dirty []*Way // ends that count what is not published yet
-	// seen is the list of ends as others may read it.
-	seen atomic.Pointer[[]*Way]
-	grew bool
+	// published guards what others may read: Way.published and seen, the list of ends.
+	published *sync.Mutex
+	seen      []*Way
 }
 
-func newWayTree() *wayTree { return &wayTree{roots: make(map[Place]*Way)} }
+func newWayTree(published *sync.Mutex) *wayTree {
+	return &wayTree{roots: make(map[Place]*Way), published: published}
+}
 
 func (t *wayTree) root(p Place) *Way {
 	w := t.roots[p]
@@ -170,7 +175,6 @@ func (w *Way) add(d *decision) *Way {
 	if d.end {
 		c.index = uint32(len(t.ends))
 		t.ends = append(t.ends, c)
-		t.grew = true
 	}
 	w.children = append(w.children, c)
 	switch n := len(w.children); {
@@ -200,16 +204,13 @@ func (w *Way) uncount(n Traffic) {
 	w.counted.Bytes -= n.Bytes
 }
 
-// publish makes what has been counted known to others.
+// publish makes what has been counted known to others. published is held.
 func (t *wayTree) publish() {
-	if t.grew {
-		t.grew = false
-		list := t.ends
-		t.seen.Store(&list)
+	if len(t.seen) != len(t.ends) {
+		t.seen = t.ends
 	}
 	for _, w := range t.dirty {
-		w.published[0].Store(w.counted.Packets)
-		w.published[1].Store(w.counted.Bytes)
+		w.published = w.counted
 		w.dirty = false
 	}
 	t.dirty = t.dirty[:0]

@@ -73,7 +73,8 @@ type emission struct {
 }
 
 func newWorker(e *Engine) *worker {
-	r := &worker{e: e, done: make(chan struct{}), tree: newWayTree()}
+	r := &worker{e: e, done: make(chan struct{})}
+	r.tree = newWayTree(&r.tally.mu)
 	for _, b := range []*[]byte{&r.buf, &r.scratch, &r.piece} {
 		*b = make([]byte, bufferSize)
 	}
@@ -154,10 +155,20 @@ func (r *worker) enter() {
 // leave ends a batch: what has been held back goes out.
 func (r *worker) leave() {
 	r.flush()
+	r.publish()
+	r.meterEnd()
+	if r.taps != nil {
+		r.taps = nil // a tap that is closed is not kept by a worker that sleeps
+	}
+	r.using.Store(nil)
+}
+
+// publish makes what has been counted known to others.
+func (r *worker) publish() {
+	r.tally.mu.Lock()
 	r.tally.publish()
 	r.tree.publish()
-	r.meterEnd()
-	r.using.Store(nil)
+	r.tally.mu.Unlock()
 }
 
 // receive moves the packet or frame of n bytes that was read into buf.
@@ -395,9 +406,12 @@ func (r *worker) answer() bool {
 	if len(b) == 0 {
 		return false
 	}
-	r.answered = b
 	f := r.src.features
-	return r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()}))
+	if !r.write(r.src.port, r.framed(f, r.scratch, len(b), [2][6]byte{w.in.mac(), w.in.gatewayMAC()})) {
+		return false
+	}
+	r.answered = b
+	return true
 }
 
 // answerInto builds the answer in b; quote is what an ICMP error quotes.

@@ -174,6 +174,11 @@ func (t *Table) Propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refu
 	return m, refusal
 }
 
+// Imagine is Propose for a packet that nobody has sent: a refusal is not counted.
+func (t *Table) Imagine(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refusal) {
+	return t.propose(gw, tup, now)
+}
+
 func (t *Table) propose(gw *Gateway, tup packet.Tuple, now int64) (Mapping, Refusal) {
 	if !gw.translates(&tup) {
 		return Mapping{}, RefusedProtocol
