@@ -100,41 +100,6 @@ func TestMeter_TellsWhatItSkipped(t *testing.T) {
 	}
 }
 
-// A meter has nothing of what others had not read yet, nor of what one that is closed left.
-func TestMeter_BeginsWithNothing(t *testing.T) {
-	b := newBook(t).applied()
-	send := func(port string) { b.web.Send(UDP(webIP+":"+port, dbIP+":2", 10)).Want(At("db")) }
-	first := b.Engine.Meter(time.Hour, 4)
-	send("1")
-	second := b.Engine.Meter(time.Hour, 4)
-	send("2")
-	b.Engine.Collect()
-	for name, c := range map[string]struct {
-		m     *dataplane.Meter
-		ports []uint16
-	}{"first": {first, []uint16{1, 2}}, "second": {second, []uint16{2}}} {
-		for _, port := range c.ports {
-			var r dataplane.Reading
-			select {
-			case r = <-c.m.C:
-			default:
-			}
-			if len(r.Flows) != 1 || r.Flows[0].Sent.SrcPort != port {
-				t.Errorf("%s: %+v, want a flow from port %d", name, r.Flows, port)
-			}
-		}
-	}
-	send("3")
-	first.Close()
-	second.Close()
-	third := b.Engine.Meter(time.Hour, 4)
-	defer third.Close()
-	send("4")
-	if r := read(b, third); len(r.Flows) != 1 || r.Flows[0].Sent.SrcPort != 4 {
-		t.Errorf("third: %+v", r.Flows)
-	}
-}
-
 func TestMeter_ReadsByItself(t *testing.T) {
 	b := newBook(t).applied()
 	m := b.Engine.Meter(time.Millisecond, 4)
