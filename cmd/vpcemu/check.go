@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,6 +182,10 @@ func runChecks(ctx context.Context, w io.Writer, c *control.Client, lab string, 
 	err := c.Check(ctx, req, func(r control.CheckResult) {
 		results = append(results, r)
 		if opt.out == "" && written == nil {
+			r.Problems = slices.Clone(r.Problems)
+			for i, p := range r.Problems {
+				r.Problems[i] = printableLines(p)
+			}
 			written = check.Text(w, r, style)
 		}
 	})
@@ -213,7 +218,7 @@ func runChecks(ctx context.Context, w io.Writer, c *control.Client, lab string, 
 
 // checkStyle is for people where they look on, and plain in a file.
 func checkStyle(w io.Writer) check.Style {
-	s := check.Style{ASCII: true, Trace: explain.Text}
+	s := check.Style{ASCII: true, Trace: func(tr *control.Trace) string { return printableLines(explain.Text(tr)) }}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		s.ASCII = false
 		s.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // no-color.org

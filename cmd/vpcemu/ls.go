@@ -105,7 +105,7 @@ Analyzer's code where it has one, with the rule, route or object that decided.`,
 				}
 				for _, d := range drops {
 					if out == "" {
-						fmt.Fprintln(cmd.OutOrStdout(), d)
+						fmt.Fprintln(cmd.OutOrStdout(), printable(d.String()))
 					}
 					after = d.Sequence
 				}

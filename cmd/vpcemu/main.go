@@ -51,7 +51,7 @@ func report(err error) int {
 	}
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintln(os.Stderr, "vpcemu:", err)
+		fmt.Fprintln(os.Stderr, "vpcemu:", printableLines(err.Error()))
 		return 2
 	}
 	var invalid topology.Errors
@@ -59,7 +59,7 @@ func report(err error) int {
 		fmt.Fprintln(os.Stderr, err) // already file:line: object: reason, a line each
 		return 2
 	}
-	fmt.Fprintln(os.Stderr, "vpcemu:", strings.TrimPrefix(err.Error(), "vpcemu: "))
+	fmt.Fprintln(os.Stderr, "vpcemu:", printableLines(strings.TrimPrefix(err.Error(), "vpcemu: ")))
 	return 1
 }
 

@@ -83,6 +83,19 @@ func printable(cell string) string {
 	return q[1 : len(q)-1]
 }
 
+// printableLines is printable for a text of several lines.
+func printableLines(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 func printLab(w io.Writer, lab *control.Lab) error {
 	rows := [][]string{{"NAME", "KIND", "STATE", "PRIVATE", "PUBLIC", "SUBNET", "ZONE", "ID"}}
 	for _, i := range lab.Instances {

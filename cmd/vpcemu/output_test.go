@@ -23,3 +23,12 @@ t\tb         3
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }
+
+// Lines stay lines, and nothing in them plays on the terminal.
+func TestPrintableLines(t *testing.T) {
+	for text, want := range map[string]string{"": "", "a\n\tb → ✓ \\ \"": "a\n\tb → ✓ \\ \"", "we\x1b[31mb\r\n": `we\x1b[31mb\r` + "\n", "\u009b": `\u009b`} {
+		if got := printableLines(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

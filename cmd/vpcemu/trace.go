@@ -115,7 +115,7 @@ func validTraceOutput(format string) error {
 func printTrace(w io.Writer, format string, tr *control.Trace) error {
 	switch format {
 	case "":
-		_, err := io.WriteString(w, explain.Text(tr))
+		_, err := io.WriteString(w, printableLines(explain.Text(tr)))
 		return err
 	case "mermaid":
 		_, err := io.WriteString(w, explain.Mermaid(tr))

@@ -173,6 +173,9 @@ func TestInterfaces(t *testing.T) {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}
 	}
+	if _, err := Interfaces(m, "internet"); err == nil || !strings.Contains(err.Error(), "name Internet hosts or an Internet gateway; there are: db, laptop") {
+		t.Errorf("internet: %v", err)
+	}
 	for _, text := range []string{"twin", "nobody", "8.8.8.8"} {
 		if s, err := Interfaces(m, text); err == nil {
 			t.Errorf("%s: %+v", text, s)

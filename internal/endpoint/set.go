@@ -52,6 +52,8 @@ func Interfaces(m *vpc.Model, text string) (Set, error) {
 		s.Interfaces = []*vpc.NetworkInterface{e.Interface}
 	case e.Host != nil:
 		s.Hosts = []*vpc.InternetHost{e.Host}
+	case e.Kind == KindInternet:
+		return Set{}, fmt.Errorf("%s: it has no interface of its own: name Internet hosts or an Internet gateway; there are: %s", text, known(m))
 	default:
 		return Set{}, fmt.Errorf("%s: nothing in the lab has this address", text)
 	}
