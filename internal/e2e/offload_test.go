@@ -321,7 +321,9 @@ func listenUDP(t *testing.T, p *station, family int, port uint16) *net.UDPConn {
 	t.Helper()
 	var c *net.UDPConn
 	var err error
-	p.run(func() { c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.addr[family], port))) })
+	p.run(func() {
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.addr[family], port)))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
