@@ -212,7 +212,36 @@ func TestTooManyWays(t *testing.T) {
 					t.Errorf("%s received %d", p.Name, n)
 				}
 			}
+			w := b.Engine.Batcher(b.web.Port)
+			for range 3 {
+				for i := range peers {
+					w.Send(UDP(webIP+":1", fmt.Sprintf("172.30.1.%d:2", 100+i), 10))
+				}
+				if n := w.Ways(); n > limit+8 {
+					t.Errorf("a tree of %d ways", n)
+				}
+			}
 		})
+	}
+}
+
+// A stage after which there are many ways finds each of them again.
+func TestManyWaysFromOneStage(t *testing.T) {
+	b := newBook(t)
+	for i := range 30 {
+		b.private.ENI(fmt.Sprintf("p%d", i), fmt.Sprintf("172.30.1.%d", 100+i), b.open)
+	}
+	b.Apply()
+	w := b.Engine.Batcher(b.web.Port)
+	var after []int
+	for range 3 {
+		for i := range 30 {
+			w.Send(SYN(webIP+":1", fmt.Sprintf("172.30.1.%d:2", 100+i)))
+		}
+		after = append(after, w.Ways())
+	}
+	if after[0] < 60 || after[1] != after[0] || after[2] != after[0] {
+		t.Errorf("ways after each round: %d", after)
 	}
 }
 
@@ -233,7 +262,16 @@ func TestSleepingWorkersKeepNothing(t *testing.T) {
 	if reading.Value() != nil || closed.Value() != nil {
 		t.Errorf("kept: reading %v, tap %v", reading.Value() != nil, closed.Value() != nil)
 	}
+	// Nor what was metered for somebody who has gone.
+	b.web.Send(UDP(webIP+":1", dbIP+":2", 10)).Want(At("db"))
+	old := weak.Make(b.Snapshot.VPCs[0])
 	m.Close()
+	b.Apply()
+	b.web.Send(UDP(webIP+":1", dbIP+":2", 10)).Want(At("db"))
+	b.Engine.Account()
+	if runtime.GC(); old.Value() != nil {
+		t.Error("kept: a snapshot")
+	}
 }
 
 // What the sender's port refused is no answer.
