@@ -95,6 +95,7 @@ func TestWhatIsNoRequest(t *testing.T) {
 	}{
 		{control.MatrixRequest{From: []string{"wob"}}, "wob: nothing in the lab has this name"},
 		{control.MatrixRequest{To: []string{"igw"}}, "igw has no network interface"},
+		{control.MatrixRequest{To: []string{"web", "nat"}}, "nat has no network interface that could send or get packets: name"},
 		{control.MatrixRequest{Ports: []string{"tcp"}}, `"tcp": use tcp/PORT, udp/PORT or icmp`},
 		{control.MatrixRequest{Ports: []string{"47/1"}}, `"47/1": use`},
 		{control.MatrixRequest{Ports: []string{"tcp/65536"}}, `"tcp/65536": use`},
