@@ -1,10 +1,12 @@
 package dataplane_test
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"weak"
@@ -365,4 +367,64 @@ func TestTracer_ForgetsInTime(t *testing.T) {
 		check(40*time.Second, dataplane.Delivered, dataplane.Delivered)
 	}
 	check(400*time.Second, dataplane.NATNoMapping, dataplane.SGHasNoRules)
+}
+
+// Whoever looks on, changes the network and ends it, in any order: nobody waits for ever.
+// For the race detector, and for the order of locks.
+func TestEverybodyAtOnce(t *testing.T) {
+	b := newBook(t)
+	for _, p := range []*Port{b.web.Port, b.db.Port} {
+		p.Discard = true
+	}
+	b.Apply()
+	second := b.Snapshot
+	b.Apply()
+	snapshots := []*dataplane.Snapshot{b.Snapshot, second}
+	open := b.Engine.Meter(time.Millisecond, 1) // left open when the engine ends
+	tp := tap(t, b, dataplane.TapConfig{})
+	ended := make(chan struct{})
+	var all sync.WaitGroup
+	loop := func(f func(i int)) {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				f(i)
+				select {
+				case <-ended:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for _, e := range []*ENI{b.web, b.db} {
+		port, pkt := e.Port, UDP(webIP+":1", dbIP+":2", 10)
+		loop(func(int) { _ = port.Send(pkt) })
+	}
+	loop(func(i int) { b.Engine.Swap(snapshots[i%2]) })
+	loop(func(int) { b.Engine.Collect() })
+	loop(func(int) { b.Engine.Account() })
+	loop(func(int) { b.Engine.Stats(); b.Engine.Drops() })
+	loop(func(int) { b.Engine.Meter(time.Millisecond, 1).Close() })
+	loop(func(int) {
+		if tp, err := b.Engine.Tap(dataplane.TapConfig{Detail: func(w *dataplane.Way) bool { return len(w.Steps()) > 3 }}); err == nil {
+			tp.Close()
+		}
+	})
+	loop(func(int) { b.Engine.Tracer().Send(b.db.Handle, SYN(dbIP+":1", serverIP+":2")) })
+	time.Sleep(100 * time.Millisecond)
+	b.Engine.Close()
+	time.Sleep(10 * time.Millisecond)
+	close(ended)
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("somebody waits for ever")
+	}
+	open.Close()
+	tp.Close()
+	if _, err := tp.Next(t.Context()); err != nil && !errors.Is(err, dataplane.ErrTapClosed) {
+		t.Error(err)
+	}
 }
