@@ -88,8 +88,8 @@ func (w *walk) securityGroups(e *ENI, dir filter.Direction) bool {
 // tracked finds the live connection that the packet may belong to.
 func (w *walk) tracked(k conntrack.Key) (conntrack.Entry, bool) {
 	if w.assumed != nil {
-		if e, ok := w.assumed.entries[k]; ok {
-			return e, e.Deadline > w.now
+		if e, ok := w.assumed.entries[k]; ok || w.assumed.fresh {
+			return e, ok && e.Deadline > w.now
 		}
 	}
 	return w.cfg.Conntrack.Lookup(k, w.now)

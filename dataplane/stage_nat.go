@@ -66,8 +66,8 @@ func (w *walk) natOutbound(gw *NATGateway) bool {
 // of a packet for the gateway.
 func (w *walk) mappingOut(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
 	if w.assumed != nil {
-		if m, ok := w.assumed.out(gw.Handle, t, w.now); ok {
-			return m, true
+		if m, ok := w.assumed.out(gw.Handle, t, w.now); ok || w.assumed.fresh {
+			return m, ok
 		}
 	}
 	return w.cfg.NAT.Outbound(&gw.Gateway, t, w.now)
@@ -75,8 +75,8 @@ func (w *walk) mappingOut(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
 
 func (w *walk) mappingIn(gw *NATGateway, t packet.Tuple) (nat.Mapping, bool) {
 	if w.assumed != nil {
-		if m, ok := w.assumed.in(gw.Handle, t, w.now); ok {
-			return m, true
+		if m, ok := w.assumed.in(gw.Handle, t, w.now); ok || w.assumed.fresh {
+			return m, ok
 		}
 	}
 	return w.cfg.NAT.Inbound(gw.Handle, t, w.now)

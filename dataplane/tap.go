@@ -38,6 +38,8 @@ type Taken struct {
 	// whole packet was kept.
 	Sent, Final []byte
 	SentLen     int // of the whole packet, bytes
+	// SentTuple and FinalTuple are those of Sent and Final, as an Event has them.
+	SentTuple, FinalTuple packet.Tuple
 	// Answer is what the network itself sent back: an ICMP error, a RST, a DHCP reply.
 	Answer  []byte
 	Packets int // on the wire
@@ -69,6 +71,7 @@ type Tap struct {
 
 	// the reader's own
 	reading takenList
+	final   []byte
 	next    int // item
 	at      int // in data
 }
@@ -82,7 +85,8 @@ type takenList struct {
 
 type takenItem struct {
 	Taken
-	sent, final, answer int // lengths in data; Taken's slices are not set yet
+	// Lengths in data; Taken's slices are not set yet. Of Final only the head is there.
+	sent, final, answer int
 	partial             bool
 }
 
@@ -191,7 +195,12 @@ func (t *Tap) finish(i *takenItem) Taken {
 		t.at += n
 		return b
 	}
-	i.Sent, i.Final, i.Answer = cut(i.sent), cut(i.final), cut(i.answer)
+	i.Sent = cut(i.sent)
+	if head := cut(i.final); head != nil {
+		t.final = append(append(t.final[:0], head...), i.Sent[len(head):]...)
+		i.Final = t.final
+	}
+	i.Answer = cut(i.answer)
 	if i.partial && len(i.Sent) == i.SentLen {
 		complete(i.Sent)
 		complete(i.Final)
@@ -208,25 +217,25 @@ func complete(pkt []byte) {
 	}
 }
 
-// put takes a packet, if there is room.
-func (t *Tap) put(x *takenItem, sent, final, answer []byte) {
+// put takes a packet, if there is room: the heads of both of its forms, final nil if they
+// are the same, and the body that they share.
+func (t *Tap) put(x *takenItem, sent, final, body, answer []byte) {
 	if n := t.cfg.Snap; n > 0 {
+		body = body[:min(max(n-len(sent), 0), len(body))]
 		sent, final, answer = sent[:min(n, len(sent))], final[:min(n, len(final))], answer[:min(n, len(answer))]
-	}
-	if t.cfg.Filter != nil && !t.cfg.Filter(sent) && (len(final) == 0 || !t.cfg.Filter(final)) {
-		return
 	}
 	t.mu.Lock()
 	l := &t.waiting
-	if len(l.data)+len(sent)+len(final)+len(answer)+len(l.items)*takenOverhead+(l.steps+len(x.Steps))*stepSize > t.cfg.Room {
+	size := len(sent) + len(body) + len(final) + len(answer)
+	if len(l.data)+size+len(l.items)*takenOverhead+(l.steps+len(x.Steps))*stepSize > t.cfg.Room {
 		t.mu.Unlock()
 		t.skipped.Add(uint64(x.Packets))
 		return
 	}
-	x.sent, x.final, x.answer = len(sent), len(final), len(answer)
+	x.sent, x.final, x.answer = len(sent)+len(body), len(final), len(answer)
 	l.items = append(l.items, *x)
 	l.steps += len(x.Steps)
-	l.data = append(append(append(l.data, sent...), final...), answer...)
+	l.data = append(append(append(append(l.data, sent...), body...), final...), answer...)
 	first := len(l.items) == 1
 	t.mu.Unlock()
 	if first {
@@ -238,16 +247,18 @@ func (t *Tap) put(x *takenItem, sent, final, answer []byte) {
 }
 
 // takenOverhead is what an item costs besides its bytes, about.
-const takenOverhead = 160
+const takenOverhead = int(unsafe.Sizeof(takenItem{}))
 
 const stepSize = int(unsafe.Sizeof(Step{}))
 
 // tapping is a worker's part.
 type tapping struct {
 	taps *tapList // of the batch, nil: none
-	// sent and final are the packet under way as it came and as it ended.
-	sent, final       []byte
+	// sent and final are the first bytes, which stages change, of the packet under way as
+	// it came and as it ended; body is what comes behind them, in the worker's buffer.
+	sent, final, body []byte
 	hasSent, hasFinal bool
+	joined            []byte // head and body for a filter
 	answered          []byte // what the network sent back, in scratch
 	partial           bool
 	sentLen           int
@@ -270,21 +281,39 @@ func (r *worker) marks(w *Way) *tapMarks {
 	return m
 }
 
-// keepSent and keepFinal copy the packet, as far as any tap wants it.
+// keepSent and keepFinal copy what the packet is before and after the stages.
 func (r *worker) keepSent() {
 	b := r.w.buf
 	if r.w.stage != StageParse {
 		b = r.w.hdr.Data // without what a frame was padded with
 	}
-	r.sent = append(r.sent[:0], r.snapped(b)...)
-	r.sentLen, r.partial, r.hasSent, r.hasFinal = len(b), r.w.hdr.PartialChecksum, true, false
+	r.sentLen = len(b)
+	b = r.snapped(b)
+	n := min(len(b), savedBytes)
+	r.sent, r.body = append(r.sent[:0], b[:n]...), b[n:]
+	r.partial, r.hasSent, r.hasFinal = r.w.hdr.PartialChecksum, true, false
 }
 
 func (r *worker) keepFinal() {
 	if w := &r.w; w.stage != StageParse && len(w.hdr.Data) > 0 {
-		r.final = append(r.final[:0], r.snapped(w.hdr.Data)...)
+		r.final = append(r.final[:0], w.hdr.Data[:len(r.sent)]...)
 		r.hasFinal = true
 	}
+}
+
+// passes asks a tap's filter about both forms.
+func (r *worker) passes(t *Tap, final []byte) bool {
+	if t.cfg.Filter == nil {
+		return true
+	}
+	whole := func(head []byte) []byte {
+		r.joined = append(append(r.joined[:0], head...), r.body...)
+		if n := t.cfg.Snap; n > 0 {
+			return r.joined[:min(n, len(r.joined))]
+		}
+		return r.joined
+	}
+	return t.cfg.Filter(whole(r.sent)) || final != nil && t.cfg.Filter(whole(final))
 }
 
 func (r *worker) snapped(b []byte) []byte {
@@ -301,7 +330,7 @@ func (r *worker) hand() {
 	if m.want == 0 || !r.hasSent {
 		return
 	}
-	x := takenItem{Taken: Taken{At: w.now, Way: w.way, SentLen: r.sentLen, Packets: w.gso.Segments}, partial: r.partial}
+	x := takenItem{Taken: Taken{At: w.now, Way: w.way, SentLen: r.sentLen, SentTuple: w.sent, FinalTuple: w.ended, Packets: w.gso.Segments}, partial: r.partial}
 	var final []byte
 	if r.hasFinal && !slices.Equal(r.sent, r.final) {
 		final = r.final
@@ -310,10 +339,13 @@ func (r *worker) hand() {
 		if m.want&(1<<i) == 0 {
 			continue
 		}
+		if !r.passes(t, final) {
+			continue
+		}
 		x.Steps = nil
 		if m.detail&(1<<i) != 0 {
 			x.Steps = slices.Clone(w.steps)
 		}
-		t.put(&x, r.sent, final, r.answered)
+		t.put(&x, r.sent, final, r.body, r.answered)
 	}
 }

@@ -16,6 +16,9 @@ import (
 type Tracer struct {
 	// NoSteps leaves Traced.Steps out, which costs most of the time.
 	NoSteps bool
+	// Fresh has packets find none of the real connections and mappings, as in a network
+	// in which nobody has talked yet.
+	Fresh bool
 
 	e       *Engine
 	w       walk
@@ -44,6 +47,7 @@ type assumed struct {
 	entries  map[conntrack.Key]conntrack.Entry
 	mappings []nat.Mapping
 	hosts    map[packet.Addr]*InternetHost
+	fresh    bool
 }
 
 // outsideHandle is from where on imagined hosts have their handles.
@@ -95,7 +99,7 @@ func (t *Tracer) Send(ingress uint32, pkt []byte) Traced {
 		t.sources[ingress] = src
 	}
 	w := &t.w
-	w.detailed = !t.NoSteps
+	w.detailed, t.assumed.fresh = !t.NoSteps, t.Fresh
 	w.begin(s, src, in, nil, t.e.cfg.Now())
 	w.buf = t.buf[ipRoom : ipRoom+copy(t.buf[ipRoom:], pkt)]
 	w.size = len(pkt)

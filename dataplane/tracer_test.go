@@ -163,6 +163,29 @@ func TestTracer_ExchangeWithAnImaginedHost(t *testing.T) {
 	b.web.Send(SYN(webIP+":1", "192.0.2.1:443")).Want(Dropped(dataplane.InternetUnreachable))
 }
 
+// A fresh Tracer sees the network as if nobody had talked in it yet.
+func TestTracer_FreshFindsNoRealConnections(t *testing.T) {
+	b := newBook(t)
+	b.web.Groups = []*Group{b.Group("web", In("tcp", "22", "172.30.0.0/16"))}
+	b.Apply()
+	b.db.Send(SYN(dbIP+":1000", webIP+":22")).Want(At("web"))
+	r := b.db.Send(SYN(dbIP+":1000", serverIP+":80")).Want(At("server"))
+	answer, inbound := SYNACK(webIP+":22", dbIP+":1000"), SYNACK(serverIP+":80", natEIP+":"+portOf(r))
+	for _, fresh := range []bool{false, true} {
+		tr := b.Engine.Tracer()
+		tr.Fresh = fresh
+		first, second := tr.Send(b.web.Handle, answer).Reason, tr.Send(b.server.Handle, inbound).Reason
+		if fresh && (first != dataplane.SGHasNoRules || second != dataplane.NATNoMapping) || !fresh && (first != dataplane.Delivered || second != dataplane.Delivered) {
+			t.Errorf("fresh %t: %s, %s", fresh, first, second)
+		}
+		// What it has sent itself, it knows.
+		tr.Send(b.db.Handle, SYN(dbIP+":2000", webIP+":22"))
+		if got := tr.Send(b.web.Handle, SYNACK(webIP+":22", dbIP+":2000")).Reason; got != dataplane.Delivered {
+			t.Errorf("fresh %t: the answer to its own packet: %s", fresh, got)
+		}
+	}
+}
+
 func TestTracer_AnswersOfTheNetworkItself(t *testing.T) {
 	b := newBook(t).applied()
 	tr := b.Engine.Tracer()

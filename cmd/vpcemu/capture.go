@@ -236,6 +236,9 @@ func (f *captureFlags) tell(say io.Writer, out *capture.Output, s *control.Captu
 	} else if len(names) > 1 {
 		where = fmt.Sprintf(" in files %s to %s", names[0], names[len(names)-1])
 	}
+	if out.Gone() > 0 {
+		where = fmt.Sprintf(", the last of them%s (--files %d)", where, f.rotate.Files)
+	}
 	got := fmt.Sprintf("%d packets captured%s", out.Packets(), where)
 	switch cut := (cutOff{}); {
 	case errors.Is(err, syscall.EPIPE):

@@ -192,7 +192,7 @@ func runChecks(ctx context.Context, w io.Writer, c *control.Client, lab string, 
 		return usageError{err} // no check is called so
 	}
 	if err != nil {
-		return err
+		return looking(err)
 	}
 	report := check.NewReport(lab, results, time.Since(began))
 	switch opt.out {

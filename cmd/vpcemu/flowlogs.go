@@ -69,6 +69,9 @@ Fields of a format:
 // checkFlowLogs finds what is wrong with the command line before anything is asked.
 func checkFlowLogs(cmd *cobra.Command, req *control.FlowLogsRequest) error {
 	if req.On == "" {
+		if cmd.Flags().Changed("on") {
+			return errors.New("--on: its value is empty: give one, or leave the flag out for a flow log of the lab")
+		}
 		for _, name := range []string{"format", "interval", "traffic-type", "duration"} {
 			if cmd.Flags().Changed(name) {
 				return fmt.Errorf("--%s is for records made on the spot: say of whom with --on NAME", name)
@@ -105,7 +108,9 @@ func flowLogs(cmd *cobra.Command, req control.FlowLogsRequest) error {
 		return err
 	}
 	var failed error
+	began := false
 	r, err := c.FlowLogs(cmd.Context(), req, func(lines string) {
+		began = true
 		if _, err := io.WriteString(cmd.OutOrStdout(), lines); err != nil && failed == nil {
 			failed = err
 		}
@@ -113,6 +118,8 @@ func flowLogs(cmd *cobra.Command, req control.FlowLogsRequest) error {
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil // it was to go on until interrupted
+	case err != nil && !began:
+		return requestError(err)
 	case err != nil:
 		return err
 	case failed != nil:

@@ -22,6 +22,7 @@ func TestFlowLogs_WrongCommandLines(t *testing.T) {
 		"--on web --format colour":             "unknown fields in the log format: colour",
 		"--on web --format ":                   "single quotes",
 		"--on web --format ${srcaddr},${dst}x": "one blank between them",
+		"--on=":                                "--on: its value is empty",
 		"a b":                                  "wrong number of arguments",
 	} {
 		root := newRoot()

@@ -105,7 +105,7 @@ func graphText(ctx context.Context, format string, trace bool, args []string) (s
 func graphFile(format, name string) (string, error) {
 	f, err := readTopology(name, &control.UpRequest{})
 	if err != nil {
-		return "", err
+		return "", usageOrErrors(err)
 	}
 	m, _, _, err := f.Converge(nil, time.Now().UTC(), topology.Options{Lab: labFlag})
 	if err != nil {

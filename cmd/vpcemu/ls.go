@@ -92,8 +92,11 @@ Analyzer's code where it has one, with the rule, route or object that decided.`,
 			}
 			for after := uint64(0); ; {
 				drops, err := c.Drops(cmd.Context(), after)
+				if errors.Is(err, control.ErrNoDaemon) {
+					return fmt.Errorf("%w any more: the drops end here; run the command again", control.ErrNoDaemon)
+				}
 				if err != nil {
-					return err
+					return looking(err)
 				}
 				if out != "" && (len(drops) > 0 || !follow) {
 					if err := printAs(cmd.OutOrStdout(), out, drops); err != nil {

@@ -41,6 +41,10 @@ func report(err error) int {
 	if errors.As(err, &status) {
 		return int(status)
 	}
+	if errors.Is(err, errInterrupted) {
+		fmt.Fprintln(os.Stderr, "vpcemu: interrupted")
+		return 130
+	}
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "vpcemu: interrupted; the lab's daemon goes on with what was begun: run the command again to see it through, or `vpcemu down` to remove the lab")
 		return 130

@@ -37,6 +37,9 @@ A set is an instance, an interface, a subnet, a VPC, a security group, an Intern
 			if !slices.Contains(matrixFormats, out) {
 				return usageError{fmt.Errorf("--output %s: use one of %s", out, strings.Join(matrixFormats, ", "))}
 			}
+			if err := noEmpty(cmd, "from", "to", "ports", "protocol"); err != nil {
+				return err
+			}
 			ports, err := portList(req.Ports)
 			if err != nil {
 				return usageError{err}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,8 @@ addresses, or "internet" for any host on it. PROTO is tcp, udp, icmp or a number
 number or a service's name. A packet to a name goes to the private address within a
 VPC, else to the public one; name the address to have another.
 
-The exit status is 0 where packet and answer arrive, 1 where not, 2 for wrong input. An
-instance whose source/destination check is off, and that gets a packet for somebody else, is
+The exit status is 0 where packet and answer arrive, 1 where not, 2 for wrong input and
+where nothing could be asked, as without a lab. An instance whose source/destination check is off, and that gets a packet for somebody else, is
 assumed to forward it unchanged.`,
 		Example: `  sudo vpcemu trace laptop web tcp/ssh
   sudo vpcemu trace db internet udp/53
@@ -47,13 +48,17 @@ assumed to forward it unchanged.`,
 			if req.Protocol, req.Port, err = protocolAndPort(args[2]); err != nil {
 				return usageError{err}
 			}
-			c, _, err := client(cmd.Context())
+			for flag, value := range map[string]int{"source-port": req.SourcePort, "size": req.Size, "ttl": req.TTL} {
+				if value == 0 && cmd.Flags().Changed(flag) {
+					return usageOf(cmd, fmt.Errorf("--%s 0: no packet can be traced with that", flag))
+				}
+			}
+			tr, err := askTrace(cmd.Context(), req)
 			if err != nil {
 				return err
 			}
-			tr, err := c.Trace(cmd.Context(), req)
-			if err != nil {
-				return requestError(err)
+			if cmd.Flags().Changed("lab") {
+				forLab(tr, labFlag)
 			}
 			if err := printTrace(cmd.OutOrStdout(), out, tr); err != nil {
 				return err
@@ -73,6 +78,28 @@ assumed to forward it unchanged.`,
 	f.StringVarP(&out, "output", "o", "", "json, yaml or mermaid (a sequence diagram) instead of text")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "mermaid"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// forLab makes the commands of a trace's advice name the lab, as the trace had to.
+func forLab(tr *control.Trace, lab string) {
+	for i, a := range tr.Advice {
+		if strings.HasPrefix(a, "vpcemu ") {
+			tr.Advice[i] = a + " --lab " + lab
+		}
+	}
+}
+
+// askTrace has the daemon trace a packet. All its errors are of exit status 2, for 1 says
+// that the packet does not arrive.
+func askTrace(ctx context.Context, req control.TraceRequest) (tr *control.Trace, err error) {
+	c, _, err := client(ctx)
+	if err == nil {
+		tr, err = c.Trace(ctx, req)
+	}
+	if err = looking(err); err != nil && !errors.Is(err, errInterrupted) {
+		err = usageError{err}
+	}
+	return tr, err
 }
 
 func validTraceOutput(format string) error {
@@ -97,15 +124,6 @@ func printTrace(w io.Writer, format string, tr *control.Trace) error {
 	return printAs(w, format, tr)
 }
 
-// requestError makes an error that the daemon has about a request one of the command line.
-func requestError(err error) error {
-	var e *control.Error
-	if errors.As(err, &e) {
-		return usageError{err}
-	}
-	return err
-}
-
 // protocolAndPort reads tcp/22, tcp/ssh, icmp or 47. What protocol a number can be and
 // which has ports is the daemon's to say.
 func protocolAndPort(text string) (proto string, port int, err error) {
@@ -115,7 +133,7 @@ func protocolAndPort(text string) (proto string, port int, err error) {
 	}
 	var ports topology.Ports
 	if err := ports.UnmarshalText([]byte(service)); err != nil {
-		return "", 0, fmt.Errorf("%s: %w", text, err)
+		return "", 0, fmt.Errorf("%s: %w: use a number from 1 to 65535, or a name such as ssh", text, err)
 	}
 	if ports.From != ports.To {
 		return "", 0, fmt.Errorf("%s: a packet goes to one port, not to a range", text)

@@ -46,6 +46,9 @@ what is too much to show is counted and not shown.`,
 			if out != "" && out != "json" {
 				return usageError{fmt.Errorf("--output %s: use json, or leave it out for text", out)}
 			}
+			if err := noEmpty(cmd, "on", "address", "port", "protocol", "reason"); err != nil {
+				return err
+			}
 			v := url.Values{}
 			for flag, list := range values {
 				v[flag] = *list
@@ -119,6 +122,8 @@ func watch(cmd *cobra.Command, req control.WatchRequest, asJSON bool) error {
 	})
 	var wrong *control.Error
 	switch {
+	case errors.Is(err, control.ErrStopping):
+		return fmt.Errorf("%w: the watch ends here", err)
 	case errors.As(err, &wrong) && !started:
 		return usageError{err}
 	case errors.Is(err, context.Canceled) && cmd.Context().Err() != nil:

@@ -67,6 +67,11 @@ func TestWatchUsage(t *testing.T) {
 		"--duration 5":   "--duration: ",
 		"-c none":        "--count: ",
 		"-o yaml":        "use json",
+		"--on=":          "--on: its value is empty",
+		"--address=":     "--address: its value is empty",
+		"--port=":        "--port: its value is empty",
+		"--protocol=":    "--protocol: its value is empty",
+		"--reason=":      "--reason: its value is empty",
 		"web":            "usage: vpcemu watch",
 		"--nonsense":     "usage: vpcemu watch",
 	} {

@@ -58,7 +58,10 @@ func Create(path string, r Rotation, made func(*os.File) error) (*Output, error)
 // Names are the files that are there, the oldest first.
 func (o *Output) Names() []string { return o.names }
 
-// Packets is the number of packets that have been written.
+// Gone is how many files there were that made room for later ones.
+func (o *Output) Gone() int { return max(o.number-len(o.names), 0) }
+
+// Packets is the number of packets that have been written, in files that are gone, too.
 func (o *Output) Packets() uint64 { return o.written }
 
 // Write adds a block; Flush makes it visible. An error is final: it names the file, and

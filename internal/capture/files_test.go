@@ -107,6 +107,11 @@ func TestRotation(t *testing.T) {
 		if diff := cmp.Diff(files, o.Names()); diff != "" {
 			t.Errorf("%s: names: %s", name, diff)
 		}
+		first := 1
+		_, _ = fmt.Sscanf(filepath.Base(files[0]), "c-%d.pcapng", &first) // c.pcapng has no number
+		if gone := first - 1; o.Gone() != gone {
+			t.Errorf("%s: %d files are gone, want %d", name, o.Gone(), gone)
+		}
 	}
 }
 

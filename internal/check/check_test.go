@@ -82,6 +82,7 @@ func TestJudge(t *testing.T) {
 		(*t).Forward.Hops = append([]control.Hop{{Stage: "deliver", Verdict: "pass", Object: control.Object{ID: "eni-nat", Name: "appliance"}}}, (*t).Forward.Hops...)
 	})
 	nobody := &control.Trace{Reason: noDestination, Text: "nobody", Forward: &control.Path{}}
+	nowhere := &control.Trace{Reason: noHost, Text: "nowhere", Forward: &control.Path{}}
 	for _, c := range []struct {
 		name    string
 		e       vpc.Expectation
@@ -136,6 +137,7 @@ func TestJudge(t *testing.T) {
 		{"never sent, unreached", unreached, denied(false), &control.Packets{}, false, "it never came into the network"},
 		{"nobody, by ARP", unreached, nobody, &control.Packets{ARP: true}, false, ""},
 		{"nobody, by ARP, wanted", reaches, nobody, &control.Packets{ARP: true}, false, "it is dropped: NO_POSSIBLE_DESTINATION"},
+		{"nowhere on the Internet, by ARP of an instance", unreached, nowhere, &control.Packets{ARP: true}, false, "it never came into the network"},
 		{"ARP of another matter", unreached, denied(false), &control.Packets{ARP: true}, false, "it never came into the network"},
 		{"not looked at", reaches, through(), &control.Packets{Skipped: 9}, false, "9 packets were not looked at"},
 		{"no route", unreached, denied(false), &control.Packets{Error: "connect: network is unreachable"}, false, "the network had no part in it: connect"},
@@ -148,6 +150,20 @@ func TestJudge(t *testing.T) {
 		if r.Bug != c.bug || r.Pass != (c.want == "") || !strings.Contains(said, c.want) || r.Bug && r.Pass {
 			t.Errorf("%s: pass %t, bug %t: %s", c.name, r.Pass, r.Bug, said)
 		}
+	}
+}
+
+// A host on the Internet asks by ARP for whatever it sends to (link_type tap), and nobody
+// answers for what the Internet does not have.
+func TestJudgeARPOfHost(t *testing.T) {
+	x := testEnds()
+	x.From.Host = &vpc.InternetHost{}
+	trace := &control.Trace{Reason: noHost, Text: "nowhere", Forward: &control.Path{}}
+	if r := Judge(unreached, x, trace, &control.Packets{ARP: true}); !r.Pass {
+		t.Error(r.Problems)
+	}
+	if r := Judge(unreached, x, trace, &control.Packets{}); r.Pass {
+		t.Error("a packet that was never sent shows that it is dropped")
 	}
 }
 
@@ -232,6 +248,29 @@ func TestResolve(t *testing.T) {
 	want := []Passed{{"nat", []string{"nat-1", "eni-nat"}}, {"igw", []string{"igw-1"}}, {"web", []string{"eni-web", "i-web"}}}
 	if err != nil || x.SeenAs.String() != "203.0.113.1" || cmp.Diff(want, x.Via) != "" {
 		t.Errorf("%+v, %v", x, err)
+	}
+}
+
+// Two VPCs with the same addresses: a private one means the VPC's in which it is said.
+func TestResolveOverlap(t *testing.T) {
+	m := lab()
+	m.Instances.Put("i-twin", &vpc.Instance{ID: "i-twin", Meta: vpc.Meta{Tags: map[string]string{"Name": "twin"}}, State: vpc.StateRunning})
+	m.NetworkInterfaces.Put("eni-twin", &vpc.NetworkInterface{ID: "eni-twin", VpcID: "vpc-2", Attachment: &vpc.Attachment{InstanceID: "i-twin"},
+		PrivateIps: []vpc.PrivateAddress{{PrivateIp: netip.MustParseAddr("10.0.0.4"), Primary: true}}})
+	private := vpc.ExpectedEnd{Name: "web", Address: vpc.ExpectPrivate}
+	for _, c := range []struct {
+		from, to                vpc.ExpectedEnd
+		trace, sender, receiver string
+	}{
+		{vpc.ExpectedEnd{Name: "db"}, vpc.ExpectedEnd{Name: "10.0.0.4"}, "db 10.0.0.4", "i-db", "i-web"},
+		{vpc.ExpectedEnd{Name: "db"}, private, "db 10.0.0.4", "i-db", "i-web"},
+		{private, vpc.ExpectedEnd{Name: "db"}, "eni-web db", "i-web", "i-db"},
+		{vpc.ExpectedEnd{Name: "twin"}, private, "twin 10.0.0.4", "i-twin", "i-twin"},
+	} {
+		x, err := Resolve(m, vpc.Expectation{From: c.from, To: c.to, Protocol: "tcp", Port: 80})
+		if err != nil || x.Request.From+" "+x.Request.To != c.trace || x.Sender != c.sender || x.Receiver != c.receiver {
+			t.Errorf("%s to %s: %+v, %v", c.from, c.to, x, err)
+		}
 	}
 }
 

@@ -38,10 +38,17 @@ type Passed struct {
 func Resolve(m *vpc.Model, e vpc.Expectation) (*Ends, error) {
 	x := &Ends{Request: control.TraceRequest{Protocol: e.Protocol, Port: e.Port}}
 	var err error
-	if x.From, x.Request.From, err = find(m, e.From); err != nil {
+	var owner endpoint.End // of an address that several VPCs may have
+	if e.From.Address == vpc.ExpectPrivate {
+		owner, _ = endpoint.Find(m, e.From.Name) // find tells what is wrong with it
+	}
+	if x.From, x.Request.From, err = find(m, owner, e.From); err != nil {
 		return nil, err
 	}
-	if x.To, x.Request.To, err = find(m, e.To); err != nil {
+	if _, err := endpoint.Find(m, x.Request.From); err != nil {
+		x.Request.From = x.From.ID
+	}
+	if x.To, x.Request.To, err = find(m, x.From, e.To); err != nil {
 		return nil, err
 	}
 	if x.Destination, err = endpoint.Address(m, x.From, x.To); err != nil {
@@ -71,9 +78,9 @@ func Resolve(m *vpc.Model, e vpc.Expectation) (*Ends, error) {
 	return x, nil
 }
 
-// find is endpoint.Find, for one of an end's addresses, too. text is what names the
+// find is endpoint.FindFor, for one of an end's addresses, too. text is what names the
 // same in a trace.
-func find(m *vpc.Model, e vpc.ExpectedEnd) (found endpoint.End, text string, err error) {
+func find(m *vpc.Model, sender endpoint.End, e vpc.ExpectedEnd) (found endpoint.End, text string, err error) {
 	text = e.Name
 	if e.Address != vpc.ExpectAny {
 		a, err := addressOf(m, e)
@@ -82,7 +89,7 @@ func find(m *vpc.Model, e vpc.ExpectedEnd) (found endpoint.End, text string, err
 		}
 		text = a.String()
 	}
-	found, err = endpoint.Find(m, text)
+	found, err = endpoint.FindFor(m, sender, text)
 	return found, text, err
 }
 

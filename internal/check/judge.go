@@ -253,11 +253,14 @@ func (j *judge) whenUnanswered() {
 // replyAstray is a trace's reason for an answer that arrives, but not as one.
 const replyAstray = "REPLY_ASTRAY"
 
-// noDestination is the reason where nobody has the address.
-const noDestination = "NO_POSSIBLE_DESTINATION"
+// The reasons where nobody has the address: in the VPC, on the Internet.
+const (
+	noDestination = "NO_POSSIBLE_DESTINATION"
+	noHost        = "INTERNET_UNREACHABLE"
+)
 
 func (j *judge) whenUnseen() {
-	if j.p.ARP && !j.t.Forward.Delivered && j.t.Reason == noDestination {
+	if j.p.ARP && !j.t.Forward.Delivered && j.nobody() {
 		j.whenDropped(j.t.Reason) // nobody has the address, which ARP tells before a packet can
 		return
 	}
@@ -266,6 +269,13 @@ func (j *judge) whenUnseen() {
 		return
 	}
 	j.problem("it never came into the network, so the network had no part in it. Look at the routes and the firewall of %s itself (ip route, iptables, nft)", j.x.From.Name)
+}
+
+// nobody tells whether the trace says that the address is nobody's where the sender is: in
+// its VPC, or, for a host outside, on the Internet. Those are the addresses that its machine
+// asks for by ARP; for all others an interface's machine asks for its router.
+func (j *judge) nobody() bool {
+	return j.t.Reason == noDestination || j.t.Reason == noHost && j.x.From.Host != nil
 }
 
 // saidByTrace is the trace's answer in words.

@@ -18,6 +18,20 @@ import (
 // ErrNoDaemon: nobody answers on the lab's socket.
 var ErrNoDaemon = errors.New("the lab's daemon is not running")
 
+// ErrStopping: the lab's daemon answers no more because it is told to end.
+var ErrStopping = errors.New("the lab's daemon is stopping")
+
+// codeStopping is how ErrStopping goes over the socket.
+const codeStopping = "Stopping"
+
+// asError is what a client returns for e: an *Error about the request, or ErrStopping.
+func (e *Error) asError() error {
+	if e.Code == codeStopping {
+		return ErrStopping
+	}
+	return e
+}
+
 // Client calls a lab's daemon.
 type Client struct {
 	path string
@@ -153,7 +167,7 @@ func read(body io.Reader, out any, progress func(string)) error {
 		}
 		switch {
 		case m.Error != nil:
-			return m.Error
+			return m.Error.asError()
 		case m.Progress != "":
 			if progress != nil {
 				progress(m.Progress)

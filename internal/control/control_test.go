@@ -147,6 +147,30 @@ func TestNoDaemon(t *testing.T) {
 	}
 }
 
+// What is wrong with a request, and a daemon that ends, are told apart.
+func TestStoppingIsNoWrongRequest(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	l, err := net.Listen("unix", filepath.Join(dir, "daemon.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: Handler(&fake{})}
+	go s.Serve(l)
+	defer s.Close()
+	show := func(*Watched) error { return nil }
+	var wrong *Error
+	if err := NewClient(dir).Watch(t.Context(), WatchRequest{On: []string{"wob"}}, nil, show); !errors.As(err, &wrong) || errors.Is(err, ErrStopping) {
+		t.Errorf("wrong: %v", err)
+	}
+	if err := NewClient(dir).Watch(t.Context(), WatchRequest{Packets: true}, nil, show); errors.As(err, &wrong) || !errors.Is(err, ErrStopping) {
+		t.Errorf("stopping: %v", err)
+	}
+}
+
 // A daemon killed in the middle of an answer must not look like success.
 func TestCutAnswerIsAnError(t *testing.T) {
 	dir, err := os.MkdirTemp("", "ctl")

@@ -143,5 +143,8 @@ func wireError(err error) *Error {
 	if errors.As(err, &ec2) && err.Error() == ec2.Error() {
 		return &Error{Code: ec2.Code, Message: ec2.Message}
 	}
+	if errors.Is(err, ErrStopping) {
+		return &Error{Code: codeStopping, Message: err.Error()}
+	}
 	return &Error{Message: err.Error()}
 }

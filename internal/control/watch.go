@@ -71,7 +71,7 @@ type Seen struct {
 // Sent is a packet's addresses. Ports are those of TCP and UDP; ID is the identifier of
 // an ICMP query.
 type Sent struct {
-	Protocol        string     `json:"protocol"` // tcp, udp, icmp, icmpv6 or a number; "" for a frame that is not IP
+	Protocol        string     `json:"protocol"` // tcp, udp, icmp, icmpv6 or a number; "" for a frame that is not IP, and a packet that is malformed
 	Source          netip.Addr `json:"source"`
 	SourcePort      uint16     `json:"source_port,omitempty"`
 	Destination     netip.Addr `json:"destination"`
@@ -115,7 +115,10 @@ func (s Sent) Addresses() string {
 // Packet is "198.51.100.1:40000 > 203.0.113.1:22 tcp SYN (as 198.51.100.1:40000 >
 // 172.30.0.10:22)", the last where it was translated.
 func (s *Seen) Packet() string {
-	if s.Sent.Protocol == "" {
+	switch {
+	case s.Sent.Protocol == "" && s.Reason == "PACKET_MALFORMED":
+		return "a packet that cannot be read"
+	case s.Sent.Protocol == "":
 		return "a frame that is not IP"
 	}
 	text := s.Addresses() + " " + s.what()

@@ -230,7 +230,7 @@ func lines(body io.Reader, show func(*Watched) error) error {
 			return fmt.Errorf("%w any more: the watch ends here; run the command again (%w)", ErrNoDaemon, err)
 		}
 		if w.Error != nil {
-			return w.Error
+			return w.Error.asError()
 		}
 		if err := show(&w.Watched); err != nil {
 			return err

@@ -32,6 +32,9 @@ func (f *fake) Watch(ctx context.Context, r WatchRequest, end <-chan struct{}, s
 	if len(r.On) > 0 {
 		return fmt.Errorf("%s: nothing in the lab has this name or ID", r.On[0])
 	}
+	if r.Packets {
+		return errors.Join(ErrStopping, ctx.Err())
+	}
 	n := uint64(max(r.Count, 1))
 	if err := send(&Watched{Kind: WatchedStarted}); err != nil {
 		return err
@@ -62,6 +65,8 @@ func TestWatchedLines(t *testing.T) {
 		"21:58:04.332  10.0.0.1:1 > 10.0.0.2:2 udp  eni-9  delivered  [1 packet, 28 B so far]": {
 			Kind: WatchedTotals, Seen: &Seen{Sent: Sent{Protocol: "udp", Source: addr("10.0.0.1"), SourcePort: 1, Destination: addr("10.0.0.2"), DestinationPort: 2},
 				From: &Named{ID: "eni-9"}, Verdict: VerdictDelivered, Reason: "DELIVERED", Packets: 1, Bytes: 28, Ended: "watch"}},
+		"21:58:04.332  a packet that cannot be read  web  dropped: PACKET_MALFORMED: malformed": {
+			Kind: WatchedPacket, Seen: &Seen{From: web, Verdict: VerdictDropped, Reason: "PACKET_MALFORMED", Text: "malformed", Packets: 1}},
 		"21:58:04.332  a frame that is not IP  web  delivered: ARP_ANSWERED: answered": {
 			Kind: WatchedPacket, Seen: &Seen{From: web, Verdict: VerdictDelivered, Reason: "ARP_ANSWERED", Text: "answered", Packets: 1}},
 		"21:58:04.332  10.0.0.1:1 > 10.0.0.2:2 tcp  delivered  [44 packets, 64 kB]": {

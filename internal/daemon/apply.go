@@ -9,6 +9,7 @@ import (
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/compile"
+	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -21,7 +22,8 @@ type request struct {
 	done    chan struct{}
 }
 
-var errStopping = errors.New("the lab's daemon is stopping")
+// errStopping is what whoever still waits for the daemon gets when it ends.
+var errStopping = control.ErrStopping
 
 // Apply runs change on a working copy of the model and, where it succeeds, makes
 // the result durable and visible to the next packet before it returns. A change
@@ -30,6 +32,15 @@ var errStopping = errors.New("the lab's daemon is stopping")
 // What the host must do about it follows; wait for it with settle.
 func (d *Daemon) Apply(ctx context.Context, change func(*vpc.Tx) error) error {
 	return d.submit(ctx, &request{change: change, done: make(chan struct{})})
+}
+
+// whyEnded is errStopping where a request ended because the daemon does, nil where its
+// client has left.
+func whyEnded(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), errStopping) {
+		return errStopping
+	}
+	return nil
 }
 
 func (d *Daemon) submit(ctx context.Context, r *request) error {

@@ -186,8 +186,8 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 		}
 		defer p.Close()
 	}
-	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
 	srv := &http.Server{Handler: control.Handler(d), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return requests }}
 	done := make(chan error, 1)
@@ -198,9 +198,9 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 	case <-ctx.Done():
 	case <-d.removed:
 	}
-	cancel() // who waits for instances stops waiting; a removal goes on
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
+	cancel(errStopping) // who waits for instances stops waiting; a removal goes on
+	grace, over := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer over()
 	if e := srv.Shutdown(grace); e != nil {
 		srv.Close()
 	}

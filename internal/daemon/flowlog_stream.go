@@ -81,7 +81,7 @@ func (d *Daemon) tailFlowLog(ctx context.Context, l *vpc.FlowLog, follow bool, l
 		}
 		select {
 		case <-ctx.Done():
-			return &control.FlowLogsResult{}, nil
+			return &control.FlowLogsResult{}, whyEnded(ctx)
 		case <-d.ctx.Done():
 			return nil, errStopping
 		case <-tick.C:
@@ -225,7 +225,7 @@ func (a *adHoc) run(ctx context.Context, duration time.Duration) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return whyEnded(ctx)
 		case <-a.d.ctx.Done():
 			return errStopping
 		case <-over:

@@ -52,10 +52,14 @@ func (d *Daemon) Watch(ctx context.Context, req control.WatchRequest, end <-chan
 		end = either(end, timed.Done())
 	}
 	stop := either(end, ctx.Done())
+	show := w.flows
 	if req.Packets {
-		return w.packets(stop)
+		show = w.packets
 	}
-	return w.flows(stop)
+	if err := show(stop); err != nil {
+		return err
+	}
+	return whyEnded(ctx)
 }
 
 // either is closed soon after one of the two is.

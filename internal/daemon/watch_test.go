@@ -384,6 +384,18 @@ func TestWatch_EndsWhenTheClientLeaves(t *testing.T) {
 	}
 }
 
+// A watch that the daemon's end cuts short says so.
+func TestWatch_EndsWithTheDaemon(t *testing.T) {
+	b := watchBench(t)
+	for _, packets := range []bool{false, true} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := b.Watch(ctx, control.WatchRequest{Packets: packets}, nil, func(...*control.Watched) error { cancel(errStopping); return nil })
+		if !errors.Is(err, errStopping) {
+			t.Errorf("packets %t: %v", packets, err)
+		}
+	}
+}
+
 // A receiver that does not keep up loses packets, and is told how many.
 func TestWatch_SaysWhatItDidNotShow(t *testing.T) {
 	b := watchBench(t)

@@ -238,6 +238,7 @@ checks:
   - db connects to 10.0.0.2 on tcp 53
   - db does not reach 10.0.0.2 on tcp 80
   - laptop does not reach the Elastic IP loose on tcp 80
+  - laptop does not reach the private address of db on tcp 80, because INTERNET_UNREACHABLE
   - db does not reach 10.0.0.77 on icmp, because NO_POSSIBLE_DESTINATION
   - db does not reach 8.8.8.8 on udp 53, because INTERNET_UNREACHABLE
   - 8.8.8.8 reaches web on tcp 80
@@ -246,7 +247,7 @@ checks:
 		t.Run(link, func(t *testing.T) {
 			t.Parallel()
 			l := up(t, strings.ReplaceAll(ends, "LINK", link))
-			l.check(0, []string{"17 checks, all pass"}, l.file)
+			l.check(0, []string{"18 checks, all pass"}, l.file)
 		})
 	}
 }

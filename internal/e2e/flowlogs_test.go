@@ -178,9 +178,11 @@ func countedByTcpdump(t *testing.T, file string) map[flowKey]total {
 }
 
 // dump runs tcpdump in an instance's network namespace, from outside, until stop is called.
+// Its own buffer (-B, KiB) has room for eight packets in immediate mode, which a busy
+// machine fills before tcpdump has its turn.
 func (l *lab) dump(instance, file string) (stop func()) {
 	l.t.Helper()
-	cmd := exec.Command("ip", "netns", "exec", l.name+"."+instance, "tcpdump", "--immediate-mode", "-U", "-n", "-i", "eth0", "-w", file, "ip")
+	cmd := exec.Command("ip", "netns", "exec", l.name+"."+instance, "tcpdump", "--immediate-mode", "-B", "65536", "-U", "-n", "-i", "eth0", "-w", file, "ip")
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		l.t.Fatal(err)

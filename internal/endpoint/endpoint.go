@@ -4,10 +4,13 @@
 package endpoint
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -52,6 +55,24 @@ func (e End) Handle() uint32 {
 	return 0
 }
 
+// FindFor finds the end that text names to somebody who sends there: Find, but a private
+// address means whoever has it in the sender's own VPC, whose router takes it there. Where
+// that is nobody, one other that has it is found, and of several none.
+func FindFor(m *vpc.Model, from End, text string) (End, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil || from.Interface == nil {
+		return Find(m, text)
+	}
+	near, err := addressIn(m, a.Unmap(), from.Interface.VpcID)
+	if err != nil || near.Kind != KindAddress {
+		return near, err
+	}
+	if far, err := Find(m, text); err == nil {
+		return far, nil
+	}
+	return near, nil
+}
+
 // Find finds the end that text names: an instance, interface, NAT gateway or Internet
 // host by name or ID, an address, or "internet". An error lists what there is; one about
 // a name or address that several have lists their IDs.
@@ -60,7 +81,7 @@ func Find(m *vpc.Model, text string) (End, error) {
 		return End{Name: KindInternet, Kind: KindInternet, Public: Anywhere}, nil
 	}
 	if a, err := netip.ParseAddr(text); err == nil {
-		return byAddress(m, a.Unmap())
+		return addressIn(m, a.Unmap(), "")
 	}
 	var found []End
 	for _, e := range all(m) {
@@ -77,11 +98,37 @@ func Find(m *vpc.Model, text string) (End, error) {
 	}
 	switch len(found) {
 	case 0:
-		return End{}, fmt.Errorf("%s: nothing in the lab has this name or ID; there are: %s", text, known(m))
+		if what := noEnd(m, text); what != "" {
+			return End{}, fmt.Errorf("%s: %s itself sends and gets no packets; there are: %s", quoted(text), what, known(m))
+		}
+		return End{}, fmt.Errorf("%s: nothing in the lab has this name or ID; there are: %s", quoted(text), known(m))
 	case 1:
 		return found[0], nil
 	}
 	return End{}, severalOf(text, "are named so", found)
+}
+
+// noEnd is what the text names that is no end of any way, "" for nothing.
+func noEnd(m *vpc.Model, text string) string {
+	for _, of := range []struct {
+		what string
+		find func(*vpc.Model, string) (Set, int)
+	}{{"an Internet gateway", gateways}, {"a subnet", subnets}, {"a VPC", vpcs}, {"a security group", groups}} {
+		if _, n := of.find(m, text); n > 0 {
+			return of.what
+		}
+	}
+	return ""
+}
+
+// quoted is text as an error shows it: in quotes where it would not be seen, or would play
+// on the terminal.
+func quoted(text string) string {
+	odd := func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
+	if text == "" || strings.ContainsFunc(text, odd) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 func isMachine(e End) bool { return e.Kind == KindInstance || e.Kind == KindHost }
@@ -156,9 +203,9 @@ func ofInterface(m *vpc.Model, n *vpc.NetworkInterface, e End) End {
 	return e
 }
 
-// byAddress finds who has a private or public address. One that nothing has is an end
-// all the same: packets can be sent to it.
-func byAddress(m *vpc.Model, a netip.Addr) (End, error) {
+// addressIn finds who has a public address, or a private one in the VPC; "" is any. One that
+// nothing has is an end all the same: packets can be sent to it.
+func addressIn(m *vpc.Model, a netip.Addr, in vpc.VpcID) (End, error) {
 	var found []End
 	for _, h := range m.InternetHosts.All() {
 		if h.PublicIp == a && h.State != vpc.StateTerminated {
@@ -173,7 +220,7 @@ func byAddress(m *vpc.Model, a netip.Addr) (End, error) {
 		}
 		for _, p := range n.PrivateIps {
 			public := m.PublicAddressOf(n, p)
-			if p.PrivateIp == a || public == a {
+			if p.PrivateIp == a && (in == "" || n.VpcID == in) || public == a {
 				e := End{Name: nameOf(m, n), ID: string(id), Kind: KindInterface, Interface: n,
 					Private: p.PrivateIp, Public: public, Asked: a}
 				found = append(found, e)
@@ -222,8 +269,8 @@ func or(name, id string) string {
 
 // Address is the address to which a packet from one end to the other is sent: the one
 // that was named; within a VPC the private one; else the public one. An error says why
-// there is none.
-func Address(_ *vpc.Model, from, to End) (netip.Addr, error) {
+// there is none; it is ErrAmbiguous where the only one means somebody else to the sender.
+func Address(m *vpc.Model, from, to End) (netip.Addr, error) {
 	switch {
 	case to.Asked.IsValid():
 		return to.Asked, nil
@@ -233,7 +280,28 @@ func Address(_ *vpc.Model, from, to End) (netip.Addr, error) {
 		return to.Public, nil
 	case to.Private.IsValid():
 		// Nobody outside the VPC can reach it, and that is what a packet there shows.
+		if other := holder(m, from, to); other != "" {
+			return netip.Addr{}, fmt.Errorf("%s has no public address, and its private one, %s, %w: %s", to.Name, to.Private, ErrAmbiguous, other)
+		}
 		return to.Private, nil
 	}
 	return netip.Addr{}, fmt.Errorf("%s %s has no address: an instance that was never started, or has lost its interface, cannot be reached", to.Kind, to.Name)
+}
+
+// ErrAmbiguous: two VPCs overlap.
+var ErrAmbiguous = errors.New("is somebody else's in the sender's own VPC")
+
+// holder is who in the sender's VPC has the private address of an end in another one; "" for
+// nobody.
+func holder(m *vpc.Model, from, to End) string {
+	if from.Interface == nil || to.Interface == nil || from.Interface.VpcID == to.Interface.VpcID {
+		return ""
+	}
+	for _, n := range m.NetworkInterfaces.All() {
+		if n.VpcID == from.Interface.VpcID && n.Deleted.IsZero() &&
+			slices.ContainsFunc(n.PrivateIps, func(p vpc.PrivateAddress) bool { return p.PrivateIp == to.Private }) {
+			return nameOf(m, n)
+		}
+	}
+	return ""
 }

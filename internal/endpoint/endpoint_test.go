@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -80,10 +81,39 @@ func TestFind(t *testing.T) {
 		"nobody":    "there are: db, laptop, nat, twin, web, internet",
 		"twin":      "i-t1, i-t2",
 		"10.0.0.10": "eni-t1, eni-web",
+		"igw":       "igw: an Internet gateway itself sends and gets no packets; there are: db",
+		"sub2":      "sub2: a subnet itself",
+		"net1":      "net1: a VPC itself",
+		"servers":   "servers: a security group itself",
+		"":          `"": nothing in the lab`,
+		" web":      `" web": nothing`,
+		"a\x1b[31m": `"a\x1b[31m": nothing`,
 	} {
 		if e, err := Find(m, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, %v", text, e, err)
 		}
+	}
+}
+
+// The same private address in two VPCs means the sender's own.
+func TestFindFor(t *testing.T) {
+	m := cloud()
+	m.NetworkInterfaces.Put("eni-other", &vpc.NetworkInterface{ID: "eni-other", VpcID: "vpc-3"})
+	for _, c := range []struct{ from, to, want string }{
+		{"db", "10.0.0.10", "eni-web"}, {"i-t1", "10.0.0.12", "eni-t2"}, {"i-t2", "10.0.0.10", "eni-t1"},
+		{"i-t1", "10.0.0.11", "eni-web1"}, {"eni-other", "10.0.0.10", ""}, {"i-t1", "203.0.113.10", "eni-web"}, {"i-t1", "198.51.100.1", "host-1"}, {"i-t1", "web", "i-web"},
+		{"laptop", "10.0.0.11", "eni-web1"}, {"internet", "203.0.113.10", "eni-web"},
+	} {
+		from, err := Find(m, c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, err := FindFor(m, from, c.to); err != nil || to.ID != c.want || c.want == "" && to.Kind != KindAddress {
+			t.Errorf("from %s to %s: %+v, %v", c.from, c.to, to, err)
+		}
+	}
+	if to, err := FindFor(m, End{}, "10.0.0.10"); err == nil {
+		t.Errorf("to anybody of two: %+v", to)
 	}
 }
 
@@ -104,6 +134,15 @@ func TestAddress(t *testing.T) {
 		}
 		if a, err := Address(m, from, to); err != nil || a.String() != c.want {
 			t.Errorf("from %s to %s: %s, %v", c.from, c.to, a, err)
+		}
+	}
+	// web without its public address shares 10.0.0.10 with i-t1 in the other VPC.
+	web, _ := Find(m, "web")
+	web.Public = netip.Addr{}
+	for from, want := range map[string]string{"i-t2": "eni-t1", "i-t1": "eni-t1"} {
+		e, _ := Find(m, from)
+		if a, err := Address(m, e, web); !errors.Is(err, ErrAmbiguous) {
+			t.Errorf("from %s to web, whose address is %s there: %s, %v", from, want, a, err)
 		}
 	}
 	m.NetworkInterfaces.Delete("eni-db")

@@ -17,6 +17,12 @@ func adviseUnassigned(f *fault) []string {
 	if v == nil {
 		return []string{why}
 	}
+	if n := f.to.Interface; n != nil && n.VpcID != v.ID && !f.returning {
+		why = fmt.Sprintf("No network interface of this VPC has %s: %s, which has it, is in another one.", a, f.to.Name)
+		if public := f.publicOf(n, a); public.IsValid() {
+			why += fmt.Sprintf(" From here it has %s: `vpcemu trace %s %s %s`.", public, f.from.Name, public, f.asked())
+		}
+	}
 	s := f.subnetWith(v.ID, a)
 	if s == nil {
 		return []string{why + " It lies in none of the VPC's subnets either."}

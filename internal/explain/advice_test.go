@@ -147,7 +147,7 @@ func TestAdviceMendsWhatItIsAbout(t *testing.T) {
 }
 
 // A NAT gateway's address has 55,000 connections to one destination (NA-05).
-func TestAdviceForExhaustedPorts(t *testing.T) {
+func TestAdviceForExhaustedPorts_NA05(t *testing.T) {
 	l := newLab(t, site)
 	g, err := endpoint.Find(&l.Model, "nat")
 	if err != nil {

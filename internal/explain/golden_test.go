@@ -57,13 +57,22 @@ func TestTraceTextsOfTheLessons(t *testing.T) {
 	}
 }
 
-// natPort is the port that a NAT gateway chose, which differs from run to run.
-var natPort = regexp.MustCompile(`NAT gateway .* source .* → [0-9.]+:([0-9]+)\n`)
+// natPort is the port that a NAT gateway chose for a client's address, which differs from
+// run to run.
+var natPort = regexp.MustCompile(`NAT gateway .* source ([0-9.]+):[0-9]+ → [0-9.]+:([0-9]+)\n`)
 
-// samePorts puts others in their place that do not.
+// samePorts puts others in their place that do not: everywhere but at the client's own
+// address.
 func samePorts(text string) string {
 	for i, m := range natPort.FindAllStringSubmatch(text, -1) {
-		text = strings.ReplaceAll(text, ":"+m[1], ":"+strconv.Itoa(20001+i))
+		chosen := regexp.MustCompile(`([0-9.]+):` + m[2] + `\b`)
+		text = chosen.ReplaceAllStringFunc(text, func(s string) string {
+			address, _, _ := strings.Cut(s, ":")
+			if address == m[1] {
+				return s
+			}
+			return address + ":" + strconv.Itoa(20001+i)
+		})
 	}
 	return text
 }

@@ -99,7 +99,7 @@ func (w *pen) drop(h *control.Hop, next, packet, answer string) {
 	sender := w.at
 	text := "✗ " + noteText(h)
 	if detail(h) != "" {
-		text += ": " + h.Reason
+		text += "\n" + h.Reason
 	}
 	if outbound := !inbound[h.Stage] && !actor(h) && h.Stage != dataplane.StageInternet.String(); outbound {
 		w.note(text)
@@ -139,7 +139,7 @@ var inbound = map[string]bool{
 	dataplane.StageDestCheck.String(): true, dataplane.StageDeliver.String(): true,
 }
 
-// noteText is what a stage did.
+// noteText is what a stage did, on two lines.
 func noteText(h *control.Hop) string {
 	text := stageWords[h.Stage]
 	if !actor(h) {
@@ -150,7 +150,7 @@ func noteText(h *control.Hop) string {
 		what = h.Reason
 	}
 	if what != "" {
-		text += ": " + what
+		text += "\n" + what
 	}
 	return text
 }
@@ -183,5 +183,5 @@ func hostOf(source string) string {
 
 // escape writes what Mermaid would take for its own syntax as entities.
 func escape(s string) string {
-	return strings.NewReplacer("#", "#35;", ";", "#59;", "<", "#lt;", ">", "#gt;", "\n", " ", "%", "#37;").Replace(s)
+	return strings.NewReplacer("#", "#35;", ";", "#59;", "<", "#lt;", ">", "#gt;", "%", "#37;", "\n", "<br/>").Replace(s)
 }

@@ -31,7 +31,7 @@ func Trace(m *vpc.Model, t Tracer, req control.TraceRequest) (*control.Trace, er
 	if err != nil {
 		return nil, err
 	}
-	to, err := endpoint.Find(m, req.To)
+	to, err := endpoint.FindFor(m, from, req.To)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func addresses(m *vpc.Model, t Tracer, from, to endpoint.End) (src Source, dst n
 	switch {
 	case !src.Addr.Is4() || !dst.Is4():
 		return src, dst, fmt.Errorf("%s to %s: interfaces have IPv4 addresses only, so no other packets can be traced", src.Addr, dst)
-	case src.Addr == dst || local(m, from, dst):
+	case src.Addr == dst || local(m, from, dst) || dst.IsLoopback() || dst.IsUnspecified(): // RFC 1122 section 3.2.1.3
 		return src, dst, fmt.Errorf("%s is an address of %s itself: such a packet never leaves it", dst, from.Name)
 	}
 	if to.Kind == endpoint.KindInternet {

@@ -1,12 +1,14 @@
 package explain
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/endpoint"
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
@@ -23,6 +25,8 @@ func TestWhatCannotBeTraced(t *testing.T) {
 		"10.0.0.99 web tcp/22":          "10.0.0.99: no network interface has this address",
 		"web web tcp/22":                "10.0.0.10 is an address of web itself",
 		"laptop laptop tcp/22":          "198.51.100.10 is an address of laptop itself",
+		"web 127.0.0.1 tcp/22":          "127.0.0.1 is an address of web itself",
+		"web 0.0.0.0 tcp/22":            "0.0.0.0 is an address of web itself",
 		"web 2001:db8::1 tcp/22":        "IPv4 addresses only",
 		"laptop web tcp":                "tcp needs a destination port from 1 to 65535",
 		"laptop web tcp/70000":          "tcp needs a destination port",
@@ -43,6 +47,41 @@ func TestWhatCannotBeTraced(t *testing.T) {
 	}
 }
 
+// Two VPCs with the same addresses: each has its own behind them.
+func TestOverlappingVPCs(t *testing.T) {
+	l := newLab(t, `
+vpcs: {one: {cidr_block: 10.0.0.0/16}, two: {cidr_block: 10.0.0.0/16}}
+subnets:
+  a: {vpc: one, cidr_block: 10.0.0.0/24}
+  b: {vpc: two, cidr_block: 10.0.0.0/24}
+elastic_ips: {site: {instance: web}}
+internet_gateways: {igw: {vpc: one}}
+security_groups:
+  one: {vpc: one, ingress: [{protocol: all, cidr_blocks: [0.0.0.0/0]}]}
+  two: {vpc: two, ingress: [{protocol: all, cidr_blocks: [0.0.0.0/0]}]}
+instances:
+  web: {subnet: a, private_ip: 10.0.0.10, security_groups: [one]}
+  app: {subnet: a, private_ip: 10.0.0.11, security_groups: [one]}
+  twin: {subnet: b, private_ip: 10.0.0.10, security_groups: [two]}
+  peer: {subnet: b, private_ip: 10.0.0.20, security_groups: [two]}
+`)
+	for line, to := range map[string]string{"app 10.0.0.10 tcp/22": "web", "peer 10.0.0.10 tcp/22": "twin", "app web tcp/22": "web"} {
+		tr, err := Trace(&l.Model, l.Engine.Tracer(), request(t, line))
+		if err != nil || !tr.Reachable || tr.To.Name != to {
+			t.Errorf("%s: %+v, %v", line, tr, err)
+		}
+	}
+	for _, line := range []string{"app twin tcp/22", "web twin tcp/22"} { // whose address is web's here
+		if tr, err := Trace(&l.Model, l.Engine.Tracer(), request(t, line)); !errors.Is(err, endpoint.ErrAmbiguous) {
+			t.Errorf("%s: %+v, %v", line, tr, err)
+		}
+	}
+	tr, err := Trace(&l.Model, l.Engine.Tracer(), request(t, "twin 10.0.0.11 icmp"))
+	if err != nil || tr.Reason != "NO_POSSIBLE_DESTINATION" || !strings.Contains(Text(tr), "No network interface of this VPC has 10.0.0.11: app, which has it, is in another") {
+		t.Errorf("%v\n%s", err, Text(tr))
+	}
+}
+
 func TestStoppedHostSendsNothing(t *testing.T) {
 	l := newLab(t, site)
 	for _, h := range l.InternetHosts.All() {
@@ -59,7 +98,7 @@ func TestStoppedHostSendsNothing(t *testing.T) {
 }
 
 // What the trace says of itself besides its text.
-func TestTraceTellsReasonObjectAndRule(t *testing.T) {
+func TestTraceTellsReasonObjectAndRule_RA04(t *testing.T) {
 	l := newLab(t, site)
 	l.SetACL("public", "http")
 	tr := l.trace("laptop web tcp/80")

@@ -51,7 +51,10 @@ func TestTraceTextsOfTheVectors(t *testing.T) {
 		{"01-same-subnet-AC06", "$ acl public deny\nweb web2 tcp/80"},
 		{"02-different-subnets-AC07", "$ acl public deny\nweb app tcp/80\napp web tcp/80"},
 		{"03-tracked-CT05", "$ modify-network-interface-attribute --network-interface-id %web! --groups ssh\nlaptop web tcp/22\n$ revoke-security-group-ingress --group-id ssh --protocol tcp --port 22 --cidr 198.51.100.10/32\nlaptop web tcp/22"},
+		{"04-untracked-CT05", "$ modify-network-interface-attribute --network-interface-id %web! --groups shut\n$ authorize-security-group-ingress --group-id shut --protocol tcp --port 22 --cidr 0.0.0.0/0\n" +
+			"laptop web tcp/22\n$ revoke-security-group-ingress --group-id shut --protocol tcp --port 22 --cidr 0.0.0.0/0\nlaptop web tcp/22 established"},
 		{"05-behind-nat-CT06", "app server tcp/22"},
+		{"06-udp-reply-CT02", "$ modify-network-interface-attribute --network-interface-id %web! --groups shut\nweb server udp/53"},
 		{"07-mid-stream-NA07", "app server tcp/80 established"},
 		{"08-large-through-nat-NA08", "app server icmp size=10000"},
 		{"10-no-public-address-IG03", "web2 server tcp/80"},

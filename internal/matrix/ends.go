@@ -26,7 +26,7 @@ func endsOf(m *vpc.Model, sets []string) ([]*end, error) {
 	met := map[uint32]bool{}
 	add := func(s endpoint.Set) error {
 		for _, n := range s.Interfaces {
-			if n.InterfaceType == "natGateway" || n.Attachment == nil || met[n.Handle] {
+			if !isEnd(n) || met[n.Handle] {
 				continue
 			}
 			met[n.Handle] = true
@@ -64,12 +64,11 @@ func endsOf(m *vpc.Model, sets []string) ([]*end, error) {
 		if err != nil {
 			return nil, err
 		}
-		before := len(ends)
+		if !slices.ContainsFunc(s.Interfaces, isEnd) && len(s.Hosts) == 0 {
+			return nil, fmt.Errorf("%s has no network interface that could send or get packets: name an instance, an interface, a subnet, a VPC, a security group, a host, or internet", text)
+		}
 		if err := add(s); err != nil {
 			return nil, err
-		}
-		if len(ends) == before && len(s.Interfaces)+len(s.Hosts) == 0 {
-			return nil, fmt.Errorf("%s has no network interface that could send or get packets", text)
 		}
 	}
 	slices.SortStableFunc(ends, func(a, b *end) int {
@@ -83,6 +82,11 @@ func endsOf(m *vpc.Model, sets []string) ([]*end, error) {
 		ends = append(ends, &end{End: e, shown: shown(m, e)})
 	}
 	return ends, nil
+}
+
+// isEnd tells whether packets begin or end at the interface.
+func isEnd(n *vpc.NetworkInterface) bool {
+	return n.InterfaceType != "natGateway" && n.Attachment != nil
 }
 
 func kindOrder(e *end) string {

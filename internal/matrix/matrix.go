@@ -120,7 +120,7 @@ func (w *maker) run() error {
 	for range min(runtime.GOMAXPROCS(0), len(w.from)) {
 		all.Go(func() {
 			t := w.tracer()
-			t.NoSteps = true
+			t.NoSteps, t.Fresh = true, true
 			t.Outside(packet.AddrFrom(endpoint.Anywhere))
 			for i := int(next.Add(1) - 1); i < len(w.from); i = int(next.Add(1) - 1) {
 				w.cells[i], errs[i] = w.row(t, w.from[i])

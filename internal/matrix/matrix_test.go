@@ -51,7 +51,7 @@ func TestBookMatrix(t *testing.T) {
 	}
 }
 
-func TestAnswersThatDoNotComeBackAreToldApart(t *testing.T) {
+func TestAnswersThatDoNotComeBackAreToldApart_AC06(t *testing.T) {
 	x := fill(t, labtest.Embedded(t, "acl-ephemeral"), control.MatrixRequest{Ports: []string{"tcp/22", "tcp/23"}})
 	c := cell(t, x, "laptop", "web")
 	if got := strings.Join(c.Reasons(), "; "); got != "tcp 22: SUBNET_ACL_RESTRICTION (the answer); tcp 23: SUBNET_ACL_RESTRICTION" {
@@ -95,6 +95,7 @@ func TestWhatIsNoRequest(t *testing.T) {
 	}{
 		{control.MatrixRequest{From: []string{"wob"}}, "wob: nothing in the lab has this name"},
 		{control.MatrixRequest{To: []string{"igw"}}, "igw has no network interface"},
+		{control.MatrixRequest{To: []string{"web", "nat"}}, "nat has no network interface that could send or get packets: name"},
 		{control.MatrixRequest{Ports: []string{"tcp"}}, `"tcp": use tcp/PORT, udp/PORT or icmp`},
 		{control.MatrixRequest{Ports: []string{"47/1"}}, `"47/1": use`},
 		{control.MatrixRequest{Ports: []string{"tcp/65536"}}, `"tcp/65536": use`},

@@ -98,7 +98,7 @@ var entering = map[dataplane.Reason]text{
 		happened: "The IP packet contradicts itself: a length that is not there, a header that ends beyond the packet, an impossible offset.",
 		look:     "The program that makes raw packets.",
 		change:   "That program.",
-		example:  example{packet: "a frame that is not IP", way: "web", by: web},
+		example:  example{packet: "a packet that cannot be read", way: "web", by: web},
 	},
 	dataplane.FragmentWithoutFirst: {
 		rules:    []string{"AC-08"},
