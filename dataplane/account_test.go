@@ -69,9 +69,10 @@ func TestAccount_OutlivesSnapshots(t *testing.T) {
 		}
 	}
 	// A port that goes takes nothing with it.
+	b.web.Send(UDP(webIP+":1", dbIP+":2", 10)).Want(At("db"))
 	b.web.Port = nil
 	b.Apply()
-	if n := b.Engine.Account().Interfaces[b.web.Handle].Sent.Packets; n != 3 {
+	if n := b.Engine.Account().Interfaces[b.web.Handle].Sent.Packets; n != 4 {
 		t.Errorf("web, stopped, sent %d", n)
 	}
 }

@@ -70,7 +70,9 @@
 //
 // none of which ever makes a packet wait: what a reader does not take in time is skipped
 // and counted. While somebody wants to know the packet's addresses at each stage, its flow
-// is looked up no more (a Tap with Detail), or once an interval (a Meter).
+// is looked up no more (a Tap with Detail), or once an interval (a Meter). A way leads into
+// the snapshot that it is of; what is kept for long, such as the latest drops, has copies
+// (lasting.go).
 //
 // A Tracer (tracer.go) sends imagined packets through the same stages and commits their
 // effects to itself instead of the tables, so that an answer finds what its question

@@ -51,6 +51,22 @@ func (b *Batcher) Account() Account {
 	return a
 }
 
+// Ways is how many nodes the worker's tree has.
+func (b *Batcher) Ways() int {
+	count := func(w *Way) (n int) { return 0 }
+	count = func(w *Way) (n int) {
+		for _, c := range w.children {
+			n += 1 + count(c)
+		}
+		return n
+	}
+	n := 0
+	for _, root := range b.r.tree.roots {
+		n += count(root)
+	}
+	return n
+}
+
 // SetLimits sets how many ways a worker's tree and how many flows its meter may have, and
 // gives what puts them back.
 func SetLimits(ways, records int) (restore func()) {
@@ -77,6 +93,7 @@ func (e *Engine) Overtaken(p Port, pkt []byte, between func()) (again bool) {
 	r.enter()
 	defer r.leave()
 	r.src = s
+	r.w.detailed = r.taps != nil && r.taps.detail
 	o := r.ownerOf(s)
 	r.w.begin(r.snap, s, o.in, o.root, r.now)
 	r.w.buf = r.buf[ipRoom : ipRoom+n]

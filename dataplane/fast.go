@@ -74,7 +74,9 @@ func (r *worker) fast() bool {
 	}
 	h := &w.hdr
 	k := &r.looked
-	k.src, k.dst, k.srcPort, k.dstPort, k.proto = h.Src, h.Dst, h.SrcPort, h.DstPort, h.Proto
+	k.src = h.Src
+	k.dst = h.Dst
+	k.srcPort, k.dstPort, k.proto = h.SrcPort, h.DstPort, h.Proto
 	k.ingress, k.peer = w.in.Handle(), 0
 	if w.l2peer != nil {
 		k.peer = w.l2peer.Handle

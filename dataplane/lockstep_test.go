@@ -242,7 +242,17 @@ func toInt(b bool) int {
 
 // wayText is a way, a line a step.
 func wayText(w *dataplane.Way) string {
-	return fmt.Sprintf("from %v to %v\n%s", w.From().Ref(), w.To().Ref(), dataplane.Text(w.Steps()))
+	return fmt.Sprintf("from %v to %v\n%sat%s", w.From().Ref(), w.To().Ref(), dataplane.Text(w.Steps()), places(w.Steps()))
+}
+
+// places are the interfaces in whose ways the steps lie.
+func places(steps []dataplane.Step) (text string) {
+	for _, s := range steps {
+		if text += " -"; s.At != nil {
+			text += s.At.Name
+		}
+	}
+	return text
 }
 
 // remembers lists what is alive in both tables, without ports that are drawn by lot. What

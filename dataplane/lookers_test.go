@@ -1,10 +1,12 @@
 package dataplane_test
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"weak"
@@ -212,7 +214,36 @@ func TestTooManyWays(t *testing.T) {
 					t.Errorf("%s received %d", p.Name, n)
 				}
 			}
+			w := b.Engine.Batcher(b.web.Port)
+			for range 3 {
+				for i := range peers {
+					w.Send(UDP(webIP+":1", fmt.Sprintf("172.30.1.%d:2", 100+i), 10))
+				}
+				if n := w.Ways(); n > limit+8 {
+					t.Errorf("a tree of %d ways", n)
+				}
+			}
 		})
+	}
+}
+
+// A stage after which there are many ways finds each of them again.
+func TestManyWaysFromOneStage(t *testing.T) {
+	b := newBook(t)
+	for i := range 30 {
+		b.private.ENI(fmt.Sprintf("p%d", i), fmt.Sprintf("172.30.1.%d", 100+i), b.open)
+	}
+	b.Apply()
+	w := b.Engine.Batcher(b.web.Port)
+	var after []int
+	for range 3 {
+		for i := range 30 {
+			w.Send(SYN(webIP+":1", fmt.Sprintf("172.30.1.%d:2", 100+i)))
+		}
+		after = append(after, w.Ways())
+	}
+	if after[0] < 60 || after[1] != after[0] || after[2] != after[0] {
+		t.Errorf("ways after each round: %d", after)
 	}
 }
 
@@ -233,7 +264,16 @@ func TestSleepingWorkersKeepNothing(t *testing.T) {
 	if reading.Value() != nil || closed.Value() != nil {
 		t.Errorf("kept: reading %v, tap %v", reading.Value() != nil, closed.Value() != nil)
 	}
+	// Nor what was metered for somebody who has gone.
+	b.web.Send(UDP(webIP+":1", dbIP+":2", 10)).Want(At("db"))
+	old := weak.Make(b.Snapshot.VPCs[0])
 	m.Close()
+	b.Apply()
+	b.web.Send(UDP(webIP+":1", dbIP+":2", 10)).Want(At("db"))
+	b.Engine.Account()
+	if runtime.GC(); old.Value() != nil {
+		t.Error("kept: a snapshot")
+	}
 }
 
 // What the sender's port refused is no answer.
@@ -327,4 +367,64 @@ func TestTracer_ForgetsInTime(t *testing.T) {
 		check(40*time.Second, dataplane.Delivered, dataplane.Delivered)
 	}
 	check(400*time.Second, dataplane.NATNoMapping, dataplane.SGHasNoRules)
+}
+
+// Whoever looks on, changes the network and ends it, in any order: nobody waits for ever.
+// For the race detector, and for the order of locks.
+func TestEverybodyAtOnce(t *testing.T) {
+	b := newBook(t)
+	for _, p := range []*Port{b.web.Port, b.db.Port} {
+		p.Discard = true
+	}
+	b.Apply()
+	second := b.Snapshot
+	b.Apply()
+	snapshots := []*dataplane.Snapshot{b.Snapshot, second}
+	open := b.Engine.Meter(time.Millisecond, 1) // left open when the engine ends
+	tp := tap(t, b, dataplane.TapConfig{})
+	ended := make(chan struct{})
+	var all sync.WaitGroup
+	loop := func(f func(i int)) {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				f(i)
+				select {
+				case <-ended:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for _, e := range []*ENI{b.web, b.db} {
+		port, pkt := e.Port, UDP(webIP+":1", dbIP+":2", 10)
+		loop(func(int) { _ = port.Send(pkt) })
+	}
+	loop(func(i int) { b.Engine.Swap(snapshots[i%2]) })
+	loop(func(int) { b.Engine.Collect() })
+	loop(func(int) { b.Engine.Account() })
+	loop(func(int) { b.Engine.Stats(); b.Engine.Drops() })
+	loop(func(int) { b.Engine.Meter(time.Millisecond, 1).Close() })
+	loop(func(int) {
+		if tp, err := b.Engine.Tap(dataplane.TapConfig{Detail: func(w *dataplane.Way) bool { return len(w.Steps()) > 3 }}); err == nil {
+			tp.Close()
+		}
+	})
+	loop(func(int) { b.Engine.Tracer().Send(b.db.Handle, SYN(dbIP+":1", serverIP+":2")) })
+	time.Sleep(100 * time.Millisecond)
+	b.Engine.Close()
+	time.Sleep(10 * time.Millisecond)
+	close(ended)
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("somebody waits for ever")
+	}
+	open.Close()
+	tp.Close()
+	if _, err := tp.Next(t.Context()); err != nil && !errors.Is(err, dataplane.ErrTapClosed) {
+		t.Error(err)
+	}
 }

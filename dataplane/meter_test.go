@@ -98,6 +98,10 @@ func TestMeter_TellsWhatItSkipped(t *testing.T) {
 	if r := read(b, m); r.Skipped != 5 {
 		t.Errorf("skipped %d, want 5", r.Skipped)
 	}
+	b.web.Send(UDP(webIP+":1", dbIP+":2", 10)).Want(At("db"))
+	if r := read(b, m); r.Skipped != 0 {
+		t.Errorf("told again of %d", r.Skipped)
+	}
 }
 
 func TestMeter_ReadsByItself(t *testing.T) {

@@ -161,12 +161,18 @@ func TestNATConnectionReopensAfterClosing(t *testing.T) {
 func TestOvertakenMappingIsWalkedAgain(t *testing.T) {
 	b := newBook(t).applied()
 	syn := SYN(dbIP+":1000", serverIP+":80")
+	tp := tap(t, b, dataplane.TapConfig{Detail: func(*dataplane.Way) bool { return true }})
 	var first uint16
 	again := b.Engine.Overtaken(b.db.Port, syn, func() {
 		first = b.db.Send(syn).Want(At("server")).Header().SrcPort
 	})
 	if !again {
 		t.Fatal("nobody noticed")
+	}
+	for _, p := range take(t, tp) { // steps are those of the last walk
+		if len(p.Steps) != len(p.Way.Steps()) || p.Steps[len(p.Steps)-1].Tuple.SrcPort != first {
+			t.Errorf("in detail\n%s", dataplane.Text(p.Steps))
+		}
 	}
 	got := b.server.Port.Received()
 	if len(got) != 1 {

@@ -142,7 +142,10 @@ func (w *walk) pass(stage Stage, by Ref, rule Rule) bool {
 func (w *walk) end(stage Stage, reason Reason, by Ref, rule Rule) bool {
 	w.next = hopNone
 	w.tally.stage(stage)
-	w.reason, w.stage, w.by, w.rule, w.ended = reason, stage, by, rule, w.hdr.Tuple
+	w.reason, w.stage = reason, stage
+	w.by = by
+	w.rule = rule
+	w.ended = w.hdr.Tuple // on its own, as all structs are: see begin
 	if w.detailed {
 		if n := len(w.steps); n > 0 && w.steps[n-1].End {
 			w.steps = w.steps[:n-1] // it had ended well, and did not in the end

@@ -38,6 +38,8 @@ type Taken struct {
 	// whole packet was kept.
 	Sent, Final []byte
 	SentLen     int // of the whole packet, bytes
+	// SentTuple and FinalTuple are those of Sent and Final, as an Event has them.
+	SentTuple, FinalTuple packet.Tuple
 	// Answer is what the network itself sent back: an ICMP error, a RST, a DHCP reply.
 	Answer  []byte
 	Packets int // on the wire
@@ -245,7 +247,7 @@ func (t *Tap) put(x *takenItem, sent, final, body, answer []byte) {
 }
 
 // takenOverhead is what an item costs besides its bytes, about.
-const takenOverhead = 160
+const takenOverhead = int(unsafe.Sizeof(takenItem{}))
 
 const stepSize = int(unsafe.Sizeof(Step{}))
 
@@ -328,7 +330,7 @@ func (r *worker) hand() {
 	if m.want == 0 || !r.hasSent {
 		return
 	}
-	x := takenItem{Taken: Taken{At: w.now, Way: w.way, SentLen: r.sentLen, Packets: w.gso.Segments}, partial: r.partial}
+	x := takenItem{Taken: Taken{At: w.now, Way: w.way, SentLen: r.sentLen, SentTuple: w.sent, FinalTuple: w.ended, Packets: w.gso.Segments}, partial: r.partial}
 	var final []byte
 	if r.hasFinal && !slices.Equal(r.sent, r.final) {
 		final = r.final

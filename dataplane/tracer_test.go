@@ -59,7 +59,7 @@ func agrees(rt *rapid.T, traced *dataplane.Traced, e *dataplane.Event) {
 		s.Tuple = packet.Tuple{}
 		decided[i] = s
 	}
-	if x, y := dataplane.Text(decided), dataplane.Text(e.Way.Steps()); x != y {
+	if x, y := dataplane.Text(decided)+places(decided), dataplane.Text(e.Way.Steps())+places(e.Way.Steps()); x != y {
 		rt.Fatalf("%s took the way\n%straced:\n%s", e, y, x)
 	}
 	x, y := last.Tuple, e.Tuple
@@ -200,7 +200,7 @@ func TestTracer_AnswersOfTheNetworkItself(t *testing.T) {
 		t.Errorf("%s: %+v", got.Reason, h)
 	}
 	got = tr.Send(b.db.Handle, ACK(dbIP+":1", serverIP+":9"))
-	if h := Parse(got.Answer); got.Reason != dataplane.NATIdleTimeout || h.TCPFlags&packet.FlagRST == 0 {
+	if h := Parse(got.Answer); got.Reason != dataplane.NATIdleTimeout || h.TCPFlags&packet.FlagRST == 0 || h.Dst != Addr(dbIP) || h.Src != Addr(serverIP) || h.TTL < 32 {
 		t.Errorf("%s: %+v", got.Reason, h)
 	}
 	if got := tr.Send(12345, big); got.Known {

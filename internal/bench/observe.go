@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/vpcemu/vpcemu/internal/bench/report"
@@ -120,7 +121,8 @@ func (b *bench) look(o observer) (end func() error, err error) {
 	}
 	cmd := exec.Command(b.options.vpcemu, append(o.args, "--lab", labName(pair()))...)
 	cmd.Env = b.cliEnv()
-	cmd.Stdout, cmd.Stderr = io.Discard, os.Stderr
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func (b *bench) look(o observer) (end func() error, err error) {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case err := <-ended:
-		return nil, fmt.Errorf("vpcemu %v ended at once: %w", o.args, err)
+		return nil, fmt.Errorf("vpcemu %v ended at once: %w: %s", o.args, err, strings.TrimSpace(said.String()))
 	case <-time.After(settle):
 	}
 	return func() error {

@@ -10,8 +10,16 @@ import (
 )
 
 // comment says in words what a packet is at a place, the sighting of that number, and what
-// became of it.
+// became of it. Packets of one flow mostly come in a row, and are said the same of.
 func (w *walked) comment(n int) string {
+	r := &w.said[n]
+	if r.text == "" || r.sent != w.sentTuple || r.final != w.finalTuple || r.packets != w.packets || r.translated != w.translated {
+		*r = remark{w.sentTuple, w.finalTuple, w.packets, w.translated, w.compose(n)}
+	}
+	return r.text
+}
+
+func (w *walked) compose(n int) string {
 	s := w.sightings[n]
 	var b strings.Builder
 	b.WriteString(s.at.String() + " " + s.direction().String())

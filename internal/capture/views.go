@@ -15,6 +15,15 @@ type course struct {
 	sightings []sighting
 	around    []string // the decisions next to each sighting
 	verdict   string
+	said      []remark // of each sighting, the latest
+}
+
+// remark is the comment on packets that are alike but for what they carry.
+type remark struct {
+	sent, final packet.Tuple
+	packets     int
+	translated  bool
+	text        string
 }
 
 func courseOf(way *dataplane.Way) *course {
@@ -24,6 +33,7 @@ func courseOf(way *dataplane.Way) *course {
 		c.around = append(c.around, decisions(nextTo(c.steps, s)))
 	}
 	c.verdict = c.tell()
+	c.said = make([]remark, len(c.sightings))
 	return c
 }
 
@@ -50,11 +60,7 @@ func (c *course) walked(t *dataplane.Taken) *walked {
 	case w.translated && n > 0: // fragments have their ports in the steps only
 		w.sentTuple, w.finalTuple = w.steps[0].Tuple, w.steps[n-1].Tuple
 	default:
-		w.sentTuple = tupleOf(w.sent, w.length)
-		w.finalTuple = w.sentTuple
-		if w.final != nil {
-			w.finalTuple = tupleOf(w.final, w.length)
-		}
+		w.sentTuple, w.finalTuple = t.SentTuple, t.FinalTuple
 	}
 	if w.final == nil {
 		w.final = w.sent
@@ -122,16 +128,6 @@ func decode(b []byte, length int) (h packet.Header, ok bool) {
 	copy(whole, b)
 	ok = h.Parse(whole) == 0
 	return h, ok && len(h.Data) >= len(b)
-}
-
-func tupleOf(b []byte, length int) packet.Tuple {
-	var h packet.Header
-	if len(b) < length {
-		h, _ = decode(b, length)
-	} else {
-		h.Parse(b)
-	}
-	return h.Tuple
 }
 
 // wholeLength is the length in bytes of a well-formed IPv4 packet that may have been cut.

@@ -178,6 +178,7 @@ func eachWay(t *testing.T, f func(t *testing.T, a, b *station, family int, m *mo
 				var moving sync.WaitGroup
 				moving.Go(func() { m.move(t, a, b) })
 				moving.Go(func() { m.move(t, b, a) })
+				ready(t, a, b, family)
 				f(t, a, b, family, m)
 				a.tun.Close()
 				b.tun.Close()
@@ -186,6 +187,33 @@ func eachWay(t *testing.T, f func(t *testing.T, a, b *station, family int, m *mo
 					t.Error("the kernel made no super-packet")
 				}
 			})
+		}
+	}
+}
+
+// ready sends small datagrams until one arrives: a kernel sets up addresses and carrier in
+// work queues, and on a busy machine drops what comes before that is done.
+func ready(t *testing.T, a, b *station, family int) {
+	t.Helper()
+	in := listenUDP(t, b, family, 54) // not the test's own: more than one may arrive
+	defer in.Close()
+	var c net.Conn
+	var err error
+	a.run(func() { c, err = net.Dial("udp", in.LocalAddr().String()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for deadline := time.Now().Add(limit); ; {
+		if _, err := c.Write([]byte("ready?")); err != nil {
+			t.Fatal(err)
+		}
+		_ = in.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if _, err = in.Read(make([]byte, 8)); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no datagram arrives:", err)
 		}
 	}
 }
@@ -239,7 +267,7 @@ func TestOffload_TCP(t *testing.T) {
 // Datagrams that a sender gives the kernel at once (UDP_SEGMENT) arrive one by one.
 func TestOffload_UDPSegment(t *testing.T) {
 	eachWay(t, func(t *testing.T, a, b *station, family int, _ *mover) {
-		in := listenUDP(t, b, family)
+		in := listenUDP(t, b, family, 53)
 		var c net.Conn
 		var err error
 		a.run(func() { c, err = net.Dial("udp", in.LocalAddr().String()) })
@@ -260,7 +288,7 @@ func TestOffload_UDPSegment(t *testing.T) {
 func TestOffload_Coalesced(t *testing.T) {
 	b := newStation(t, 2)
 	for family := range b.addr {
-		in := listenUDP(t, b, family)
+		in := listenUDP(t, b, family, 53)
 		from := [2]string{"10.77.0.1", "fd00::1"}[family]
 		tuple := packet.Tuple{
 			Src: packet.AddrFrom(netip.MustParseAddr(from)), SrcPort: 4000,
@@ -289,11 +317,13 @@ func numbered(n int) []byte {
 	return b
 }
 
-func listenUDP(t *testing.T, p *station, family int) *net.UDPConn {
+func listenUDP(t *testing.T, p *station, family int, port uint16) *net.UDPConn {
 	t.Helper()
 	var c *net.UDPConn
 	var err error
-	p.run(func() { c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.addr[family], 53))) })
+	p.run(func() {
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.addr[family], port)))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
