@@ -402,7 +402,7 @@ func TestCaptureRotates(t *testing.T) {
 	l.in("web", "ping -q -c 40 -i 0.002 -W 5 "+l.privateOf("db"))
 	said := r.end(true, 0)
 	files, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if !strings.Contains(said, "160 packets captured in files "+files[0]+" to "+files[len(files)-1]+", 0 skipped") {
+	if !strings.Contains(said, "160 packets captured, the last of them in files "+files[0]+" to "+files[len(files)-1]+" (--files 3), 0 skipped") {
 		t.Errorf("it said %q", said)
 	}
 	if len(files) != 3 || regexp.MustCompile(`ring-0000[123]\.pcapng`).MatchString(strings.Join(files, " ")) {

@@ -433,7 +433,7 @@ func TestFL10_FlowLogAsAnObject(t *testing.T) {
 	if list, _ := parseFlowLog(t, shown); port("40001")(list) != nil || port("40003")(list) != nil {
 		t.Errorf("shown:\n%s", shown)
 	}
-	if out, errs, status := l.try("", "flow-logs"); status != 1 || !strings.Contains(errs, "say which: all, mine") {
+	if out, errs, status := l.try("", "flow-logs"); status != 2 || !strings.Contains(errs, "say which: all, mine") {
 		t.Errorf("two flow logs: %d, %s%s", status, out, errs)
 	}
 	if _, errs, status := l.try("", "flow-logs", "mine"); status != 0 || !strings.Contains(errs, "has no records yet") {

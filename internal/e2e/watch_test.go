@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -76,6 +77,16 @@ func (w *watch) next(needles ...string) string {
 // rest waits for the watch's end and returns the lines that have not been read.
 func (w *watch) rest() (lines []string) {
 	w.t.Helper()
+	lines, err := w.finish()
+	if err != nil {
+		w.t.Errorf("watch: %v", err)
+	}
+	return lines
+}
+
+// finish is rest, with how the command ended.
+func (w *watch) finish() (lines []string, err error) {
+	w.t.Helper()
 	patience := time.After(limit)
 	for {
 		select {
@@ -84,10 +95,7 @@ func (w *watch) rest() (lines []string) {
 				lines = append(lines, line)
 				continue
 			}
-			if err := <-w.ended; err != nil {
-				w.t.Errorf("watch: %v", err)
-			}
-			return lines
+			return lines, <-w.ended
 		case <-patience:
 			w.t.Fatal("the watch does not end")
 		}
@@ -264,7 +272,7 @@ func TestWatchRefusesWhatThereIsNot(t *testing.T) {
 	}
 }
 
-// A lab that goes takes its watches along.
+// A lab that goes takes its watches along, which did not end by themselves.
 func TestWatchEndsWithTheLab(t *testing.T) {
 	t.Parallel()
 	l := up(t, embedded(t, "book"))
@@ -272,6 +280,10 @@ func TestWatchEndsWithTheLab(t *testing.T) {
 	short := l.watching("-d", "100ms")
 	short.rest()
 	l.cli("down")
-	flows.rest()
-	packets.rest()
+	for _, w := range []*watch{flows, packets} {
+		var status *exec.ExitError
+		if _, err := w.finish(); !errors.As(err, &status) || status.ExitCode() != 1 {
+			t.Errorf("the watch ended with %v, want exit status 1", err)
+		}
+	}
 }
