@@ -74,7 +74,8 @@ type Engine struct {
 	account     Account
 	meters      meters
 	tapsMu      sync.Mutex // of changes to taps
-	taps        atomic.Pointer[tapList]
+	tapsGen     uint64
+	taps        atomic.Pointer[tapList] // nil: none
 	retiredMu   sync.Mutex
 	retiredWays []*wayTree
 	// retiredFlows are those of workers that have ended; retiredMu guards them, too.

@@ -41,6 +41,14 @@ func (b *Batcher) Send(pkts ...[]byte) {
 	b.r.leave()
 }
 
+// Interrupted begins a batch, lets something happen, and then moves a packet in it.
+func (b *Batcher) Interrupted(between func(), pkt []byte) {
+	b.r.enter()
+	between()
+	b.r.receive(b.s, copy(b.r.buf[b.s.features.start():], pkt))
+	b.r.leave()
+}
+
 // Metered takes what the worker has metered.
 func (b *Batcher) Metered() (flows []Flow, skipped uint64) { return b.r.meter.take() }
 

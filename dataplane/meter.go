@@ -94,6 +94,7 @@ type meters struct {
 	some  atomic.Bool
 	every time.Duration
 	again chan struct{} // the interval has changed
+	made  atomic.Uint64 // how many there have been
 }
 
 // Meter asks for readings of the packets from now on, at least so often while there is
@@ -105,7 +106,19 @@ func (e *Engine) Meter(every time.Duration, buffer int) *Meter {
 	defer e.meters.mu.Unlock()
 	e.give()
 	e.meters.set(append(e.meters.list, m))
+	e.awaitMetered()
 	return m
+}
+
+// awaitMetered waits until no worker is in a batch that it began before it knew of the
+// latest meter: packets that come later would go unmetered in it.
+func (e *Engine) awaitMetered() {
+	now := e.meters.made.Add(1)
+	for _, r := range e.workers() {
+		for r.using.Load() != nil && r.meter.knows.Load() < now {
+			time.Sleep(graceStep)
+		}
+	}
 }
 
 // Close ends the meter. C is not closed, but receives nothing more.
@@ -210,7 +223,8 @@ func (e *Engine) give() {
 // there is a Meter.
 type flowMeter struct {
 	mu      sync.Mutex
-	on      bool // the worker holds mu: the batch under way is metered
+	on      bool          // the worker holds mu: the batch under way is metered
+	knows   atomic.Uint64 // how many meters had been made when that batch began
 	records []Flow
 	index   map[meterKey]uint32
 	skipped uint64
@@ -255,7 +269,9 @@ func (r *worker) meterBegin() {
 	r.meter.mu.Lock()
 	if r.meter.on = r.e.meters.some.Load(); !r.meter.on {
 		r.meter.mu.Unlock() // the last has just gone, and nobody will take anything
+		return
 	}
+	r.meter.knows.Store(r.e.meters.made.Load())
 }
 
 func (r *worker) meterEnd() {

@@ -225,6 +225,18 @@ func TestTap_WantsFiltersAndDetail(t *testing.T) {
 	}
 }
 
+// A tap has every packet that comes after it was made, also one that a worker reads in a
+// batch that it began before.
+func TestTap_MadeDuringABatch(t *testing.T) {
+	b := newBook(t).applied()
+	b.db.Port.Discard = true
+	var tp *dataplane.Tap
+	b.Engine.Batcher(b.web.Port).Interrupted(func() { tp = tap(t, b, dataplane.TapConfig{}) }, UDP(webIP+":1", dbIP+":2", 20))
+	if got := len(take(t, tp)); got != 1 {
+		t.Errorf("%d packets taken, want 1", got)
+	}
+}
+
 func TestTap_SkipsRatherThanWaits(t *testing.T) {
 	b := newBook(t).applied()
 	tp := tap(t, b, dataplane.TapConfig{Room: 2000})

@@ -130,13 +130,18 @@ func (t *Tap) Skipped() uint64 { return t.skipped.Load() }
 func (e *Engine) changeTaps(f func([]*Tap) []*Tap) bool {
 	e.tapsMu.Lock()
 	defer e.tapsMu.Unlock()
-	next := &tapList{gen: 1}
+	e.tapsGen++
+	next := &tapList{gen: e.tapsGen}
 	if old := e.taps.Load(); old != nil {
-		next.gen, next.taps = old.gen+1, slices.Clone(old.taps)
+		next.taps = slices.Clone(old.taps)
 	}
 	next.taps = f(next.taps)
 	if len(next.taps) > maxTaps {
 		return false
+	}
+	if len(next.taps) == 0 {
+		e.taps.Store(nil)
+		return true
 	}
 	for _, t := range next.taps {
 		next.detail = next.detail || t.cfg.Detail != nil
@@ -253,7 +258,7 @@ const stepSize = int(unsafe.Sizeof(Step{}))
 
 // tapping is a worker's part.
 type tapping struct {
-	taps *tapList // of the batch, nil: none
+	taps *tapList // nil: none
 	// sent and final are the first bytes, which stages change, of the packet under way as
 	// it came and as it ended; body is what comes behind them, in the worker's buffer.
 	sent, final, body []byte

@@ -144,9 +144,6 @@ func (r *worker) enter() {
 			}
 			r.now = r.e.cfg.Now()
 			r.meterBegin()
-			if r.taps = r.e.taps.Load(); r.taps != nil && len(r.taps.taps) == 0 {
-				r.taps = nil
-			}
 			return
 		}
 	}
@@ -179,6 +176,7 @@ func (r *worker) receive(s *source, n int) {
 	}
 	r.src, r.may, r.record, r.made, r.hasSent, r.answered = s, false, nil, nil, false, nil
 	w := &r.w
+	r.taps = r.e.taps.Load() // for each packet: a tap takes all that come after it was made
 	w.detailed = r.meter.on || r.taps != nil && r.taps.detail
 	b := r.buf[s.features.start():][:n]
 	w.begin(r.snap, s, o.in, o.root, r.now)
