@@ -69,13 +69,14 @@ kept() { find . -path '*/testdata/fuzz/*' -type f -newer "$tmp/fuzzing" -printf 
 # (golang/go#75804). What fails has its input kept, or panics.
 deadline_race() { [ -z "$(kept)" ] && grep -qx ' *context deadline exceeded' "$tmp/fuzz.out" && ! grep -qE 'Failing input|panic:|fatal error:' "$tmp/fuzz.out"; }
 for target in "${targets[@]}"; do
-	run fuzz "$target" && continue
-	if deadline_race; then
+	tries=1
+	until run fuzz "$target"; do
+		if [ $((tries++)) = 3 ] || ! deadline_race; then
+			kept
+			die "fuzzing failed: ${target#* } in ${target% *}"
+		fi
 		echo "the end of the time was taken for a failure (golang/go#75804): once more"
-		run fuzz "$target" && continue
-	fi
-	kept
-	die "fuzzing failed: ${target#* } in ${target% *}"
+	done
 done
 
 say "Every benchmark, once"
