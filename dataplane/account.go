@@ -1,10 +1,6 @@
 package dataplane
 
-import (
-	"strconv"
-
-	"github.com/vpcemu/vpcemu/filter"
-)
+import "github.com/vpcemu/vpcemu/filter"
 
 // Account is what the engine has counted since it was made, by what decided about the
 // packets and by where they came in and went. Packets are those on the wire.
@@ -184,16 +180,4 @@ func (a *Account) clone() Account {
 		out.Interfaces[k] = i
 	}
 	return out
-}
-
-// String names the rule: "sgr-1 of sg-1", "rule 100 egress of acl-1".
-func (k RuleKey) String() string {
-	dir := "ingress"
-	if k.Egress {
-		dir = "egress"
-	}
-	if _, err := strconv.Atoi(k.Rule); err == nil || k.Rule == "*" {
-		return "rule " + k.Rule + " " + dir + " of " + k.Owner
-	}
-	return k.Rule + " of " + k.Owner
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"weak"
@@ -384,10 +385,14 @@ func TestEverybodyAtOnce(t *testing.T) {
 	tp := tap(t, b, dataplane.TapConfig{})
 	ended := make(chan struct{})
 	var all sync.WaitGroup
+	var turns []*atomic.Int64
 	loop := func(f func(i int)) {
+		n := new(atomic.Int64)
+		turns = append(turns, n)
 		all.Go(func() {
 			for i := 0; ; i++ {
 				f(i)
+				n.Add(1)
 				select {
 				case <-ended:
 					return
@@ -411,9 +416,16 @@ func TestEverybodyAtOnce(t *testing.T) {
 		}
 	})
 	loop(func(int) { b.Engine.Tracer().Send(b.db.Handle, SYN(dbIP+":1", serverIP+":2")) })
-	time.Sleep(100 * time.Millisecond)
+	everybodyHas := func(more int64) {
+		for _, n := range turns {
+			for end := n.Load() + more; n.Load() < end; {
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	everybodyHas(20)
 	b.Engine.Close()
-	time.Sleep(10 * time.Millisecond)
+	everybodyHas(2) // nobody minds that it has ended
 	close(ended)
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()

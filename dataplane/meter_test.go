@@ -104,6 +104,28 @@ func TestMeter_TellsWhatItSkipped(t *testing.T) {
 	}
 }
 
+// A meter has all packets from the moment it is there: it waits for a worker that is in a
+// batch which it began before.
+func TestMeter_WaitsForABatchUnderWay(t *testing.T) {
+	b := newBook(t).applied()
+	entered, release := make(chan struct{}), make(chan struct{})
+	tap(t, b, dataplane.TapConfig{Want: func(*dataplane.Way) bool { close(entered); <-release; return true }})
+	var sent sync.WaitGroup
+	sent.Go(func() { _ = b.web.Port.Send(UDP(webIP+":1", dbIP+":2", 10)) })
+	<-entered
+	made := make(chan *dataplane.Meter)
+	go func() { made <- b.Engine.Meter(time.Hour, 1) }()
+	select {
+	case <-made:
+		t.Error("it did not wait")
+		close(release)
+	case <-time.After(50 * time.Millisecond): // as long as nothing comes, it waits
+		close(release)
+		(<-made).Close()
+	}
+	sent.Wait()
+}
+
 func TestMeter_ReadsByItself(t *testing.T) {
 	b := newBook(t).applied()
 	m := b.Engine.Meter(time.Millisecond, 4)

@@ -73,7 +73,7 @@ func ruleRows(n *control.Counters, unmatched bool) [][]string {
 	rows := [][]string{{"OF", "RULE", "DIRECTION", "SAYS", "PACKETS", "BYTES"}}
 	for _, r := range n.Rules {
 		if !unmatched || r.Packets == 0 {
-			rows = append(rows, []string{named(r.Name, r.ID), r.Rule, r.Direction, r.Text, number(r.Packets), number(r.Bytes)})
+			rows = append(rows, []string{control.Object{ID: r.ID, Name: r.Name}.String(), r.Rule, r.Direction, r.Text, number(r.Packets), number(r.Bytes)})
 		}
 	}
 	return rows
@@ -87,21 +87,14 @@ func interfaceRows(n *control.Counters) [][]string {
 		for _, reason := range slices.Sorted(maps.Keys(i.Dropped)) {
 			dropped = append(dropped, number(i.Dropped[reason])+" "+reason)
 		}
-		rows = append(rows, []string{named(i.Name, i.ID), number(i.Sent.Packets), number(i.Sent.Bytes),
+		rows = append(rows, []string{control.Object{ID: i.ID, Name: i.Name}.String(), number(i.Sent.Packets), number(i.Sent.Bytes),
 			number(i.Received.Packets), number(i.Received.Bytes), strings.Join(dropped, ", ")})
 	}
 	rows = append(rows, nil, []string{"GATEWAY", "TRANSLATED", "BYTES"})
 	for _, g := range n.Gateways {
-		rows = append(rows, []string{named(g.Name, g.ID), number(g.Packets), number(g.Bytes)})
+		rows = append(rows, []string{control.Object{ID: g.ID, Name: g.Name}.String(), number(g.Packets), number(g.Bytes)})
 	}
 	return rows
-}
-
-func named(name, id string) string {
-	if name == "" || name == id {
-		return id
-	}
-	return name + " (" + id + ")"
 }
 
 // counted makes a table of numbers by name.

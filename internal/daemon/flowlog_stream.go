@@ -37,7 +37,7 @@ func findFlowLog(m *vpc.Model, name string) (*vpc.FlowLog, error) {
 	var found []*vpc.FlowLog
 	var names []string
 	for id, l := range m.FlowLogs.All() {
-		names = append(names, nameOr(l.Name(), string(id)))
+		names = append(names, cmp.Or(l.Name(), string(id)))
 		if name == "" || name == string(id) || name == l.Name() {
 			found = append(found, l)
 		}
@@ -89,7 +89,7 @@ func (d *Daemon) tailFlowLog(ctx context.Context, l *vpc.FlowLog, follow bool, l
 	}
 	if t.records == 0 {
 		return &control.FlowLogsResult{Note: fmt.Sprintf("flow log %s has no records yet: they come at the end of each window of %d seconds (-f waits for them)",
-			nameOr(l.Name(), string(l.ID)), l.MaxAggregationInterval)}, nil
+			cmp.Or(l.Name(), string(l.ID)), l.MaxAggregationInterval)}, nil
 	}
 	return &control.FlowLogsResult{}, nil
 }

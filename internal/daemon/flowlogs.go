@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -302,7 +303,7 @@ func (k *flowLogs) notes() (notes []string) {
 	defer k.mu.Unlock()
 	for id, l := range k.logs {
 		if l.problem != nil {
-			notes = append(notes, fmt.Sprintf("flow log %s: its records are lost: %v", nameOr(l.is.Name(), string(id)), l.problem))
+			notes = append(notes, fmt.Sprintf("flow log %s: its records are lost: %v", cmp.Or(l.is.Name(), string(id)), l.problem))
 		}
 	}
 	slices.Sort(notes)

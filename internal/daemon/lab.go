@@ -26,7 +26,7 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 		lab.Instances = append(lab.Instances, d.instanceOf(m, i, interfaces[id]))
 	}
 	for _, h := range m.InternetHosts.All() {
-		lab.Instances = append(lab.Instances, control.Instance{Name: nameOr(h.HostName, string(h.ID)), ID: string(h.ID), Kind: "internet host",
+		lab.Instances = append(lab.Instances, control.Instance{Name: cmp.Or(h.HostName, string(h.ID)), ID: string(h.ID), Kind: "internet host",
 			State: h.State, Reason: h.StateNote, PublicIp: h.PublicIp})
 	}
 	slices.SortStableFunc(lab.Instances, func(a, b control.Instance) int {
@@ -61,13 +61,13 @@ func interfacesOf(m *vpc.Model) map[vpc.InstanceID][]*vpc.NetworkInterface {
 }
 
 func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance, interfaces []*vpc.NetworkInterface) control.Instance {
-	name := nameOr(i.Name(), string(i.ID))
+	name := cmp.Or(i.Name(), string(i.ID))
 	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason}
 	if s := m.Subnets.Get(i.SubnetID); s != nil {
 		out.Subnet, out.Zone = subnetName(s), s.AvailabilityZone
 	}
 	if v := m.Vpcs.Get(i.VpcID); v != nil {
-		out.Vpc = nameOr(v.Name(), string(v.ID))
+		out.Vpc = cmp.Or(v.Name(), string(v.ID))
 	}
 	for _, e := range interfaces {
 		if l, ok := d.leases.get(e.Handle); ok {
@@ -180,7 +180,7 @@ func subnetName(s *vpc.Subnet) string {
 	if s.Name() == "" && s.DefaultForAz {
 		return "default-" + s.AvailabilityZone
 	}
-	return nameOr(s.Name(), string(s.ID))
+	return cmp.Or(s.Name(), string(s.ID))
 }
 
 // ended sorts what is terminated behind what took its name.

@@ -141,7 +141,7 @@ func nicsByInstance(m *vpc.Model) map[vpc.InstanceID][]host.NIC {
 }
 
 func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
-	w := &wish{id: string(i.ID), name: nameOr(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics}
+	w := &wish{id: string(i.ID), name: cmp.Or(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics}
 	w.spec = func(*Daemon) host.Spec {
 		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")
@@ -155,7 +155,7 @@ func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
 }
 
 func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
-	w := &wish{id: string(h.ID), name: nameOr(h.HostName, string(h.ID)), state: h.State, boot: h.BootID, run: runs(h.State), userData: h.UserData != ""}
+	w := &wish{id: string(h.ID), name: cmp.Or(h.HostName, string(h.ID)), state: h.State, boot: h.BootID, run: runs(h.State), userData: h.UserData != ""}
 	w.nics = []host.NIC{{ID: w.id, Handle: h.Handle, LinkType: h.LinkType, MAC: h.Mac, MTU: internetMTU,
 		Static: netip.PrefixFrom(h.PublicIp, h.PublicIp.BitLen())}}
 	w.spec = func(d *Daemon) host.Spec {
@@ -192,13 +192,6 @@ func fits(pem, public string) bool {
 	}
 	want, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
 	return err == nil && string(want.Marshal()) == string(signer.PublicKey().Marshal())
-}
-
-func nameOr(name, id string) string {
-	if name == "" {
-		return id
-	}
-	return name
 }
 
 // about names the instance of an error by its name as well; package host knows

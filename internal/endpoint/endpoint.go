@@ -4,6 +4,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -169,7 +170,7 @@ func all(m *vpc.Model) (ends []End) {
 		if i.State == vpc.StateTerminated || !i.Deleted.IsZero() {
 			continue
 		}
-		ends = append(ends, ofInterface(m, primary[id], End{Name: or(i.Name(), string(id)), ID: string(id), Kind: KindInstance}))
+		ends = append(ends, ofInterface(m, primary[id], End{Name: cmp.Or(i.Name(), string(id)), ID: string(id), Kind: KindInstance}))
 	}
 	for id, h := range m.InternetHosts.All() {
 		if h.State != vpc.StateTerminated && h.Deleted.IsZero() {
@@ -179,19 +180,19 @@ func all(m *vpc.Model) (ends []End) {
 	for id, g := range m.NatGateways.All() {
 		if g.Deleted.IsZero() && g.State != "failed" {
 			n := m.NetworkInterfaces.Get(g.NetworkInterfaceID)
-			ends = append(ends, ofInterface(m, n, End{Name: or(g.Name(), string(id)), ID: string(id), Kind: KindGateway}))
+			ends = append(ends, ofInterface(m, n, End{Name: cmp.Or(g.Name(), string(id)), ID: string(id), Kind: KindGateway}))
 		}
 	}
 	for id, n := range m.NetworkInterfaces.All() {
 		if n.Deleted.IsZero() {
-			ends = append(ends, ofInterface(m, n, End{Name: or(n.Name(), string(id)), ID: string(id), Kind: KindInterface}))
+			ends = append(ends, ofInterface(m, n, End{Name: cmp.Or(n.Name(), string(id)), ID: string(id), Kind: KindInterface}))
 		}
 	}
 	return ends
 }
 
 func ofHost(h *vpc.InternetHost, id string) End {
-	return End{Name: or(h.HostName, id), ID: id, Kind: KindHost, Host: h, Public: h.PublicIp}
+	return End{Name: cmp.Or(h.HostName, id), ID: id, Kind: KindHost, Host: h, Public: h.PublicIp}
 }
 
 // ofInterface adds an interface, which may be nil, and its primary addresses.
@@ -249,22 +250,15 @@ func nameOf(m *vpc.Model, n *vpc.NetworkInterface) string {
 			if a.DeviceIndex == 0 {
 				return i.Name()
 			}
-			return or(n.Name(), fmt.Sprintf("%s eth%d", i.Name(), a.DeviceIndex))
+			return cmp.Or(n.Name(), fmt.Sprintf("%s eth%d", i.Name(), a.DeviceIndex))
 		}
 	}
 	for _, g := range m.NatGateways.All() {
 		if g.NetworkInterfaceID == n.ID {
-			return or(g.Name(), string(g.ID))
+			return cmp.Or(g.Name(), string(g.ID))
 		}
 	}
-	return or(n.Name(), string(n.ID))
-}
-
-func or(name, id string) string {
-	if name != "" {
-		return name
-	}
-	return id
+	return cmp.Or(n.Name(), string(n.ID))
 }
 
 // Address is the address to which a packet from one end to the other is sent: the one

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -44,7 +45,7 @@ func adviseDetached(f *fault) []string {
 	if i == nil {
 		return nil
 	}
-	name := nameOr(i.Name(), string(i.ID))
+	name := cmp.Or(i.Name(), string(i.ID))
 	if i.State != vpc.StateStopped {
 		return []string{fmt.Sprintf("Instance %s is %s: packets reach it once it runs.", name, i.State)}
 	}
@@ -162,7 +163,7 @@ func adviseExhausted(f *fault) []string {
 	if g == nil || g.ConnectivityType != "public" {
 		return []string{why + " Give it another private address, or divide the load."}
 	}
-	before, allocation := f.elasticIP(nameOr(g.Name(), "nat") + "-more")
+	before, allocation := f.elasticIP(cmp.Or(g.Name(), "nat") + "-more")
 	return append(append([]string{why + " Give it another one:"}, before...),
 		command("associate-nat-gateway-address", "--nat-gateway-id "+refer(f.m, g.ID, g.Name()), "--allocation-ids "+allocation))
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -41,7 +42,7 @@ func (f *fault) usedBy(t *vpc.RouteTable) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf(" (the VPC's main one: subnet %s is associated with no other)", nameOr(s.Name(), string(s.ID)))
+	return fmt.Sprintf(" (the VPC's main one: subnet %s is associated with no other)", cmp.Or(s.Name(), string(s.ID)))
 }
 
 // hasPublic tells whether the packet's source has a public address.
@@ -184,7 +185,7 @@ func (f *fault) newNAT(id vpc.VpcID) (before []string, flag, how string) {
 	before, allocation := f.elasticIP(f.vpcName(id) + "-nat")
 	name := named[vpc.NatGatewayID](f.m, "nat")
 	before = append(before, command("create-nat-gateway", "--subnet-id "+refer(f.m, public.ID, public.Name()), "--allocation-id "+allocation, tag("natgateway", name)))
-	return before, "--nat-gateway-id " + name, fmt.Sprintf("Make a NAT gateway in the public subnet %s:", nameOr(public.Name(), string(public.ID)))
+	return before, "--nat-gateway-id " + name, fmt.Sprintf("Make a NAT gateway in the public subnet %s:", cmp.Or(public.Name(), string(public.ID)))
 }
 
 // elasticIP is an Elastic IP that nobody uses, and the command that allocates it where there
@@ -215,7 +216,7 @@ func adviseLoop(f *fault) []string {
 		return f.sameWayBack()
 	}
 	why := fmt.Sprintf("NAT gateway %s is in subnet %s, whose route table leads to %[1]s itself. It has to be in a public subnet, one that is routed to the Internet gateway.",
-		nameOr(g.Name(), string(g.ID)), nameOr(s.Name(), string(s.ID)))
+		cmp.Or(g.Name(), string(g.ID)), cmp.Or(s.Name(), string(s.ID)))
 	before, flag, how := f.newNAT(g.VpcID)
 	if flag == "" {
 		return []string{why + " " + how}
@@ -249,10 +250,10 @@ func adviseNoPublicAddress(f *fault) []string {
 		return []string{fmt.Sprintf("%s is a private NAT gateway, and an Internet gateway lets out only what has a public address: make one of connectivity type public.",
 			title(f.eni(f.step.At)))}
 	}
-	why := fmt.Sprintf("The Internet gateway lets out only what has a public address, and %s of %s has none.", f.pkt.Src, nameOr(f.interfaceName(n), string(n.ID)))
+	why := fmt.Sprintf("The Internet gateway lets out only what has a public address, and %s of %s has none.", f.pkt.Src, cmp.Or(f.interfaceName(n), string(n.ID)))
 	if g := f.natGatewayIn(v.ID, ""); g != nil {
 		if t := f.m.RouteTableOf(n.SubnetID); t != nil {
-			why += fmt.Sprintf(" Without one, route its subnet to NAT gateway %s. Or give it an Elastic IP:", nameOr(g.Name(), string(g.ID)))
+			why += fmt.Sprintf(" Without one, route its subnet to NAT gateway %s. Or give it an Elastic IP:", cmp.Or(g.Name(), string(g.ID)))
 		}
 	}
 	return append([]string{why}, f.associate(n, f.pkt.Src.Netip())...)
@@ -260,7 +261,7 @@ func adviseNoPublicAddress(f *fault) []string {
 
 // associate are the commands that give an interface an Elastic IP.
 func (f *fault) associate(n *vpc.NetworkInterface, private netip.Addr) []string {
-	before, allocation := f.elasticIP(nameOr(f.interfaceName(n), "eip"))
+	before, allocation := f.elasticIP(cmp.Or(f.interfaceName(n), "eip"))
 	flags := []string{"--allocation-id " + allocation, f.interfaceFlag(n)}
 	if n.Primary() != private {
 		flags = append(flags, "--private-ip-address "+private.String())
@@ -339,7 +340,7 @@ func (f *fault) sameWayBack() []string {
 		return []string{"The answer goes back through a NAT gateway, by which the packet did not come: it has to go back the same way."}
 	}
 	why := fmt.Sprintf("The packet came in by the Internet gateway, and subnet %s leads the answer to NAT gateway %s, which knows nothing of it. An instance with a public address belongs in a public subnet.",
-		f.subnetName(n.SubnetID), nameOr(nat.Name(), string(nat.ID)))
+		f.subnetName(n.SubnetID), cmp.Or(nat.Name(), string(nat.ID)))
 	t, g := f.m.RouteTableOf(n.SubnetID), f.m.VpcInternetGateway(n.VpcID)
 	if t == nil || g == nil {
 		return []string{why}
@@ -360,7 +361,7 @@ func (f *fault) answering() *vpc.NetworkInterface {
 
 func (f *fault) subnetName(id vpc.SubnetID) string {
 	if s := f.m.Subnets.Get(id); s != nil {
-		return nameOr(s.Name(), string(id))
+		return cmp.Or(s.Name(), string(id))
 	}
 	return string(id)
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,15 +67,15 @@ func directionOf(egress bool) string {
 
 func (w *words) countGroup(id string, g *vpc.SecurityGroup, a dataplane.Account) (rows []control.RuleCounter) {
 	for _, egress := range []bool{false, true} {
-		rules, toFrom := g.Ingress, " from "
+		rules := g.Ingress
 		if egress {
-			rules, toFrom = g.Egress, " to "
+			rules = g.Egress
 		}
 		for i := range rules {
 			r := &rules[i]
 			proto, from, to := describedRule(r)
 			rows = append(rows, control.RuleCounter{Kind: "security group", ID: id, Name: g.GroupName, Rule: string(r.ID), Direction: directionOf(egress),
-				Text:    describe(proto, from, to) + toFrom + w.peer(r),
+				Text:    describe(proto, from, to) + toFrom(egress) + w.peer(r),
 				Traffic: control.Traffic(a.Rules[dataplane.RuleKey{Owner: id, Rule: string(r.ID), Egress: egress}])})
 		}
 	}
@@ -171,24 +172,11 @@ func (w *words) countRoutes(id string, t *vpc.RouteTable, a dataplane.Account) (
 
 // targetOf names where a route of the model leads.
 func (w *words) targetOf(r vpc.Route) string {
-	switch {
-	case r.Local:
+	if r.Local {
 		return "local"
-	case r.GatewayID != "":
-		if g := w.m.InternetGateways.Get(r.GatewayID); g != nil {
-			return nameOr(g.Name(), string(r.GatewayID))
-		}
-		return string(r.GatewayID)
-	case r.NatGatewayID != "":
-		if g := w.m.NatGateways.Get(r.NatGatewayID); g != nil {
-			return nameOr(g.Name(), string(r.NatGatewayID))
-		}
-		return string(r.NatGatewayID)
 	}
-	if n := w.m.NetworkInterfaces.Get(r.NetworkInterfaceID); n != nil {
-		return nameOr(w.interfaceName(n), string(n.ID))
-	}
-	return string(r.NetworkInterfaceID)
+	id := cmp.Or(string(r.GatewayID), string(r.NatGatewayID), string(r.NetworkInterfaceID))
+	return cmp.Or(w.targetName(id), id)
 }
 
 // countInterfaces lists interfaces by name, then Internet hosts.

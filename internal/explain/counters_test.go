@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -22,7 +23,7 @@ func TestCount_ListsWhatNothingHasMet(t *testing.T) {
 	Count(&l.Model, l.Engine.Account(), &c)
 	var text strings.Builder
 	for _, r := range c.Rules {
-		fmt.Fprintf(&text, "%s %s: %s %s: %s [%d]\n", r.Kind, nameOr(r.Name, "(main)"), r.Direction, anonymous.ReplaceAllString(r.Rule, "sgr-…"), r.Text, r.Packets)
+		fmt.Fprintf(&text, "%s %s: %s %s: %s [%d]\n", r.Kind, cmp.Or(r.Name, "(main)"), r.Direction, anonymous.ReplaceAllString(r.Rule, "sgr-…"), r.Text, r.Packets)
 		if r.ID == "" || r.Kind == "security group" && !strings.HasPrefix(r.Rule, "sgr-") {
 			t.Errorf("%+v", r)
 		}

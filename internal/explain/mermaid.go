@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -157,7 +158,7 @@ func noteText(h *control.Hop) string {
 
 // participant is the ID of one, declared when it is first met.
 func (d *diagram) participant(o control.Object, address string) string {
-	key := nameOr(o.Name, o.ID)
+	key := cmp.Or(o.Name, o.ID)
 	if id, ok := d.ids[key]; ok {
 		return id
 	}

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -202,9 +203,9 @@ func sends(m *vpc.Model, e endpoint.End) error {
 	case i == nil:
 		return fmt.Errorf("instance %s is gone", a.InstanceID)
 	case i.State == vpc.StateStopped:
-		return fmt.Errorf("instance %s is stopped, so it sends nothing: vpcemu start %[1]s", nameOr(i.Name(), string(i.ID)))
+		return fmt.Errorf("instance %s is stopped, so it sends nothing: vpcemu start %[1]s", cmp.Or(i.Name(), string(i.ID)))
 	case i.State != vpc.StateRunning:
-		return fmt.Errorf("instance %s is %s: only a running one sends packets", nameOr(i.Name(), string(i.ID)), i.State)
+		return fmt.Errorf("instance %s is %s: only a running one sends packets", cmp.Or(i.Name(), string(i.ID)), i.State)
 	}
 	return nil
 }
@@ -225,11 +226,4 @@ func local(m *vpc.Model, from endpoint.End, dst netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func nameOr(name, id string) string {
-	if name != "" {
-		return name
-	}
-	return id
 }

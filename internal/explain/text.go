@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -40,7 +41,7 @@ func Text(t *control.Trace) string {
 }
 
 // title is an object's name as headings have it.
-func title(o control.Object) string { return shorten(nameOr(o.Name, o.ID)) }
+func title(o control.Object) string { return shorten(cmp.Or(o.Name, o.ID)) }
 
 // asked is the protocol and port: tcp/22, icmp, protocol 47.
 func asked(t *control.Trace) string {

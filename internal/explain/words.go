@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -89,11 +90,7 @@ func (w *words) groupRule(r *filter.GroupRule) string {
 	if r.Group != 0 {
 		peer = w.peerOf(r)
 	}
-	toFrom := " from "
-	if r.Dir == filter.Egress {
-		toFrom = " to "
-	}
-	return r.GroupName + ": " + describe(r.Proto, r.FromPort, r.ToPort) + toFrom + peer
+	return r.GroupName + ": " + describe(r.Proto, r.FromPort, r.ToPort) + toFrom(r.Dir == filter.Egress) + peer
 }
 
 // peerOf names the group that a rule refers to.
@@ -108,10 +105,7 @@ func (w *words) peerOf(r *filter.GroupRule) string {
 	}
 	for i := range rules {
 		if string(rules[i].ID) == r.RuleID {
-			if peer := w.m.SecurityGroups.Get(rules[i].GroupID); peer != nil {
-				return "group " + peer.GroupName
-			}
-			return "group " + string(rules[i].GroupID)
+			return w.peer(&rules[i])
 		}
 	}
 	return "a group"
@@ -119,18 +113,15 @@ func (w *words) peerOf(r *filter.GroupRule) string {
 
 // aclRule is what an entry of a network ACL says: "allow tcp 22 from 0.0.0.0/0".
 func aclRule(r *filter.ACLRule) string {
-	verdict, toFrom := "deny ", " from "
+	verdict := "deny "
 	if r.Allow {
 		verdict = "allow "
-	}
-	if r.Dir == filter.Egress {
-		toFrom = " to "
 	}
 	from, to := r.FromPort, r.ToPort
 	if r.Proto == packet.ProtoICMP {
 		from, to = int32(r.ICMPType), int32(r.ICMPCode)
 	}
-	return verdict + describe(r.Proto, from, to) + toFrom + r.CIDR.String()
+	return verdict + describe(r.Proto, from, to) + toFrom(r.Dir == filter.Egress) + r.CIDR.String()
 }
 
 // describe gives protocol and ports of a rule: "all", "tcp 22", "udp 1024-65535", "icmp".
@@ -156,27 +147,25 @@ func describe(proto int16, from, to int32) string {
 
 // target names where a route leads.
 func (w *words) target(r *dataplane.Route) string {
-	named := func(name string) string {
-		if name == "" || name == r.TargetID {
-			return r.TargetID
-		}
-		return name + " (" + r.TargetID + ")"
+	name := w.targetName(r.TargetID)
+	if name == "" || name == r.TargetID {
+		return r.TargetID
 	}
-	switch r.Target {
-	case dataplane.TargetENI:
-		if n := w.m.NetworkInterfaces.Get(vpc.NetworkInterfaceID(r.TargetID)); n != nil {
-			return named(w.interfaceName(n))
-		}
-	case dataplane.TargetNAT:
-		if g := w.m.NatGateways.Get(vpc.NatGatewayID(r.TargetID)); g != nil {
-			return named(g.Name())
-		}
-	case dataplane.TargetIGW:
-		if g := w.m.InternetGateways.Get(vpc.InternetGatewayID(r.TargetID)); g != nil {
-			return named(g.Name())
-		}
+	return name + " (" + r.TargetID + ")"
+}
+
+// targetName is the name of what a route leads to, "" for none.
+func (w *words) targetName(id string) string {
+	if n := w.m.NetworkInterfaces.Get(vpc.NetworkInterfaceID(id)); n != nil {
+		return w.interfaceName(n)
 	}
-	return r.TargetID
+	if g := w.m.NatGateways.Get(vpc.NatGatewayID(id)); g != nil {
+		return g.Name()
+	}
+	if g := w.m.InternetGateways.Get(vpc.InternetGatewayID(id)); g != nil {
+		return g.Name()
+	}
+	return ""
 }
 
 // interfaceName is the interface's own name, or that of its instance.
@@ -209,7 +198,7 @@ func (w *words) note(s *dataplane.Step, l *Leg) string {
 		return "the VPC's resolver, exempt from security groups and ACLs"
 	case s.Stage == dataplane.StageACLEgress || s.Stage == dataplane.StageACLIngress:
 		if s.At != nil {
-			return "subnet " + nameOr(s.At.Subnet.Name, s.At.Subnet.ID)
+			return "subnet " + cmp.Or(s.At.Subnet.Name, s.At.Subnet.ID)
 		}
 	}
 	return ""
