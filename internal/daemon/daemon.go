@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -82,13 +84,14 @@ type Daemon struct {
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
 
-	generation uint64      // of the latest snapshot; the committer's own
-	services   allServices // the committer's own
-	leases     leaseBook
-	logs       *flowLogs
-	wish       atomic.Pointer[wishList]
-	slots      chan struct{} // one place for each who starts a sandbox
-	steps      atomic.Uint64 // that workers have taken
+	generation   uint64      // of the latest snapshot; the committer's own
+	services     allServices // the committer's own
+	metadataKeys *imds.Keys
+	leases       leaseBook
+	logs         *flowLogs
+	wish         atomic.Pointer[wishList]
+	slots        chan struct{} // one place for each who starts a sandbox
+	steps        atomic.Uint64 // that workers have taken
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -140,7 +143,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
-	d.services.open = opener
+	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -148,6 +151,9 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		}
 	}()
 	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
+		return nil, err
+	}
+	if d.metadataKeys, err = imds.OpenKeys(cfg.StateDir, cfg.Lab); err != nil {
 		return nil, err
 	}
 	if err := d.openTables(); err != nil {

@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -20,13 +22,16 @@ var (
 	linkLocalTime     = netip.MustParseAddr("169.254.169.123")
 )
 
-// dnsPort is where resolvers listen.
-const dnsPort = 53
+// Ports that the servers listen on.
+const (
+	dnsPort      = 53
+	metadataPort = 80
+)
 
 // allServices keeps the platform's own servers: a namespace of them for every VPC that has
 // a network interface, and one for the Internet, whose ID is "".
 type allServices struct {
-	open serviceOpener
+	open func(vpc.VpcID, netip.Addr) (servers, error)
 	mu   sync.Mutex
 	of   map[vpc.VpcID]running
 	old  []running  // replaced, and in force until the next snapshot is
@@ -34,7 +39,7 @@ type allServices struct {
 }
 
 // A serviceOpener starts the servers of a VPC, with the resolver at that address.
-type serviceOpener func(vpc.VpcID, netip.Addr) (servers, error)
+type serviceOpener func(*Daemon, vpc.VpcID, netip.Addr) (servers, error)
 
 // servers are those of one VPC or the Internet; *services are real ones.
 type servers interface {
@@ -58,6 +63,7 @@ type services struct {
 	ns   *host.Services
 	port *queuePort
 	dns  *dns.Server
+	imds *imds.Server // nil for the Internet
 }
 
 // prepare starts the servers that m wants and that are missing.
@@ -174,7 +180,7 @@ func servicesOf(id vpc.VpcID) string {
 	return "services of " + string(id)
 }
 
-func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
+func openServices(d *Daemon, id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	addrs, mtu := []netip.Addr{resolver}, internetMTU
 	if id != "" {
 		addrs, mtu = append(addrs, linkLocalResolver, linkLocalMetadata, linkLocalTime), vpcMTU
@@ -186,6 +192,9 @@ func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	s := &services{id: id, ns: ns}
 	if s.port, err = newPort(ns.Queue, servicesOf(id)); err == nil {
 		err = s.resolve(resolver)
+	}
+	if err == nil && id != "" {
+		err = s.describe(d)
 	}
 	if err != nil {
 		s.close()
@@ -218,6 +227,16 @@ func (s *services) resolve(addr netip.Addr) (err error) {
 	return err
 }
 
+// describe starts the instance metadata service.
+func (s *services) describe(d *Daemon) error {
+	l, err := s.ns.Listen(netip.AddrPortFrom(linkLocalMetadata, metadataPort))
+	if err != nil {
+		return err
+	}
+	s.imds = imds.Serve(l, imds.Config{VPC: s.id, Model: d.model.Load, Keys: d.metadataKeys, Now: time.Now, Log: d.log})
+	return nil
+}
+
 func (s *services) tell(m *vpc.Model) { s.dns.SetZone(zone(m, s.id)) }
 
 // Port is the services' end of the network.
@@ -228,6 +247,9 @@ func (s *services) Port() dataplane.Port { return s.port }
 func (s *services) close() {
 	if s.dns != nil {
 		_ = s.dns.Close()
+	}
+	if s.imds != nil {
+		_ = s.imds.Close()
 	}
 	_ = s.ns.Close()
 	if s.port != nil {

@@ -193,8 +193,8 @@ func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesO
 // interfaces any more, and so no addresses and no place.
 func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 	info := InstanceInfo{
-		Architecture: "x86_64", BlockDeviceMappings: []BlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
-		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: rootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
+		Architecture: Architecture, BlockDeviceMappings: []BlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
+		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
 		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
