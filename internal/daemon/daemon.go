@@ -7,6 +7,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/store"
@@ -50,7 +52,10 @@ type Config struct {
 	StateDir  string // survives a reboot: state.db, disks, keys
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
-	Log       *slog.Logger
+	// ResolvConf names the servers that the rest of the names is asked of in a lab with an
+	// uplink, see resolv.conf(5); "" is /etc/resolv.conf.
+	ResolvConf string
+	Log        *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
@@ -84,6 +89,8 @@ type Daemon struct {
 
 	generation uint64      // of the latest snapshot; the committer's own
 	services   allServices // the committer's own
+	names      *dns.Directory
+	forward    *dns.Forwarder
 	leases     leaseBook
 	logs       *flowLogs
 	wish       atomic.Pointer[wishList]
@@ -129,10 +136,11 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 		lock.Close()
 		return nil, err
 	}
-	return open(ctx, cfg, lock, h, openServices)
+	return open(ctx, cfg, lock, h, nil)
 }
 
-// open is Open on a machine that tests may put in its place.
+// open is Open on a machine, and with servers where opener is not nil, that tests may
+// put in their place.
 func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serviceOpener) (_ *Daemon, err error) {
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
@@ -140,7 +148,10 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
-	d.services.open = opener
+	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
+	if d.services.open = opener; opener == nil {
+		d.services.open = d.openServices
+	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -226,6 +237,7 @@ func (d *Daemon) releaseTables() {
 		d.engine.Close()
 	}
 	d.services.close()
+	d.forward.Close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())
 	}

@@ -30,7 +30,7 @@ type allServices struct {
 	mu   sync.Mutex
 	of   map[vpc.VpcID]running
 	old  []running  // replaced, and in force until the next snapshot is
-	told *vpc.Model // what the servers know
+	done *vpc.Model // whose servers run
 }
 
 // A serviceOpener starts the servers of a VPC, with the resolver at that address.
@@ -38,8 +38,6 @@ type serviceOpener func(vpc.VpcID, netip.Addr) (servers, error)
 
 // servers are those of one VPC or the Internet; *services are real ones.
 type servers interface {
-	// tell says what they should know.
-	tell(*vpc.Model)
 	// Port leads to them.
 	Port() dataplane.Port
 	close()
@@ -89,8 +87,8 @@ func (a *allServices) prepare(m *vpc.Model) error {
 	return nil
 }
 
-// publish tells the servers what m says and closes those that nobody wants any more; the
-// snapshot in force does not name their ports.
+// publish closes the servers that nobody wants any more; the snapshot in force does not
+// name their ports. The others ask for the model themselves.
 func (a *allServices) publish(m *vpc.Model) {
 	if a.current(m) {
 		return
@@ -98,25 +96,23 @@ func (a *allServices) publish(m *vpc.Model) {
 	want := wanted(m)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.told = m
+	a.done = m
 	for id, s := range a.of {
-		if _, ok := want[id]; ok {
-			s.tell(m)
-			continue
+		if _, ok := want[id]; !ok {
+			s.close()
+			delete(a.of, id)
 		}
-		s.close()
-		delete(a.of, id)
 	}
 	a.closeOld()
 }
 
-// current tells whether the servers know what m says: instances that start and stop do
-// not change it.
+// current tells whether the servers that m wants run: instances that start and stop
+// do not change that.
 func (a *allServices) current(m *vpc.Model) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.told != nil && a.old == nil && a.told.Region == m.Region &&
-		a.told.NetworkInterfaces.Same(&m.NetworkInterfaces) && a.told.Vpcs.Same(&m.Vpcs) && a.told.InternetHosts.Same(&m.InternetHosts)
+	return a.done != nil && a.old == nil &&
+		a.done.NetworkInterfaces.Same(&m.NetworkInterfaces) && a.done.Vpcs.Same(&m.Vpcs) && a.done.InternetHosts.Same(&m.InternetHosts)
 }
 
 // closeOld closes what was replaced. a.mu is held.
@@ -144,7 +140,7 @@ func (a *allServices) close() {
 		s.close()
 		delete(a.of, id)
 	}
-	a.told = nil
+	a.done = nil
 	a.closeOld()
 }
 
@@ -174,7 +170,8 @@ func servicesOf(id vpc.VpcID) string {
 	return "services of " + string(id)
 }
 
-func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
+// openServices is the serviceOpener of real servers.
+func (d *Daemon) openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	addrs, mtu := []netip.Addr{resolver}, internetMTU
 	if id != "" {
 		addrs, mtu = append(addrs, linkLocalResolver, linkLocalMetadata, linkLocalTime), vpcMTU
@@ -185,7 +182,7 @@ func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	}
 	s := &services{id: id, ns: ns}
 	if s.port, err = newPort(ns.Queue, servicesOf(id)); err == nil {
-		err = s.resolve(resolver)
+		err = s.resolve(resolver, dns.Config{VPC: id, Names: d.names.Names, Forward: d.forward})
 	}
 	if err != nil {
 		s.close()
@@ -195,7 +192,7 @@ func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
 }
 
 // resolve starts the resolver. It undoes nothing: close does.
-func (s *services) resolve(addr netip.Addr) (err error) {
+func (s *services) resolve(addr netip.Addr, cfg dns.Config) (err error) {
 	at := []netip.Addr{addr}
 	if s.id != "" {
 		at = append(at, linkLocalResolver)
@@ -214,11 +211,9 @@ func (s *services) resolve(addr netip.Addr) (err error) {
 		}
 		err = errors.Join(err, e, f)
 	}
-	s.dns = dns.Serve(dns.NewZone(), packets, streams)
+	s.dns = dns.Serve(cfg, packets, streams)
 	return err
 }
-
-func (s *services) tell(m *vpc.Model) { s.dns.SetZone(zone(m, s.id)) }
 
 // Port is the services' end of the network.
 func (s *services) Port() dataplane.Port { return s.port }
