@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/ntp"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -20,8 +22,11 @@ var (
 	linkLocalTime     = netip.MustParseAddr("169.254.169.123")
 )
 
-// dnsPort is where resolvers listen.
-const dnsPort = 53
+// Where the servers listen.
+const (
+	dnsPort = 53
+	ntpPort = 123
+)
 
 // allServices keeps the platform's own servers: a namespace of them for every VPC that has
 // a network interface, and one for the Internet, whose ID is "".
@@ -56,6 +61,7 @@ type services struct {
 	ns   *host.Services
 	port *queuePort
 	dns  *dns.Server
+	time *ntp.Server // nil on the Internet
 }
 
 // prepare starts the servers that m wants and that are missing.
@@ -184,11 +190,23 @@ func (d *Daemon) openServices(id vpc.VpcID, resolver netip.Addr) (servers, error
 	if s.port, err = newPort(ns.Queue, servicesOf(id)); err == nil {
 		err = s.resolve(resolver, dns.Config{VPC: id, Names: d.names.Names, Forward: d.forward})
 	}
+	if err == nil && id != "" {
+		err = s.tellTime()
+	}
 	if err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// tellTime starts the time service, which tells the host's time (TI-01).
+func (s *services) tellTime() error {
+	p, err := s.ns.ListenPacket(netip.AddrPortFrom(linkLocalTime, ntpPort))
+	if err == nil {
+		s.time = ntp.Serve(p, time.Now)
+	}
+	return err
 }
 
 // resolve starts the resolver. It undoes nothing: close does.
@@ -223,6 +241,9 @@ func (s *services) Port() dataplane.Port { return s.port }
 func (s *services) close() {
 	if s.dns != nil {
 		_ = s.dns.Close()
+	}
+	if s.time != nil {
+		_ = s.time.Close()
 	}
 	_ = s.ns.Close()
 	if s.port != nil {

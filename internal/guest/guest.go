@@ -130,7 +130,7 @@ func start() (g *guest, l *net.UnixListener, step string, err error) {
 		return nil, nil, "disk", err
 	}
 	defer dir.Close()
-	g.names = &names{fixed: g.config.Hostname}
+	g.names = &names{fixed: g.config.Hostname, resolvers: g.config.Resolvers}
 	g.network = newNetwork(g.logf, func(l client.Lease) {
 		if err := g.names.Lease(l); err != nil {
 			g.logf("names of the lease of %s: %v", l.Addr, err)

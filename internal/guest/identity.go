@@ -60,7 +60,8 @@ func setMachineID() error {
 
 // names keeps host name and resolver configuration as DHCP says.
 type names struct {
-	fixed string // configured host name, "" if DHCP gives it
+	fixed     string       // configured host name, "" if DHCP gives it
+	resolvers []netip.Addr // configured name servers, those of an instance without DHCP
 
 	mu       sync.Mutex
 	hostname string
@@ -78,14 +79,14 @@ func (n *names) Start() error {
 	if name == "" {
 		name = "localhost"
 	}
-	return errors.Join(n.setHostname(name), n.setResolv(client.Lease{}))
+	return errors.Join(n.setHostname(name), n.setResolv(resolvConf("at boot", n.resolvers, "")))
 }
 
 // Lease takes the names over that a lease brings.
 func (n *names) Lease(l client.Lease) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.setResolv(l)
+	err := n.setResolv(resolvConf("from the DHCP lease", l.DNS, l.Domain))
 	if n.fixed == "" && validHostname(l.HostName) {
 		err = errors.Join(err, n.setHostname(l.HostName))
 	}
@@ -138,8 +139,7 @@ func hostsWith(text, name string) string {
 
 // setResolv writes resolv.conf(5), but only when it would say something new, so that what the user changed
 // lasts until the lease does.
-func (n *names) setResolv(l client.Lease) error {
-	text := resolvConf(l.DNS, l.Domain)
+func (n *names) setResolv(text string) error {
 	if text == n.resolv {
 		return nil
 	}
@@ -152,9 +152,9 @@ func (n *names) setResolv(l client.Lease) error {
 
 // resolvConf takes the first three servers, more are ignored by the C library. A domain of several names
 // is a search list (DH-01).
-func resolvConf(servers []netip.Addr, domain string) string {
+func resolvConf(written string, servers []netip.Addr, domain string) string {
 	var b strings.Builder
-	b.WriteString("# Written from the DHCP lease.\n")
+	b.WriteString("# Written " + written + ".\n")
 	if f := strings.Fields(domain); len(f) > 0 {
 		b.WriteString("search " + strings.Join(f, " ") + "\n")
 	}

@@ -48,6 +48,8 @@ type Spec struct {
 	Name string // names the network namespace, LAB.NAME
 	// Hostname without domain; empty takes DHCP's.
 	Hostname string
+	// Resolvers are the name servers of an instance without DHCP.
+	Resolvers []netip.Addr
 	// BootID tells one start of the instance from the next: Start adopts a sandbox with the same ID and BootID
 	// and replaces one with another.
 	BootID         int

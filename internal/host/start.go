@@ -261,7 +261,7 @@ func forkGuest(path string, argv []string, files []*os.File) (*process, error) {
 // configure hands the configuration over and waits for the report.
 func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) error {
 	cfg := wire.Config{
-		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname,
+		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname, Resolvers: spec.Resolvers,
 		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Hidden: hidden(h.cfg),
 		UserData: spec.UserData, AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
 	}

@@ -65,6 +65,8 @@ type Config struct {
 	Lab, ID, Name string
 	// Hostname is the name without domain; empty takes the one that DHCP gives on eth0.
 	Hostname string
+	// Resolvers are the name servers of an instance that gets none by DHCP.
+	Resolvers []netip.Addr
 	// Root is an empty directory in which the new root is put together.
 	Root string
 	// Disk is the directory of the instance's disk (package disk).
