@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -136,11 +137,10 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 		lock.Close()
 		return nil, err
 	}
-	return open(ctx, cfg, lock, h, nil)
+	return open(ctx, cfg, lock, h, openServices)
 }
 
-// open is Open on a machine, and with servers where opener is not nil, that tests may
-// put in their place.
+// open is Open on a machine that tests may put in its place.
 func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serviceOpener) (_ *Daemon, err error) {
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
@@ -149,9 +149,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		changed: make(chan struct{}),
 	}
 	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
-	if d.services.open = opener; opener == nil {
-		d.services.open = d.openServices
-	}
+	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

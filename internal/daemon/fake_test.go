@@ -332,7 +332,7 @@ func (b *bench) open() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	d, err := open(b.t.Context(), cfg, lock, b.m, func(vpc.VpcID, netip.Addr) (servers, error) {
+	d, err := open(b.t.Context(), cfg, lock, b.m, func(*Daemon, vpc.VpcID, netip.Addr) (servers, error) {
 		return noServers{}, nil
 	})
 	if err != nil {

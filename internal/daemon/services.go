@@ -22,7 +22,7 @@ var (
 	linkLocalTime     = netip.MustParseAddr("169.254.169.123")
 )
 
-// Where the servers listen.
+// Ports that the servers listen on.
 const (
 	dnsPort = 53
 	ntpPort = 123
@@ -31,7 +31,7 @@ const (
 // allServices keeps the platform's own servers: a namespace of them for every VPC that has
 // a network interface, and one for the Internet, whose ID is "".
 type allServices struct {
-	open serviceOpener
+	open func(vpc.VpcID, netip.Addr) (servers, error)
 	mu   sync.Mutex
 	of   map[vpc.VpcID]running
 	old  []running  // replaced, and in force until the next snapshot is
@@ -39,7 +39,7 @@ type allServices struct {
 }
 
 // A serviceOpener starts the servers of a VPC, with the resolver at that address.
-type serviceOpener func(vpc.VpcID, netip.Addr) (servers, error)
+type serviceOpener func(*Daemon, vpc.VpcID, netip.Addr) (servers, error)
 
 // servers are those of one VPC or the Internet; *services are real ones.
 type servers interface {
@@ -176,8 +176,7 @@ func servicesOf(id vpc.VpcID) string {
 	return "services of " + string(id)
 }
 
-// openServices is the serviceOpener of real servers.
-func (d *Daemon) openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
+func openServices(d *Daemon, id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	addrs, mtu := []netip.Addr{resolver}, internetMTU
 	if id != "" {
 		addrs, mtu = append(addrs, linkLocalResolver, linkLocalMetadata, linkLocalTime), vpcMTU
