@@ -19,6 +19,7 @@ const module = "github.com/vpcemu/vpcemu/"
 var layers = [][]string{
 	{"internal/flowlog/record"},
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun"},
+	{"internal/cloudconfig"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds"},
 	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/flowlog"},
