@@ -7,6 +7,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/slab"
@@ -52,7 +54,10 @@ type Config struct {
 	StateDir  string // survives a reboot: state.db, disks, keys
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
-	Log       *slog.Logger
+	// ResolvConf names the servers that the rest of the names is asked of in a lab with an
+	// uplink, see resolv.conf(5); "" is /etc/resolv.conf.
+	ResolvConf string
+	Log        *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
@@ -86,12 +91,14 @@ type Daemon struct {
 
 	generation   uint64      // of the latest snapshot; the committer's own
 	services     allServices // the committer's own
-	metadataKeys *imds.Keys
+	names        *dns.Directory
+	forward      *dns.Forwarder
 	leases       leaseBook
 	logs         *flowLogs
 	wish         atomic.Pointer[wishList]
 	slots        chan struct{} // one place for each who starts a sandbox
 	steps        atomic.Uint64 // that workers have taken
+	metadataKeys *imds.Keys
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -143,6 +150,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
+	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
 	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
@@ -232,6 +240,7 @@ func (d *Daemon) releaseTables() {
 		d.engine.Close()
 	}
 	d.services.close()
+	d.forward.Close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())
 	}

@@ -298,7 +298,6 @@ func (in *fakeInstance) Stop(context.Context, time.Duration) error { return nil 
 // noServers are what a VPC has in these tests.
 type noServers struct{}
 
-func (noServers) tell(*vpc.Model)      {}
 func (noServers) Port() dataplane.Port { return nil }
 func (noServers) close()               {}
 

@@ -231,12 +231,9 @@ func (i *Instance) stateReason() *StateReason {
 }
 
 func (m *Model) nameOptions(i *Instance) *PrivateDnsNameOptions {
-	o := &PrivateDnsNameOptions{HostnameType: "ip-name"}
+	o := &PrivateDnsNameOptions{HostnameType: "ip-name", EnableResourceNameDnsARecord: i.EnableResourceNameDnsARecord}
 	if strings.HasPrefix(i.PrivateDnsName, string(i.ID)) {
 		o.HostnameType = "resource-name"
-	}
-	if s := m.Subnets.Get(i.SubnetID); s != nil {
-		o.EnableResourceNameDnsARecord = s.EnableResourceNameDnsARecord
 	}
 	return o
 }

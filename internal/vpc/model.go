@@ -318,6 +318,8 @@ type Instance struct {
 	SubnetID       SubnetID
 	LaunchTime     time.Time
 	PrivateDnsName string
+	// EnableResourceNameDnsARecord tells whether the resource name answers too (DNS-05).
+	EnableResourceNameDnsARecord bool
 	// BootID counts starts: a reboot or start raises it, and the host starts a
 	// fresh sandbox for each value.
 	BootID                            int
@@ -353,6 +355,7 @@ type InternetHost struct {
 	ID        InternetHostID
 	Handle    uint32 // shares the numbers of NetworkInterface.Handle
 	HostName  string
+	DnsNames  []string // in the DNS, besides NAME and NAME.internet
 	PublicIp  netip.Addr
 	KeyNames  []string // public keys that log in; the private halves of made keys are put in its ~/.ssh
 	UserData  string
