@@ -332,6 +332,9 @@ type Instance struct {
 	PublicKey string
 	// Devices are host device files bound into the sandbox (vpcemu's own).
 	Devices []string
+	// Rootfs is what the disk lies over (vpcemu's own): "" for the host's root, RootfsHostReadOnly, or the
+	// absolute path of a directory or an archive.
+	Rootfs string `json:",omitempty"`
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -359,6 +362,7 @@ type InternetHost struct {
 	LinkType  string
 	Mac       string
 	StateNote string
+	Rootfs    string `json:",omitempty"` // as an instance's
 }
 
 // Model is one lab's cloud: every object of every type. Copy it with Clone.
