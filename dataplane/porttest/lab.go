@@ -27,6 +27,8 @@ type Lab struct {
 	// address for them.
 	Stale map[string]*VPC
 	// Config may be changed before the first Apply.
+	// Uplink is nil for none.
+	Uplink *Uplink
 	Config dataplane.Config
 	Leases []dhcp.Lease
 	// Snapshot is the one applied last.
@@ -114,6 +116,13 @@ type Host struct {
 	Handle uint32
 	Addr   netip.Addr
 	Port   *Port
+}
+
+// Uplink leads out of the lab; the fields are dataplane.Uplink's.
+type Uplink struct {
+	Handle               uint32
+	Port                 *Port
+	Lab, Refuses, Allows []netip.Prefix
 }
 
 // NewLab returns an empty lab with a running engine, ended with the test.
@@ -224,6 +233,15 @@ func (s *Subnet) NAT(name, addrs string) *NAT {
 	e.Port, e.NoCheck = nil, true
 	e.NAT = &NAT{Name: name, Handle: s.VPC.Lab.handle(), Idle: 350 * time.Second, ENI: e}
 	return e.NAT
+}
+
+// AddUplink gives the lab a way out for its public prefixes.
+func (l *Lab) AddUplink(own ...string) *Uplink {
+	l.Uplink = &Uplink{Handle: l.handle(), Port: NewPort("uplink")}
+	for _, p := range own {
+		l.Uplink.Lab = append(l.Uplink.Lab, netip.MustParsePrefix(p))
+	}
+	return l.Uplink
 }
 
 // Host adds an Internet host.

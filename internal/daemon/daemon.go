@@ -82,8 +82,8 @@ type Daemon struct {
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
 
-	generation uint64 // of the latest snapshot; the committer's own
-	names      names  // services namespaces and their resolvers; the committer's own
+	generation uint64      // of the latest snapshot; the committer's own
+	services   allServices // the committer's own
 	leases     leaseBook
 	logs       *flowLogs
 	wish       atomic.Pointer[wishList]
@@ -133,14 +133,14 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 }
 
 // open is Open on a machine that tests may put in its place.
-func open(ctx context.Context, cfg Config, lock *os.File, h machine, services serviceOpener) (_ *Daemon, err error) {
+func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serviceOpener) (_ *Daemon, err error) {
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),
 		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
-	d.names.open = services
+	d.services.open = opener
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -225,7 +225,7 @@ func (d *Daemon) releaseTables() {
 	if d.engine != nil {
 		d.engine.Close()
 	}
-	d.names.close()
+	d.services.close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())
 	}

@@ -383,6 +383,8 @@ type Model struct {
 	// Quotas are the limits raised or lowered in this lab, by Quota name. The
 	// map is never changed in place.
 	Quotas map[string]int
+	// Outside is how the lab is tied to the machine's own network.
+	Outside Outside
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`
