@@ -53,6 +53,8 @@ type Config struct {
 	Log       *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
+	// HostsFile gets the names of a lab that wants it (join_hosts); "" is hostlink.DefaultHosts.
+	HostsFile string
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
 	Profile string
 }
@@ -84,6 +86,7 @@ type Daemon struct {
 
 	generation uint64      // of the latest snapshot; the committer's own
 	services   allServices // the committer's own
+	outside    outside     // the link to the machine's own network
 	leases     leaseBook
 	logs       *flowLogs
 	wish       atomic.Pointer[wishList]
@@ -141,6 +144,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		changed: make(chan struct{}),
 	}
 	d.services.open = opener
+	d.outside = newOutside(h.Link())
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -168,6 +172,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	d.workers.Go(func() { d.logs.run(d.ctx) })
 	d.workers.Go(d.keepLeases)
 	d.workers.Go(d.houseKeeping)
+	d.workers.Go(d.keepOutside)
 	d.reconcile()
 	return d, nil
 }
@@ -226,6 +231,7 @@ func (d *Daemon) releaseTables() {
 		d.engine.Close()
 	}
 	d.services.close()
+	d.outside.close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())
 	}

@@ -26,6 +26,16 @@ func (l Lab) table() *nftables.Table {
 	return &nftables.Table{Name: l.tableName(), Family: nftables.TableFamilyIPv4}
 }
 
+// rules is the version of what applyTable writes.
+const rules = 1
+
+// signature names an empty chain that tells what the table's rules were made from, so that those
+// that are right already are left alone.
+func signature(device string, w Wish, refused []netip.Prefix) string {
+	sum := sha256.Sum256(fmt.Append(nil, rules, device, w, refused))
+	return "made-from-" + hex.EncodeToString(sum[:8])
+}
+
 // applyTable replaces the lab's table by what w asks for, in one step of the kernel. In the
 // words of nft, for a lab that is joined and has an uplink:
 //
@@ -54,10 +64,17 @@ func applyTable(lab Lab, device string, w Wish, refused []netip.Prefix) error {
 	if err != nil {
 		return noTables(err)
 	}
+	sign := signature(device, w, refused)
+	if there, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4); err != nil {
+		return noTables(err)
+	} else if slices.ContainsFunc(there, func(ch *nftables.Chain) bool { return ch.Table.Name == lab.tableName() && ch.Name == sign }) {
+		return nil
+	}
 	// Added first, so that there is one to delete.
 	t := c.AddTable(lab.table())
 	c.DelTable(t)
 	b := &builder{c: c, table: c.AddTable(lab.table()), in: from(device), out: to(device)}
+	b.c.AddChain(&nftables.Chain{Name: sign, Table: b.table})
 	b.forward(w, refused)
 	b.input(w)
 	if !w.Join {
