@@ -336,6 +336,9 @@ type Instance struct {
 	Devices []string
 	// MetadataOptions may have empty members: read them through Metadata (IM-03).
 	MetadataOptions MetadataOptions
+	// Rootfs is what the disk lies over (vpcemu's own): "" for the host's root, RootfsHostReadOnly, or the
+	// absolute path of a directory or an archive.
+	Rootfs string `json:",omitempty"`
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -364,6 +367,7 @@ type InternetHost struct {
 	LinkType  string
 	Mac       string
 	StateNote string
+	Rootfs    string `json:",omitempty"` // as an instance's
 }
 
 // Model is one lab's cloud: every object of every type. Copy it with Clone.
