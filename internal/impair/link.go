@@ -65,7 +65,10 @@ func (l *Link) Change(c Conditions) bool {
 	return true
 }
 
-// Version is another one after each Change that changed anything.
+// Retire is for a link that is no more.
+func (l *Link) Retire() { l.version.Add(1) }
+
+// Version is another one after each Change that changed anything, and after Retire.
 func (l *Link) Version() uint32 { return l.version.Load() }
 
 // Counts are those since the link was made.

@@ -9,6 +9,48 @@ import (
 	"time"
 )
 
+// Texts are conditions as people write them; "" is perfect.
+type Texts struct {
+	Delay, Jitter, Distribution, Loss, LossBurst, Duplicate, Reorder, Gap, Rate, Queue string
+}
+
+// Parse reads conditions and checks them. The error names the key.
+func (t Texts) Parse() (c Conditions, err error) {
+	c.Distribution = t.Distribution
+	for _, key := range []struct {
+		name, text string
+		read       func(s string) error
+	}{
+		{"delay", t.Delay, into(&c.Delay, ParseDuration)}, {"jitter", t.Jitter, into(&c.Jitter, ParseDuration)},
+		{"loss", t.Loss, into(&c.Loss, ParsePercent)}, {"loss_burst", t.LossBurst, into(&c.LossBurst, parseNumber)},
+		{"duplicate", t.Duplicate, into(&c.Duplicate, ParsePercent)}, {"reorder", t.Reorder, into(&c.Reorder, ParsePercent)},
+		{"gap", t.Gap, into(&c.Gap, strconv.Atoi)}, {"rate", t.Rate, into(&c.Rate, ParseRate)}, {"queue", t.Queue, into(&c.Queue, ParseQueue)},
+	} {
+		if key.text == "" {
+			continue
+		}
+		if err := key.read(key.text); err != nil {
+			return Conditions{}, fmt.Errorf("%s: %w", key.name, err)
+		}
+	}
+	return c, c.Check()
+}
+
+func into[T any](v *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) (err error) {
+		*v, err = parse(s)
+		return err
+	}
+}
+
+func parseNumber(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, fmt.Errorf("a number is wanted, not %q", s)
+	}
+	return f, nil
+}
+
 // ParseDuration reads 20ms, 1.5s, 250us. A number without a unit is an error.
 func ParseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
