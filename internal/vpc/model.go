@@ -32,6 +32,9 @@ type (
 
 	SubnetCidrReservationID string // scr-
 	FlowLogID               string // fl-
+
+	ImpairmentID string // imp- (vpcemu's own, as the next)
+	FailureID    string // fail-
 )
 
 // Meta is what every object carries.
@@ -415,6 +418,8 @@ type Model struct {
 
 	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
 	FlowLogs               Table[FlowLogID, FlowLog]
+	Impairments            Table[ImpairmentID, Impairment]
+	Failures               Table[FailureID, Failure]
 	// ClientTokens are the requests that may be repeated (key: action/token).
 	ClientTokens Table[string, TokenRecord]
 }
