@@ -271,10 +271,12 @@ type Instance struct {
 	SourceDestCheck Value[bool] `key:"source_dest_check" default:"true" change:"in place"`
 	// The key pair that may log in by ssh, as root and as ec2-user.
 	KeyName Value[string] `key:"key_name" ref:"key_pairs" unset:"none" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"stop"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"stop"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"stop"`
 	// Whether it runs on hardware of its own. No effect on packets.
 	Tenancy Value[string] `key:"tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames, as stock DHCP clients want.
@@ -296,10 +298,12 @@ type InternetHost struct {
 	Address Value[netip.Addr] `key:"address|public_ip" unset:"the next free one of the last pool" change:"replace"`
 	// Key pairs that may log in; of pairs that vpcemu made it also has the private half in ~/.ssh.
 	KeyNames List[string] `key:"key_names" ref:"key_pairs" unset:"none" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"replace"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"replace"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames.
 	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
 	// Whether it is to run.
