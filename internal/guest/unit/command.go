@@ -138,7 +138,7 @@ func init() {
 		"show-environment": {(*call).showEnvironment, 0, false},
 		"status":           {(*call).status, 0, false}, "show": {(*call).show, 0, false}, "cat": {each((*call).cat), 1, false},
 		"is-active": {(*call).isActive, 1, false}, "is-failed": {(*call).isFailed, 1, false}, "is-enabled": {(*call).isEnabled, 1, false},
-		"is-system-running": {(*call).isSystemRunning, 0, false}, "list-units": {(*call).listUnits, 0, false}, "list-unit-files": {(*call).listUnitFiles, 0, false},
+		"is-system-running": {(*call).isSystemRunning, 0, false}, "list-units": {(*call).listUnits, 0, false}, "list-unit-files": {(*call).listUnitFiles, 0, false}, "list-timers": {(*call).listTimers, 0, false},
 		"poweroff": {power("poweroff"), 0, true}, "reboot": {power("reboot"), 0, true}, "halt": {power("poweroff"), 0, true},
 	}
 	verbs["condreload"], verbs["condstop"] = verbs["try-reload-or-restart"], verbs["stop"]
