@@ -17,13 +17,13 @@ const module = "github.com/vpcemu/vpcemu/"
 // (docs/architecture.md). Those of one layer do not import one another, but for
 // the pairs in friends.
 var layers = [][]string{
-	{"internal/flowlog/record"},
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
+	{"internal/flowlog/record", "internal/impair"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun"},
 	{"internal/cloudconfig"},
-	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
+	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds"},
 	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/flowlog"},
-	{"internal/compile", "internal/host", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
+	{"internal/compile", "internal/host", "internal/hostlink", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
 	{"internal/matrix", "internal/graph"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
@@ -40,14 +40,16 @@ var friends = map[string][]string{
 // only says which packages may import a module of the outside.
 var only = map[string][]string{
 	"github.com/songgao/water":             {"internal/tun", "internal/bench/forward"},
-	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest", "internal/bench"},
+	"github.com/vishvananda/netlink":       {"internal/host", "internal/hostlink", "internal/guest", "internal/bench"},
+	"github.com/google/nftables":           {"internal/hostlink"},
 	"github.com/google/gopacket":           {"internal/bench/forward"}, // else tests alone
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},
 	"go.etcd.io/bbolt":                     {"internal/store"},
 	"github.com/miekg/dns":                 {"internal/dns"},
+	"github.com/smallstep/pkcs7":           {"internal/imds"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix"},
+	module + "internal/vpc":                {"internal/dns", "internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix", "internal/imds"},
 	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},

@@ -46,6 +46,8 @@ var ownRequired = map[string][]string{
 	"DeleteInternetHost": {"internet-host-id"},
 	"StartInternetHost":  {"internet-host-id"},
 	"StopInternetHost":   {"internet-host-id"},
+	"ModifyImpairment":   {"place"},
+	"CreateFailure":      {"place"},
 }
 
 // required returns the flags without which the action cannot run.

@@ -144,7 +144,7 @@ func TestHostsWith(t *testing.T) {
 
 func TestResolvConf(t *testing.T) {
 	servers := []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("10.0.0.5")}
-	got := resolvConf(servers, "a.example b.example")
+	got := resolvConf("from the DHCP lease", servers, "a.example b.example")
 	want := "# Written from the DHCP lease.\nsearch a.example b.example\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n"
 	if got != want {
 		t.Errorf("got %q", got)

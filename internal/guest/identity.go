@@ -70,9 +70,10 @@ func setMachineID() error {
 
 // names keeps host name and resolver configuration as DHCP says.
 type names struct {
-	fixed string // configured host name, "" if DHCP gives it
-	fqdn  string // with domain, "" if it is the host name with the lease's
-	keep  bool   // leave alone what the disk says
+	fixed     string       // configured host name, "" if DHCP gives it
+	fqdn      string       // with domain, "" if it is the host name with the lease's
+	keep      bool         // leave alone what the disk says
+	resolvers []netip.Addr // configured name servers, those of an instance without DHCP
 
 	mu       sync.Mutex
 	hostname string
@@ -81,7 +82,7 @@ type names struct {
 
 // newNames knows the name that the configuration, or user data, gives.
 func newNames(c *wire.Config) *names {
-	n := &names{fixed: c.Hostname}
+	n := &names{fixed: c.Hostname, resolvers: c.Resolvers}
 	switch p := c.Plan; {
 	case p == nil:
 	case p.PreserveHostname:
@@ -105,14 +106,14 @@ func (n *names) Start() error {
 	if name == "" {
 		name = "localhost"
 	}
-	return errors.Join(n.setHostname(name), n.setResolv(client.Lease{}))
+	return errors.Join(n.setHostname(name), n.setResolv(resolvConf("at boot", n.resolvers, "")))
 }
 
 // Lease takes the names over that a lease brings.
 func (n *names) Lease(l client.Lease) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.setResolv(l)
+	err := n.setResolv(resolvConf("from the DHCP lease", l.DNS, l.Domain))
 	if n.fixed == "" && !n.keep && validHostname(l.HostName) {
 		err = errors.Join(err, n.setHostname(l.HostName))
 	}
@@ -169,8 +170,7 @@ func hostsWith(text, name string) string {
 
 // setResolv writes resolv.conf(5), but only when it would say something new, so that what the user changed
 // lasts until the lease does.
-func (n *names) setResolv(l client.Lease) error {
-	text := resolvConf(l.DNS, l.Domain)
+func (n *names) setResolv(text string) error {
 	if text == n.resolv {
 		return nil
 	}
@@ -183,9 +183,9 @@ func (n *names) setResolv(l client.Lease) error {
 
 // resolvConf takes the first three servers, more are ignored by the C library. A domain of several names
 // is a search list (DH-01).
-func resolvConf(servers []netip.Addr, domain string) string {
+func resolvConf(written string, servers []netip.Addr, domain string) string {
 	var b strings.Builder
-	b.WriteString("# Written from the DHCP lease.\n")
+	b.WriteString("# Written " + written + ".\n")
 	if f := strings.Fields(domain); len(f) > 0 {
 		b.WriteString("search " + strings.Join(f, " ") + "\n")
 	}

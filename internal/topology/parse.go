@@ -46,6 +46,7 @@ func parse(name string, data []byte, beside fs.FS) (*File, error) {
 		f.nameAfterPath(p)
 	}
 	f.readUserData(p, data, beside)
+	f.findRootfs(p)
 	check(p, f)
 	if err := p.err(); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (m *Model) PublicAddressOf(n *NetworkInterface, p PrivateAddress) netip.Add
 }
 
 // publicInUse are all public addresses that are taken, by Elastic IPs, by
-// interfaces and by hosts on the Internet.
+// interfaces, by hosts on the Internet and by the machine itself.
 func (m *Model) publicInUse() map[netip.Addr]bool {
 	used := make(map[netip.Addr]bool, m.Addresses.Len()+m.InternetHosts.Len())
 	for _, a := range m.Addresses.m {
@@ -39,6 +39,9 @@ func (m *Model) publicInUse() map[netip.Addr]bool {
 		if h.PublicIp.IsValid() {
 			used[h.PublicIp] = true
 		}
+	}
+	if m.Outside.Address.IsValid() {
+		used[m.Outside.Address] = true
 	}
 	return used
 }
@@ -167,8 +170,16 @@ func (m *Model) PublicDnsName(vpc VpcID, a netip.Addr) string {
 	if v == nil || !v.EnableDnsHostnames || !v.EnableDnsSupport || !a.IsValid() {
 		return ""
 	}
+	return "ec2-" + dashed(a) + "." + m.PublicDnsDomain()
+}
+
+// PrivateDnsDomain and PublicDnsDomain are the domains of the names that Amazon gives
+// in the Region (DNS-05, DNS-06), without a final dot.
+func (m *Model) PrivateDnsDomain() string { return internalDomain(m.Region) }
+
+func (m *Model) PublicDnsDomain() string {
 	if m.Region == "us-east-1" {
-		return "ec2-" + dashed(a) + ".compute-1.amazonaws.com"
+		return "compute-1.amazonaws.com"
 	}
-	return "ec2-" + dashed(a) + "." + m.Region + ".compute.amazonaws.com"
+	return m.Region + ".compute.amazonaws.com"
 }

@@ -92,6 +92,9 @@ func (tx *Tx) retagOne(id string, change func(map[string]string) (map[string]str
 				return err
 			}
 			put(tags)
+			if i := tx.Instances.Get(InstanceID(id)); i != nil {
+				return i.tagsFitMetadata()
+			}
 			return nil
 		}
 	}
@@ -115,6 +118,7 @@ func (tx *Tx) tagged() []taggedTable {
 		taggedIn(&tx.InternetGateways), taggedIn(&tx.NatGateways), taggedIn(&tx.Addresses), taggedIn(&tx.SecurityGroups),
 		tx.taggedRules(), taggedIn(&tx.NetworkAcls), taggedIn(&tx.DhcpOptions), taggedIn(&tx.NetworkInterfaces),
 		taggedIn(&tx.Instances), tx.taggedKeyPairs(), taggedIn(&tx.InternetHosts), taggedIn(&tx.FlowLogs),
+		taggedIn(&tx.Impairments), taggedIn(&tx.Failures),
 	}
 }
 
