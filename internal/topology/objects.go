@@ -275,10 +275,12 @@ type Instance struct {
 	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
 	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
 	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"stop"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"stop"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"stop"`
 	// Whether it runs on hardware of its own. No effect on packets.
 	Tenancy Value[string] `key:"tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames, as stock DHCP clients want.
@@ -322,10 +324,12 @@ type InternetHost struct {
 	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
 	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
 	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"replace"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"replace"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames.
 	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
 	// Whether it is to run.

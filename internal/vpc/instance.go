@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // RunInstancesInput and the other types below have the members of the EC2 API.
@@ -220,7 +219,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	return i, i.tagsFitMetadata()
 }
 
-// decodeUserData decodes the API's base64. The model keeps text.
+// decodeUserData decodes the API's base64. The model keeps the bytes.
 func decodeUserData(s string) (string, error) {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -230,11 +229,8 @@ func decodeUserData(s string) (string, error) {
 }
 
 func checkUserData(b []byte) error {
-	switch {
-	case len(b) > maxUserData:
+	if len(b) > maxUserData {
 		return errInvalid("User data is limited to %d bytes", maxUserData)
-	case !utf8.Valid(b):
-		return errInvalid("User data must be UTF-8 text")
 	}
 	return nil
 }

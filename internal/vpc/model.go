@@ -316,7 +316,7 @@ type Instance struct {
 	InstanceType   string
 	KeyName        string
 	Tenancy        string // default, dedicated
-	UserData       string // plain text, not base64
+	UserData       string // the bytes, which need not be text; not base64
 	VpcID          VpcID
 	SubnetID       SubnetID
 	LaunchTime     time.Time
