@@ -26,6 +26,7 @@ import (
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -88,15 +89,16 @@ type Daemon struct {
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
 
-	generation uint64      // of the latest snapshot; the committer's own
-	services   allServices // the committer's own
-	names      *dns.Directory
-	forward    *dns.Forwarder
-	leases     leaseBook
-	logs       *flowLogs
-	wish       atomic.Pointer[wishList]
-	slots      chan struct{} // one place for each who starts a sandbox
-	steps      atomic.Uint64 // that workers have taken
+	generation   uint64      // of the latest snapshot; the committer's own
+	services     allServices // the committer's own
+	names        *dns.Directory
+	forward      *dns.Forwarder
+	leases       leaseBook
+	logs         *flowLogs
+	wish         atomic.Pointer[wishList]
+	slots        chan struct{} // one place for each who starts a sandbox
+	steps        atomic.Uint64 // that workers have taken
+	metadataKeys *imds.Keys
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -157,6 +159,9 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		}
 	}()
 	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
+		return nil, err
+	}
+	if d.metadataKeys, err = imds.OpenKeys(cfg.StateDir, cfg.Lab); err != nil {
 		return nil, err
 	}
 	if err := d.openTables(); err != nil {

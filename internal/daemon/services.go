@@ -11,6 +11,7 @@ import (
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/ntp"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -24,8 +25,9 @@ var (
 
 // Ports that the servers listen on.
 const (
-	dnsPort = 53
-	ntpPort = 123
+	dnsPort      = 53
+	metadataPort = 80
+	ntpPort      = 123
 )
 
 // allServices keeps the platform's own servers: a namespace of them for every VPC that has
@@ -61,7 +63,8 @@ type services struct {
 	ns   *host.Services
 	port *queuePort
 	dns  *dns.Server
-	time *ntp.Server // nil on the Internet
+	time *ntp.Server  // nil on the Internet
+	imds *imds.Server // nil for the Internet
 }
 
 // prepare starts the servers that m wants and that are missing.
@@ -192,6 +195,9 @@ func openServices(d *Daemon, id vpc.VpcID, resolver netip.Addr) (servers, error)
 	if err == nil && id != "" {
 		err = s.tellTime()
 	}
+	if err == nil && id != "" {
+		err = s.describe(d)
+	}
 	if err != nil {
 		s.close()
 		return nil, err
@@ -232,6 +238,16 @@ func (s *services) resolve(addr netip.Addr, cfg dns.Config) (err error) {
 	return err
 }
 
+// describe starts the instance metadata service.
+func (s *services) describe(d *Daemon) error {
+	l, err := s.ns.Listen(netip.AddrPortFrom(linkLocalMetadata, metadataPort))
+	if err != nil {
+		return err
+	}
+	s.imds = imds.Serve(l, imds.Config{VPC: s.id, Model: d.model.Load, Keys: d.metadataKeys, Now: time.Now, Log: d.log})
+	return nil
+}
+
 // Port is the services' end of the network.
 func (s *services) Port() dataplane.Port { return s.port }
 
@@ -243,6 +259,9 @@ func (s *services) close() {
 	}
 	if s.time != nil {
 		_ = s.time.Close()
+	}
+	if s.imds != nil {
+		_ = s.imds.Close()
 	}
 	_ = s.ns.Close()
 	if s.port != nil {

@@ -54,7 +54,7 @@ type Spec struct {
 	// and replaces one with another.
 	BootID         int
 	NICs           []NIC
-	UserData       string   // a script starting with #!, run once in the life of the disk
+	UserData       string   // in any format that package cloudconfig understands
 	AuthorizedKeys []string // for root and ec2-user, installed at the first boot
 	// PrivateKeys are OpenSSH private keys by file name, put into ~/.ssh of root and ec2-user.
 	PrivateKeys map[string]string

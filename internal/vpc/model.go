@@ -334,6 +334,8 @@ type Instance struct {
 	PublicKey string
 	// Devices are host device files bound into the sandbox (vpcemu's own).
 	Devices []string
+	// MetadataOptions may have empty members: read them through Metadata (IM-03).
+	MetadataOptions MetadataOptions
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -387,6 +389,8 @@ type Model struct {
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`
+	// MetadataDefaults are the account's for new instances (IM-03).
+	MetadataDefaults MetadataDefaults
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]

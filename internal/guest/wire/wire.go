@@ -74,7 +74,8 @@ type Config struct {
 	// Hidden are directories of the host that appear empty inside.
 	Hidden         []string
 	NICs           []NIC
-	UserData       string
+	UserData       []byte // as it was given
+	Plan           *Plan  // what it comes to
 	AuthorizedKeys []string
 	// PrivateKeys are OpenSSH private keys by file name, for the .ssh directories of root and ec2-user.
 	PrivateKeys map[string]string
@@ -185,13 +186,15 @@ const (
 	UserDataNone    = "none"
 	UserDataPending = "pending"
 	UserDataRunning = "running"
-	UserDataDone    = "done"   // ended with status 0
+	UserDataDone    = "done"   // ended, and every step succeeded
 	UserDataFailed  = "failed" // Problem says how
 )
 
 // UserDataStatus is the result of the user data, which runs once in the life of a disk.
 type UserDataStatus struct {
 	State   string
-	Code    int    // exit status
+	Code    int    // exit status of the script that failed
 	Problem string // empty unless failed
+	// Warnings tell what was not done, and commands of a list that failed.
+	Warnings []string `json:",omitempty"`
 }
