@@ -208,7 +208,7 @@ type DhcpOptions struct {
 	Head
 	// Domain that guests complete host names with.
 	DomainName Value[string] `key:"domain_name" change:"replace"`
-	// Up to four name servers, or AmazonProvidedDNS.
+	// Up to four name servers, in the order in which guests ask them. AmazonProvidedDNS is the VPC's resolver.
 	DomainNameServers List[string] `key:"domain_name_servers" change:"replace"`
 	// Up to four time servers.
 	NtpServers List[string] `key:"ntp_servers" change:"replace"`
