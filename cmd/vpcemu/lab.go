@@ -33,7 +33,8 @@ func envOr(name, value string) string {
 
 // labDirs says where a lab lives.
 func labDirs(lab string) daemon.Config {
-	return daemon.Config{Lab: lab, StateDir: filepath.Join(stateBase(), lab), RunDir: filepath.Join(runBase(), lab), GuestPath: os.Getenv("VPCEMU_GUEST")}
+	return daemon.Config{Lab: lab, StateDir: filepath.Join(stateBase(), lab), RunDir: filepath.Join(runBase(), lab),
+		GuestPath: os.Getenv("VPCEMU_GUEST"), HostsFile: os.Getenv("VPCEMU_HOSTS_FILE")}
 }
 
 // labs lists the labs that have left anything on this machine.
@@ -45,7 +46,7 @@ func labs() []string {
 			continue
 		}
 		for _, e := range entries {
-			if e.IsDir() {
+			if e.IsDir() && e.Name()[0] != '.' { // host.Trees is none
 				found[e.Name()] = true
 			}
 		}

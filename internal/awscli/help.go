@@ -214,6 +214,8 @@ var examples = map[string][]string{
 	"CreateDhcpOptions":             {"--dhcp-configurations Key=domain-name-servers,Values=10.2.5.1,10.2.5.2 Key=domain-name,Values=example.com"},
 	"CreateInternetGateway":         {"--tag-specifications 'ResourceType=internet-gateway,Tags=[{Key=Name,Value=igw}]'"},
 	"CreateInternetHost":            {"--host-name laptop --public-ip 198.51.100.10"},
+	"ModifyImpairment":              {"--place web --delay 20ms --loss 1%", "--place zone:a --to zone:c --direction egress --rate 10mbit"},
+	"CreateFailure":                 {"--place zone:a", "--place web --to internet"},
 	"CreateKeyPair":                 {"--key-name book --key-type ed25519 --output text"},
 	"ImportKeyPair":                 {"--key-name book --public-key-material fileb://~/.ssh/id_ed25519.pub"},
 	"CreateNatGateway":              {"--subnet-id public --allocation-id nat"},

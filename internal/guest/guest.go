@@ -151,6 +151,7 @@ func start() (g *guest, l *net.UnixListener, step string, err error) {
 		{"root file system", g.changeRoot},
 		{"processes", func() (err error) { g.processes, err = newProcesses(); return err }},
 		{"files", g.personalise},
+		{"read-only root file system", g.protectRoot},
 		{"disk", func() error { return disk.SetPrepared(fmt.Sprintf("/proc/self/fd/%d", dir.Fd())) }},
 		{"interfaces", g.bringUp},
 		{"service manager", g.startManager},
@@ -218,6 +219,9 @@ func (g *guest) changeRoot() (err error) {
 
 // personalise turns the host's files into the instance's own.
 func (g *guest) personalise() error {
+	if err := furnish(); err != nil {
+		return err
+	}
 	if g.first {
 		if err := errors.Join(disk.Remove("/"), setMachineID(), setFreshHosts()); err != nil {
 			return err

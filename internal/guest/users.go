@@ -21,7 +21,7 @@ const loginUser = "ec2-user"
 // setUpUsers makes ec2-user and lets the keys in. authorized also says that authorized_keys are to be
 // written: only at the first boot, since afterwards they are the user's to edit.
 func setUpUsers(c *wire.Config, authorized bool) error {
-	if err := editFile("/etc/passwd", 0o644, func(text string) string { return addPasswd(text) }); err != nil {
+	if err := editFile("/etc/passwd", 0o644, func(text string) string { return addPasswd(addRoot(text)) }); err != nil {
 		return err
 	}
 	user, err := lookupAccount("/", loginUser)
@@ -34,7 +34,9 @@ func setUpUsers(c *wire.Config, authorized bool) error {
 		perm os.FileMode
 		edit func(string) string
 	}{
-		{"/etc/group", 0o644, func(text string) string { return addLine(text, loginUser, loginUser+":x:"+gid+":") }},
+		{"/etc/group", 0o644, func(text string) string {
+			return addLine(addLine(text, "root", "root:x:0:"), loginUser, loginUser+":x:"+gid+":")
+		}},
 		{"/etc/gshadow", 0o640, func(text string) string { return addLine(text, loginUser, loginUser+":!::") }},
 		{"/etc/shadow", 0o640, func(text string) string { return unlock(unlock(text, "root"), loginUser) }},
 	} {
@@ -87,11 +89,7 @@ func addPasswd(text string) string {
 	for used[id] {
 		id++
 	}
-	shell := "/bin/bash"
-	if _, err := os.Stat(shell); err != nil {
-		shell = "/bin/sh"
-	}
-	return addLine(text, loginUser, fmt.Sprintf("%s:x:%d:%d:EC2 Default User:/home/%s:%s", loginUser, id, id, loginUser, shell))
+	return addLine(text, loginUser, fmt.Sprintf("%s:x:%d:%d:EC2 Default User:/home/%s:%s", loginUser, id, id, loginUser, loginShell()))
 }
 
 // addLine appends a line to a colon-separated file unless the name has one.

@@ -35,6 +35,7 @@ func check(p *problems, f *File) {
 	c.subnets()
 	c.internetGateways()
 	c.publicAddresses()
+	c.outsideKeys()
 	c.natGateways()
 	c.networkInterfaces()
 	c.instances()

@@ -255,7 +255,7 @@ type Attachment struct {
 // Instance is an entry of instances; the name is also its host name in `ip netns`.
 type Instance struct {
 	Head
-	// Kept and shown, no more: every instance boots this host's own file system.
+	// Kept and shown, no more: `rootfs` says what an instance boots.
 	Ami Value[string] `key:"ami" unset:"the lab's own image" pattern:"^ami-[0-9a-f]{8,17}$" change:"replace"`
 	// Kept and shown; it limits how many network interfaces and addresses there may be.
 	InstanceType Value[string] `key:"instance_type" default:"t3.micro" change:"stop"`
@@ -275,6 +275,10 @@ type Instance struct {
 	SourceDestCheck Value[bool] `key:"source_dest_check" default:"true" change:"in place"`
 	// The key pair that may log in by ssh, as root and as ec2-user.
 	KeyName Value[string] `key:"key_name" ref:"key_pairs" unset:"none" change:"replace"`
+	// What its disk lies over: `host`, this host's own root file system; `host-read-only`, the same but read-only outside of
+	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
+	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
+	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
 	// A script that is run at the first boot, at most 16 KiB.
 	UserData Value[string] `key:"user_data" change:"stop"`
 	// A file with that script, in the topology file's folder or below.
@@ -330,6 +334,10 @@ type InternetHost struct {
 	DnsNames List[string] `key:"dns_names" unset:"none" change:"in place"`
 	// Key pairs that may log in; of pairs that vpcemu made it also has the private half in ~/.ssh.
 	KeyNames List[string] `key:"key_names" ref:"key_pairs" unset:"none" change:"replace"`
+	// What its disk lies over: `host`, this host's own root file system; `host-read-only`, the same but read-only outside of
+	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
+	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
+	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
 	// A script that is run at the first boot, at most 16 KiB.
 	UserData Value[string] `key:"user_data" change:"replace"`
 	// A file with that script, in the topology file's folder or below.

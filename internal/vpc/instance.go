@@ -34,6 +34,9 @@ type RunInstancesInput struct {
 	// (tun, tap), and the host's device files that the sandbox shall have.
 	LinkType string
 	Devices  []string
+	// Rootfs is vpcemu's own, too: host (the default), host-read-only, or the absolute path of a directory or tar
+	// archive that holds a root file system.
+	Rootfs string
 }
 
 // InstanceNetworkInterfaceSpecification describes an interface to make, or names
@@ -205,6 +208,9 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	i.DisableApiTermination = in.DisableApiTermination != nil && *in.DisableApiTermination
 	i.DisableApiStop = in.DisableApiStop != nil && *in.DisableApiStop
 	if err := checkDevices(in.Devices); err != nil {
+		return i, err
+	}
+	if i.Rootfs, err = rootfs(in.Rootfs); err != nil {
 		return i, err
 	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {

@@ -63,6 +63,8 @@ type InstanceInfo struct {
 	PublicIpAddress       string                           `json:"PublicIpAddress,omitempty"`
 	// Devices is vpcemu's own.
 	Devices []string `json:"Devices,omitempty"`
+	// Rootfs is vpcemu's own.
+	Rootfs string `json:"Rootfs,omitempty"`
 }
 
 // InstanceNetworkInterface is an attached interface as part of its instance.
@@ -198,7 +200,7 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
 		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
-		Devices:   i.Devices, MetadataOptions: i.metadataInfo(),
+		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs,
 	}
 	if i.State == StateTerminated {
 		return info

@@ -32,6 +32,9 @@ type (
 
 	SubnetCidrReservationID string // scr-
 	FlowLogID               string // fl-
+
+	ImpairmentID string // imp- (vpcemu's own, as the next)
+	FailureID    string // fail-
 )
 
 // Meta is what every object carries.
@@ -336,6 +339,9 @@ type Instance struct {
 	Devices []string
 	// MetadataOptions may have empty members: read them through Metadata (IM-03).
 	MetadataOptions MetadataOptions
+	// Rootfs is what the disk lies over (vpcemu's own): "" for the host's root, RootfsHostReadOnly, or the
+	// absolute path of a directory or an archive.
+	Rootfs string `json:",omitempty"`
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -364,6 +370,7 @@ type InternetHost struct {
 	LinkType  string
 	Mac       string
 	StateNote string
+	Rootfs    string `json:",omitempty"` // as an instance's
 }
 
 // Model is one lab's cloud: every object of every type. Copy it with Clone.
@@ -411,6 +418,8 @@ type Model struct {
 
 	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
 	FlowLogs               Table[FlowLogID, FlowLog]
+	Impairments            Table[ImpairmentID, Impairment]
+	Failures               Table[FailureID, Failure]
 	// ClientTokens are the requests that may be repeated (key: action/token).
 	ClientTokens Table[string, TokenRecord]
 }

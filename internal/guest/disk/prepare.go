@@ -51,7 +51,7 @@ func Hide(layers []Layer, more []string) error {
 	var hidden []string
 	for _, pattern := range append(append([]string{}, Emptied...), more...) {
 		for _, dir := range lowerDirs(pattern) {
-			if within(dir, hidden) {
+			if Within(dir, hidden) {
 				continue
 			}
 			hidden = append(hidden, dir)
@@ -145,7 +145,7 @@ func sweep(layers []Layer, dir string) error {
 		return copyDir(path, upperPath(layers, path))
 	})
 	for _, path := range sweptFiles {
-		if err == nil && within(path, []string{dir}) {
+		if err == nil && Within(path, []string{dir}) {
 			err = copyEmpty(path, upperPath(layers, path))
 		}
 	}
@@ -156,7 +156,7 @@ func sweep(layers []Layer, dir string) error {
 func upperPath(layers []Layer, path string) string {
 	best := layers[0]
 	for _, l := range layers[1:] {
-		if within(path, []string{l.Mount}) && len(l.Mount) > len(best.Mount) {
+		if Within(path, []string{l.Mount}) && len(l.Mount) > len(best.Mount) {
 			best = l
 		}
 	}

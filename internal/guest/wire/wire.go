@@ -71,7 +71,11 @@ type Config struct {
 	Root string
 	// Disk is the directory of the instance's disk (package disk).
 	Disk string
-	// Hidden are directories of the host that appear empty inside.
+	// Tree is the directory that the disk lies over; empty means the host's root.
+	Tree string `json:",omitempty"`
+	// ReadOnly makes the root read-only but for /etc, /home, /root, /tmp, /var and what is no file system.
+	ReadOnly bool `json:",omitempty"`
+	// Hidden are directories of the host that appear empty inside, where the host's root is shown.
 	Hidden         []string
 	NICs           []NIC
 	UserData       []byte // as it was given
