@@ -241,6 +241,8 @@ var examples = map[string][]string{
 	"ModifyNetworkInterfaceAttribute": {
 		"--network-interface-id appliance --no-source-dest-check",
 	},
+	"ModifyInternetHost":           {"--internet-host-id server --dns-names www.example.com example.com"},
+	"ModifyPrivateDnsNameOptions":  {"--instance-id web --enable-resource-name-dns-a-record"},
 	"ModifySubnetAttribute":        {"--subnet-id public --map-public-ip-on-launch"},
 	"ModifyVpcAttribute":           {"--vpc-id book --enable-dns-hostnames", "--vpc-id book --enable-dns-support '{\"Value\":false}'"},
 	"ReplaceNetworkAclAssociation": {"--association-id aclassoc-0123456789abcdef0 --network-acl-id public"},

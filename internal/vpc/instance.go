@@ -24,6 +24,7 @@ type RunInstancesInput struct {
 	DisableApiTermination             *bool
 	DisableApiStop                    *bool
 	InstanceInitiatedShutdownBehavior string // stop (default), terminate
+	PrivateDnsNameOptions             *PrivateDnsNameOptionsRequest
 	MetadataOptions                   *InstanceMetadataOptionsRequest
 	TagSpecifications                 []TagSpecification
 	ClientToken                       string
@@ -83,6 +84,7 @@ type launch struct {
 	template    Instance
 	nics        []InstanceNetworkInterfaceSpecification // by device index
 	nicTags     map[string]string
+	names       *PrivateDnsNameOptionsRequest // nil: as the subnet says
 	min, max    int
 	reservation ReservationID
 }
@@ -134,6 +136,11 @@ func (tx *Tx) planLaunch(in *RunInstancesInput) (*launch, error) {
 	var err error
 	if l.template, err = tx.instanceTemplate(in); err != nil {
 		return nil, err
+	}
+	if l.names = in.PrivateDnsNameOptions; l.names != nil {
+		if err := l.names.check(); err != nil {
+			return nil, err
+		}
 	}
 	if l.nicTags, err = specTags(in.TagSpecifications, "network-interface", "instance", "volume"); err != nil {
 		return nil, err
@@ -312,7 +319,7 @@ func (tx *Tx) launchOne(l *launch, number int) (InstanceID, error) {
 	}
 	primary := tx.InstanceInterfaces(i.ID)[0]
 	c := i
-	c.PrivateDnsName = tx.privateName(&i, primary)
+	tx.nameFor(&c, primary, l.names)
 	tx.Instances.Put(c.ID, &c)
 	p := primary.change()
 	if err := tx.givePublic(p); err != nil {
@@ -320,15 +327,6 @@ func (tx *Tx) launchOne(l *launch, number int) (InstanceID, error) {
 	}
 	tx.NetworkInterfaces.Put(p.ID, p)
 	return i.ID, nil
-}
-
-// privateName is the instance's private DNS name, after its address or, where
-// the subnet says so, its ID (DNS-05).
-func (m *Model) privateName(i *Instance, primary *NetworkInterface) string {
-	if s := m.Subnets.Get(i.SubnetID); s != nil && s.PrivateDnsHostnameType == "resource-name" {
-		return string(i.ID) + "." + internalDomain(m.Region)
-	}
-	return m.PrivateDnsName(primary.Primary())
 }
 
 // instanceZone is the availability zone that the instance is in.
