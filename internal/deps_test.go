@@ -18,7 +18,7 @@ const module = "github.com/vpcemu/vpcemu/"
 // the pairs in friends.
 var layers = [][]string{
 	{"internal/flowlog/record"},
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun", "internal/cgroup"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
 	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/flowlog"},

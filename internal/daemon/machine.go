@@ -19,6 +19,7 @@ type machine interface {
 	NameFree(name, id string) error
 	Ended(id string) (boot int, exit host.Exit, ok bool)
 	ConsoleLog(id string) string
+	CheckLimits(host.Limits) error
 }
 
 // instance is a running sandbox; *host.Sandbox is one.
@@ -32,6 +33,7 @@ type instance interface {
 	WaitReady(ctx context.Context) error
 	Done() <-chan host.Exit
 	Stop(ctx context.Context, grace time.Duration) error
+	SetLimits(context.Context, host.Limits) error
 }
 
 // realMachine is this machine.

@@ -111,7 +111,7 @@ func PlanStopped(ctx context.Context, cfg Config, f *topology.File, req control.
 
 // mayStart asks the host whether what m adds can be made there, before anything
 // is committed: a name of `ip netns` that someone else holds, a public pool that
-// the host itself routes.
+// the host itself routes, a limit that it has no means for.
 func (d *Daemon) mayStart(m *vpc.Model) error {
 	var errs []error
 	before := d.Model()
@@ -120,6 +120,7 @@ func (d *Daemon) mayStart(m *vpc.Model) error {
 		if have[id] == nil && !d.holds(w.netns) {
 			errs = append(errs, d.host.NameFree(w.netns, id))
 		}
+		errs = append(errs, d.mayLimit(w, have[id]))
 	}
 	for _, pool := range m.PublicPools {
 		if !slices.Contains(before.PublicPools, pool) {

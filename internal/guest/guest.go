@@ -59,6 +59,7 @@ type guest struct {
 	names     *names
 	units     *unit.Manager
 	exit      *os.File // takes the cause of the exit
+	memory    memory
 
 	ready    chan struct{} // closed when booted
 	stopping sync.Once
