@@ -160,7 +160,7 @@ func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
 	w.nics = []host.NIC{{ID: w.id, Handle: h.Handle, LinkType: h.LinkType, MAC: h.Mac, MTU: internetMTU,
 		Static: netip.PrefixFrom(h.PublicIp, h.PublicIp.BitLen())}}
 	w.spec = func(d *Daemon) host.Spec {
-		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}, Rootfs: h.Rootfs, Limits: w.limits}
+		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, Resolvers: []netip.Addr{vpc.InternetResolver}, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}, Rootfs: h.Rootfs, Limits: w.limits}
 		if len(s.Hostname) > maxHostName {
 			s.Hostname, _, _ = strings.Cut(w.name, ".") // a label has 63 bytes at most
 		}

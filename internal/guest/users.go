@@ -44,7 +44,7 @@ func setUpUsers(c *wire.Config, authorized bool) error {
 			return err
 		}
 	}
-	if err := allowSudo(); err != nil {
+	if err := allowSudo(authorized); err != nil {
 		return err
 	}
 	if authorized {
@@ -119,12 +119,27 @@ func unlock(shadow, name string) string {
 	return addLine(shadow, name, name+":*:20000:0:99999:7:::")
 }
 
-func allowSudo() error {
-	const dir = "/etc/sudoers.d"
-	if _, err := os.Stat(dir); err != nil {
+// Where cloud-init keeps the rules of sudo.
+const (
+	sudoersDir  = "/etc/sudoers.d"
+	sudoersFile = sudoersDir + "/90-cloud-init-users"
+)
+
+// allowSudo lets ec2-user do everything; on a new disk, the file may be the host's.
+func allowSudo(fresh bool) error {
+	if _, err := os.Stat(sudoersDir); err != nil {
 		return nil // no sudo
 	}
-	return os.WriteFile(filepath.Join(dir, "90-cloud-init-users"), []byte(loginUser+" ALL=(ALL) NOPASSWD:ALL\n"), 0o440)
+	const rule = loginUser + " ALL=(ALL) NOPASSWD:ALL\n"
+	return editFile(sudoersFile, 0o440, func(text string) string {
+		switch {
+		case fresh:
+			return rule
+		case strings.Contains(text, rule):
+			return text
+		}
+		return rule + text
+	})
 }
 
 // keysOnly turns password log-ins off, as cloud-init does on Amazon's images; the file is the user's to edit

@@ -49,11 +49,13 @@ type Spec struct {
 	Name string // names the network namespace, LAB.NAME
 	// Hostname without domain; empty takes DHCP's.
 	Hostname string
+	// Resolvers are the name servers of an instance without DHCP.
+	Resolvers []netip.Addr
 	// BootID tells one start of the instance from the next: Start adopts a sandbox with the same ID and BootID
 	// and replaces one with another.
 	BootID         int
 	NICs           []NIC
-	UserData       string   // a script starting with #!, run once in the life of the disk
+	UserData       string   // in any format that package cloudconfig understands
 	AuthorizedKeys []string // for root and ec2-user, installed at the first boot
 	// PrivateKeys are OpenSSH private keys by file name, put into ~/.ssh of root and ec2-user.
 	PrivateKeys map[string]string

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vpcemu/vpcemu/internal/cloudconfig"
 	"github.com/vpcemu/vpcemu/internal/guest/disk"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
@@ -275,13 +276,14 @@ func forkGuest(path string, argv []string, files []*os.File) (*process, error) {
 // configure hands the configuration over and waits for the report.
 func (h *Host) configure(ctx context.Context, c *child, spec Spec, b base, shown []wire.Cgroup, note string) error {
 	cfg := wire.Config{
-		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname,
+		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname, Resolvers: spec.Resolvers,
 		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Tree: b.tree, ReadOnly: b.readOnly, Cgroups: shown, Hidden: hidden(h.cfg),
-		UserData: spec.UserData, AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
+		UserData: []byte(spec.UserData), AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
 	}
 	if note != "" {
 		cfg.Notes = append(cfg.Notes, note)
 	}
+	cfg.Plan, _ = cloudconfig.Parse(cfg.UserData) // which tells PID 1 of the problems
 	var err error
 	if cfg.HostKeys, err = newHostKeys("root@" + spec.Name); err != nil {
 		return err

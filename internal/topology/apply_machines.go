@@ -229,7 +229,7 @@ func (c *converger) instance(o *Instance) {
 	out := call[vpc.RunInstancesOutput](c, &vpc.RunInstancesInput{InstanceType: o.InstanceType.V, KeyName: o.KeyName.V, UserData: encoded(o.UserData.V),
 		NetworkInterfaces: []vpc.InstanceNetworkInterfaceSpecification{nic}, Placement: &vpc.Placement{Tenancy: o.Tenancy.V},
 		DisableApiTermination: &o.DisableApiTermination.V, InstanceInitiatedShutdownBehavior: o.InstanceInitiatedShutdownBehavior.V,
-		Devices: values(o.Devices), Rootfs: o.Rootfs.V, Limits: o.limits().Specification(), TagSpecifications: c.tagged("instance")})
+		Devices: values(o.Devices), MetadataOptions: metadataRequest(o.MetadataOptions.V), Rootfs: o.Rootfs.V, Limits: o.limits().Specification(), TagSpecifications: c.tagged("instance")})
 	if c.err != nil {
 		return
 	}
@@ -340,7 +340,7 @@ func (c *converger) instanceAttributes(o *Instance) {
 	if c.err != nil || is == nil {
 		return
 	}
-	c.retag(string(is.ID), is.Tags)
+	c.tagsAndMetadata(o, is)
 	own := c.tx.InstanceInterfaces(is.ID)[0]
 	c.guard(own, o.SecurityGroups, o.SourceDestCheck)
 	if public := o.AssociatePublicIpAddress; public.Set && own.MapPublic != public.V {

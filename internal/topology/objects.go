@@ -299,6 +299,24 @@ type Instance struct {
 	InstanceInitiatedShutdownBehavior Value[string] `key:"instance_initiated_shutdown_behavior" default:"stop" enum:"stop|terminate" change:"in place"`
 	// Device files of this host that it may use, such as /dev/net/tun.
 	Devices List[string] `key:"devices" unset:"none" change:"replace"`
+	// How it reaches its metadata at 169.254.169.254.
+	MetadataOptions Value[MetadataOptions] `key:"metadata_options" unset:"the account's defaults" change:"in place"`
+}
+
+// MetadataOptions are those of an instance. What is not given has the account's
+// default for new instances, which is EC2's own unless modify-instance-metadata-defaults
+// has set another.
+type MetadataOptions struct {
+	// Whether a request needs a token (version 2) or may do without (version 1).
+	HttpTokens Value[string] `key:"http_tokens" enum:"optional|required" unset:"the account's default, optional" change:"in place"`
+	// The IP TTL of the answer that brings a token: a client one router further away, such as a container, needs 2.
+	HttpPutResponseHopLimit Value[int] `key:"http_put_response_hop_limit" min:"1" max:"64" unset:"the account's default, 1" change:"in place"`
+	// Whether there is metadata at all.
+	HttpEndpoint Value[string] `key:"http_endpoint" enum:"enabled|disabled" unset:"the account's default, enabled" change:"in place"`
+	// Kept and shown, no more: a lab has no IPv6 yet.
+	HttpProtocolIpv6 Value[string] `key:"http_protocol_ipv6" default:"disabled" enum:"enabled|disabled" change:"in place"`
+	// Whether its tags are in the metadata; their keys then have letters, digits and -_+=,.@: only.
+	InstanceMetadataTags Value[string] `key:"instance_metadata_tags" enum:"enabled|disabled" unset:"the account's default, disabled" change:"in place"`
 }
 
 // InternetHost is an entry of internet_hosts; the name is also its host name.

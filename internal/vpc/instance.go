@@ -25,6 +25,7 @@ type RunInstancesInput struct {
 	DisableApiTermination             *bool
 	DisableApiStop                    *bool
 	InstanceInitiatedShutdownBehavior string // stop (default), terminate
+	MetadataOptions                   *InstanceMetadataOptionsRequest
 	TagSpecifications                 []TagSpecification
 	ClientToken                       string
 	DryRun                            bool
@@ -213,8 +214,15 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {
 		return i, err
 	}
-	i.Tags, err = specTags(in.TagSpecifications, "instance", "network-interface", "volume")
-	return i, err
+	if i.Tags, err = specTags(in.TagSpecifications, "instance", "network-interface", "volume"); err != nil {
+		return i, err
+	}
+	asked, err := metadataOptions(in.MetadataOptions)
+	if err != nil {
+		return i, err
+	}
+	i.MetadataOptions = asked.over(tx.DefaultMetadata())
+	return i, i.tagsFitMetadata()
 }
 
 // decodeUserData decodes the API's base64. The model keeps text.

@@ -318,6 +318,8 @@ type Instance struct {
 	SubnetID       SubnetID
 	LaunchTime     time.Time
 	PrivateDnsName string
+	// EnableResourceNameDnsARecord tells whether the resource name answers too (DNS-05).
+	EnableResourceNameDnsARecord bool
 	// BootID counts starts: a reboot or start raises it, and the host starts a
 	// fresh sandbox for each value.
 	BootID                            int
@@ -332,6 +334,8 @@ type Instance struct {
 	PublicKey string
 	// Devices are host device files bound into the sandbox (vpcemu's own).
 	Devices []string
+	// MetadataOptions may have empty members: read them through Metadata (IM-03).
+	MetadataOptions MetadataOptions
 	// Rootfs is what the disk lies over (vpcemu's own): "" for the host's root, RootfsHostReadOnly, or the
 	// absolute path of a directory or an archive.
 	Rootfs string `json:",omitempty"`
@@ -356,6 +360,7 @@ type InternetHost struct {
 	ID        InternetHostID
 	Handle    uint32 // shares the numbers of NetworkInterface.Handle
 	HostName  string
+	DnsNames  []string // in the DNS, besides NAME and NAME.internet
 	PublicIp  netip.Addr
 	KeyNames  []string // public keys that log in; the private halves of made keys are put in its ~/.ssh
 	UserData  string
@@ -391,6 +396,8 @@ type Model struct {
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`
+	// MetadataDefaults are the account's for new instances (IM-03).
+	MetadataDefaults MetadataDefaults
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]

@@ -19,7 +19,7 @@ var Emptied = []string{
 	"/var/lib/mysql", "/var/lib/postgresql", "/var/lib/redis", "/var/lib/mongodb", "/var/lib/etcd",
 	"/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/libvirt", "/var/lib/lxc", "/var/lib/lxd",
 	"/var/lib/dhcp", "/var/lib/dhcpcd", "/var/lib/NetworkManager", "/var/lib/cloud", "/var/lib/amazon", "/var/lib/vpcemu",
-	"/etc/systemd/system/*.wants", "/etc/network/interfaces.d", "/etc/netplan",
+	"/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires", "/etc/rc[2-5].d", "/var/lib/systemd/deb-systemd-helper-*", "/etc/network/interfaces.d", "/etc/netplan",
 }
 
 // Swept are the directories of which only the directories inside are kept: services expect the place for
@@ -29,8 +29,9 @@ var Swept = []string{"/var/log", "/var/spool"}
 // sweptFiles are files that must exist though empty: login records.
 var sweptFiles = []string{"/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog"}
 
-// Removed are files that must not be shared: SSH host keys and the like.
-var Removed = []string{"/etc/ssh/ssh_host_*", "/etc/hostname", "/etc/machine-id", "/var/lib/dbus/machine-id",
+// Removed are files that must not be shared: SSH host keys and the like, and the policy by which a host keeps
+// packages from starting their services (invoke-rc.d(8)): containers have one, a machine on EC2 has not.
+var Removed = []string{"/etc/ssh/ssh_host_*", "/usr/sbin/policy-rc.d", "/etc/hostname", "/etc/machine-id", "/var/lib/dbus/machine-id",
 	"/etc/udev/rules.d/70-persistent-net.rules"}
 
 // Prepared tells whether the disk has been booted from before.
