@@ -36,6 +36,8 @@ type RunInstancesInput struct {
 	// Rootfs is vpcemu's own, too: host (the default), host-read-only, or the absolute path of a directory or tar
 	// archive that holds a root file system.
 	Rootfs string
+	// Limits of what the instance may use of the machine; vpcemu's own.
+	Limits *LimitsSpecification
 }
 
 // InstanceNetworkInterfaceSpecification describes an interface to make, or names
@@ -210,6 +212,9 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 		return i, err
 	}
 	if i.Rootfs, err = rootfs(in.Rootfs); err != nil {
+		return i, err
+	}
+	if i.Limits, err = in.Limits.limits(); err != nil {
 		return i, err
 	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {
