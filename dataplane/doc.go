@@ -11,7 +11,7 @@
 //	frame         frame.go            Ethernet off, next hop, ARP answered              ENI, subnet    L2-02 L2-06 RT-15
 //	parse         walk.go             decodes, checks the virtio-net header             packet
 //	fragments     stage_fragments.go  gives later fragments the first one's ports       own table      AC-08 FR-01
-//	services      stage_services.go   DHCP, resolver; drops what nobody serves          ENI, VPC       EX-01 EX-02 L2-01 DNS-02
+//	services      stage_services.go   DHCP, DNS, metadata, time; drops what nobody serves ENI, VPC     EX-01 EX-02 L2-01 DNS-02 IM-01 TI-01
 //	link          stage_link.go       what has failed; notes the links crossed           ENI, subnet
 //	source-check  stage_eni.go        the source is the ENI's, unless its check is off  ENI            PL-02 L2-05
 //	sg-egress     stage_filter.go     tracked connection, or a rule                     conntrack, ENI SG-01 to SG-09 CT-01 to CT-09
@@ -20,7 +20,7 @@
 //	route         stage_eni.go        longest prefix, blackholes                        route table    RT-04 to RT-10 RT-17 RT-18
 //	nat-gateway   stage_nat.go        translation, RST, hop count, MSS; then a new hop  NAT table      NA-02 to NA-14
 //	igw-egress    stage_igw.go        checks, MTU 1500, private to public; then a hop   gateway        IG-01 to IG-05 MT-11 TT-01
-//	internet      stage_igw.go        host, or the gateway of a public address          Internet       IG-06
+//	internet      stage_igw.go        host, gateway of a public address, or the uplink  Internet       IG-06
 //	igw-ingress   stage_igw.go        checks, public to private                         gateway        IG-04 IG-05
 //	edge-route    stage_igw.go        the gateway's own route table                     route table    RT-14
 //	acl-ingress   stage_filter.go     the ACL of the subnet entered, if another         subnet         AC-06
@@ -122,7 +122,7 @@
 //   - MT-01: a packet larger than the receiving ENI's MTU is treated as by a router, with
 //     the answer from the sender's own. IPv6 gets no such answer yet: subnets have no IPv6
 //     router address.
-//   - DNS-02 counts whole seconds from the first packet on.
+//   - DNS-02 counts whole seconds from the first packet on, for all link-local services together.
 //
 // # Concurrency
 //

@@ -105,7 +105,7 @@ func TestEX02_OtherServicesAreDiscarded(t *testing.T) {
 	b := withResolver(newBook(t)).applied()
 	b.web.Send(Ping(webIP, "172.30.0.2", 1, 8)).Want(Dropped(dataplane.ReservedAddress))
 	b.web.Send(SYN(webIP+":1", "172.30.0.1:22")).Want(Dropped(dataplane.ReservedAddress))
-	b.web.Send(SYN(webIP+":1", "169.254.169.254:80")).Want(Dropped(dataplane.LinkLocalAddress))
+	b.web.Send(SYN(webIP+":1", "169.254.170.2:80")).Want(Dropped(dataplane.LinkLocalAddress))
 	b.web.Send(SYN(webIP+":1", "169.254.169.253:80")).Want(Dropped(dataplane.LinkLocalAddress))
 }
 

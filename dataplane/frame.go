@@ -3,7 +3,6 @@ package dataplane
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
@@ -115,18 +114,16 @@ func (in *Place) gatewayMAC() [6]byte {
 // resolve finds the MAC for an address on the ingress's link.
 func (in *Place) resolve(a packet.Addr) (mac [6]byte, ok bool) {
 	if h := in.Host; h != nil {
-		for _, p := range h.Pools {
-			if p.Contains(a.Netip()) && a != h.Addr {
-				return internetMAC, true
-			}
-		}
-		return mac, false
+		// All of the Internet seems to be on the host's link (guest's static addresses).
+		return internetMAC, a != h.Addr
 	}
 	if in.ENI == nil {
 		return mac, false
 	}
 	s := in.ENI.Subnet
-	if a == s.Router || slices.Contains(s.VPC.ResolverAddrs, a) { // the resolver's lies in the VPC's first subnet (DNS-01)
+	// The resolver's address lies in the VPC's first subnet (DNS-01), and many systems have a
+	// route that makes link-local ones neighbours.
+	if a == s.Router || s.VPC.resolvesAt(a) || a == metadataAddr || a == timeAddr {
 		return s.routerMAC, true
 	}
 	e := s.VPC.byAddr[a]

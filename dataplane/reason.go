@@ -9,6 +9,8 @@ type Reason uint8
 const (
 	Delivered   Reason = iota // handed to the port of its destination
 	ToResolver                // handed to the VPC's services port (EX-01)
+	ToMetadata                // the same, for instance metadata
+	ToTime                    // the same, for the time
 	DHCPServed                // taken by the DHCP service (EX-01)
 	ARPAnswered               // an ARP request answered by the platform (L2-02)
 	firstDrop
@@ -21,7 +23,7 @@ const (
 	PacketMalformed          // not a well-formed IP packet
 	FragmentWithoutFirst     // a later fragment whose first was not seen (AC-08)
 	DHCPNotServed            // DHCP message that gets no answer or is malformed
-	ResolverRate             // above 1024 packets a second from one ENI (DNS-02)
+	ServicesRate             // above 1024 packets a second from one ENI (DNS-02)
 	ServicesUnavailable      // the VPC's services port is not there
 	ReservedAddress          // the router's and the reserved addresses answer nothing else (EX-02)
 	LinkLocalAddress         // a link-local address without a service (EX-02)
@@ -55,6 +57,7 @@ const (
 	IGWDestinationOutsideVPC // IG-04
 	IngressNoPublicIP        // RT-14
 	InternetUnreachable      // no Internet host or gateway has the destination address
+	UplinkRefused            // not carried to the host's own network
 	TTLExpired               // TT-01, NA-13
 	PacketTooBig             // MT-11, NA-14
 	NATSourceOutsideVPC      // NA-11
@@ -79,6 +82,8 @@ type reasonText struct {
 var reasonTexts = [numReasons]reasonText{
 	Delivered:   {"DELIVERED", false, "delivered to the destination's port"},
 	ToResolver:  {"RESOLVER", false, "handed to the Amazon resolver, exempt from security groups and ACLs"},
+	ToMetadata:  {"METADATA", false, "handed to the instance metadata service, exempt from security groups and ACLs"},
+	ToTime:      {"TIME_SYNC", false, "handed to the Amazon Time Sync Service, exempt from security groups and ACLs"},
 	DHCPServed:  {"DHCP_SERVED", false, "taken by the subnet's DHCP service, exempt from security groups and ACLs"},
 	ARPAnswered: {"ARP_ANSWERED", false, "ARP request answered by the platform"},
 
@@ -91,8 +96,8 @@ var reasonTexts = [numReasons]reasonText{
 	PacketMalformed:          {"PACKET_MALFORMED", false, "the IP packet is malformed"},
 	FragmentWithoutFirst:     {"FRAGMENT_WITHOUT_FIRST", false, "a later fragment came before, or without, the first one, which has the ports"},
 	DHCPNotServed:            {"DHCP_NOT_SERVED", false, "the DHCP message is malformed, or not one that the server answers"},
-	ResolverRate:             {"RESOLVER_RATE_EXCEEDED", false, "more than 1024 packets in one second to the resolver from one network interface"},
-	ServicesUnavailable:      {"SERVICES_UNAVAILABLE", false, "the VPC's resolver is not running"},
+	ServicesRate:             {"LINKLOCAL_ALLOWANCE_EXCEEDED", false, "more than 1024 packets in one second to resolver, metadata and time from one network interface"},
+	ServicesUnavailable:      {"SERVICES_UNAVAILABLE", false, "the VPC's resolver, metadata and time servers are not running"},
 	ReservedAddress:          {"RESERVED_ADDRESS", false, "the first four addresses of a subnet answer nothing but the router's own services"},
 	LinkLocalAddress:         {"LINK_LOCAL_ADDRESS", false, "no service at this link-local address and port"},
 	BroadcastUnsupported:     {"BROADCAST_UNSUPPORTED", false, "a VPC carries neither broadcast nor multicast"},
@@ -125,6 +130,7 @@ var reasonTexts = [numReasons]reasonText{
 	IGWDestinationOutsideVPC: {"IGW_DESTINATION_ADDRESS_IN_VPC_CIDRS", true, "the translated destination is outside the VPC's CIDR blocks"},
 	IngressNoPublicIP:        {"INGRESS_RTB_NO_PUBLIC_IP", true, "the appliance behind the Internet gateway has no public IPv4 address"},
 	InternetUnreachable:      {"INTERNET_UNREACHABLE", false, "nothing on the Internet has the destination address"},
+	UplinkRefused:            {"UPLINK_REFUSED", false, "the uplink carries only packets from the lab's own public addresses, and none to private destinations that it does not name"},
 	TTLExpired:               {"TTL_EXPIRED", false, "the time to live ran out"},
 	PacketTooBig:             {"PACKET_TOO_BIG", false, "larger than the MTU, and not to be fragmented"},
 	NATSourceOutsideVPC:      {"NGW_REQUIRES_SOURCE_IN_VPC", true, "a NAT gateway serves only sources in its VPC"},

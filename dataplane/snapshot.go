@@ -49,7 +49,7 @@ type VPC struct {
 	CIDRs   []netip.Prefix
 	Subnets []*Subnet
 	IGW     *InternetGateway // nil: none attached
-	// Services leads to the resolver, nil: none runs.
+	// Services leads to the servers for DNS, metadata and time, nil: none run.
 	Services Port
 	// ResolverAddrs are the addresses at which the resolver answers (DNS-01); empty
 	// when enableDnsSupport is off (DNS-04).
@@ -139,6 +139,8 @@ type Internet struct {
 	Hosts map[packet.Addr]*InternetHost
 	// GatewayOf names the gateway behind which a public address lies.
 	GatewayOf map[packet.Addr]*InternetGateway
+	// Uplink is the way out of the lab, nil for none.
+	Uplink *Uplink
 	// Out is met by what leaves a VPC, and by what goes from host to host; In by what
 	// enters one; nil: no such link.
 	Out, In *Link
@@ -147,15 +149,23 @@ type Internet struct {
 // InternetHost is a host with a public address and neither group nor ACL.
 type InternetHost struct {
 	Ref
-	Handle uint32 // shares the numbers of ENI handles
-	Addr   packet.Addr
-	MAC    [6]byte
-	Port   Port // nil while it does not run
-	// Pools are the public prefixes that the host takes to be on its link. On a TAP
-	// port the Internet answers ARP for every address in them but the host's own.
-	Pools   []netip.Prefix
+	Handle  uint32 // shares the numbers of ENI handles
+	Addr    packet.Addr
+	MAC     [6]byte
+	Port    Port     // nil while it does not run
 	Out, In *Link    // or nil
 	Failure *Failure // or nil
+}
+
+// Uplink leads from the lab's Internet to the real one, for destinations that nothing in
+// the lab has. Its host has no address of its own.
+type Uplink struct {
+	InternetHost
+	// Lab are the lab's own public prefixes: nothing leaves for them, and only what
+	// comes from them or from a host of the lab does.
+	Lab []netip.Prefix
+	// Refuses are destinations that are not carried, unless Allows names them.
+	Refuses, Allows []netip.Prefix
 }
 
 // internetMAC is the next hop of every Internet host on a TAP port.
@@ -219,10 +229,10 @@ func (s *Snapshot) Finish() {
 		}
 	}
 	for _, h := range s.Internet.Hosts {
-		s.hosts[h.Handle] = h
-		if h.Port != nil {
-			s.ports[h.Port] = Place{Host: h}
-		}
+		s.addHost(h)
+	}
+	if u := s.Internet.Uplink; u != nil {
+		s.addHost(&u.InternetHost)
 	}
 	for v := range fresh {
 		v.finished = true
@@ -254,6 +264,13 @@ func (s *Snapshot) findLinks() {
 	}
 	for _, h := range s.Internet.Hosts {
 		add(h.Out, h.In)
+	}
+}
+
+func (s *Snapshot) addHost(h *InternetHost) {
+	s.hosts[h.Handle] = h
+	if h.Port != nil {
+		s.ports[h.Port] = Place{Host: h}
 	}
 }
 

@@ -17,7 +17,7 @@ type source struct {
 	empty int // reads in a row that gave nothing
 
 	fragments fragmentTable
-	resolver  window
+	services  window
 	answers   bucket
 
 	closing atomic.Bool

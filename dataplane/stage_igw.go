@@ -112,6 +112,12 @@ func (w *walk) acrossInternet() {
 		return
 	}
 	h := net.Hosts[w.hdr.Dst]
+	if h == nil && net.Uplink != nil && w.in.Host != &net.Uplink.InternetHost {
+		var ok bool
+		if h, ok = w.uplink(net); !ok {
+			return
+		}
+	}
 	if h == nil && w.assumed != nil {
 		h = w.assumed.hosts[w.hdr.Dst]
 	}
@@ -136,6 +142,31 @@ func (w *walk) acrossInternet() {
 	}
 	w.out = output{host: h}
 	w.end(StageInternet, Delivered, h.Ref, Rule{})
+}
+
+// uplink is the way out of the lab for a destination that nothing in it has; nil where
+// the destination is the lab's own. It keeps the lab from what is the user's: the
+// networks and addresses behind his machine.
+func (w *walk) uplink(net *Internet) (*InternetHost, bool) {
+	u := net.Uplink
+	src, dst := w.hdr.Src, w.hdr.Dst.Netip()
+	if contains(u.Lab, dst) {
+		return nil, true
+	}
+	own := net.Hosts[src] != nil || contains(u.Lab, src.Netip())
+	if !own || contains(u.Refuses, dst) && !contains(u.Allows, dst) {
+		return nil, w.end(StageInternet, UplinkRefused, u.Ref, Rule{})
+	}
+	return &u.InternetHost, true
+}
+
+func contains(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // igwIngress is the way into a VPC: the checks of IG-04, the translation back, the

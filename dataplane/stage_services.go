@@ -8,21 +8,30 @@ import (
 	"github.com/vpcemu/vpcemu/internal/packet"
 )
 
-// What the resolver admits from one ENI (DNS-02).
+// What the services of a VPC together admit from one ENI (DNS-02).
 const (
-	resolverPort   = 53
-	resolverLimit  = 1024
-	resolverWindow = int64(time.Second)
+	servicesLimit  = 1024
+	servicesWindow = int64(time.Second)
+)
+
+// Where they answer.
+const (
+	resolverPort = 53
+	metadataPort = 80
+	timePort     = 123
 )
 
 var (
+	metadataAddr = packet.AddrFrom(netip.AddrFrom4([4]byte{169, 254, 169, 254})) // IM-01
+	timeAddr     = packet.AddrFrom(netip.AddrFrom4([4]byte{169, 254, 169, 123})) // TI-01
+
 	linkLocal = netip.MustParsePrefix("169.254.0.0/16")
 	allOnes   = packet.AddrFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}))
 )
 
 // services takes out what the platform itself serves, before any check or filter, and
 // what a VPC carries to nobody (EX-01, EX-02, L2-01). It returns true for a packet
-// that goes on. Later services (IMDS, time) belong here.
+// that goes on.
 func (w *walk) services(e *ENI) bool {
 	h, s := &w.hdr, e.Subnet
 	v := s.VPC
@@ -33,25 +42,43 @@ func (w *walk) services(e *ENI) bool {
 		w.out = output{dhcp: e}
 		return w.end(StageServices, DHCPServed, s.Ref, Rule{})
 	}
-	for i := range v.ResolverAddrs {
-		if h.Dst == v.ResolverAddrs[i] && (h.IsUDP() || h.IsTCP()) && h.DstPort == resolverPort {
-			return w.resolve(e)
-		}
+	if h.DstPort == resolverPort && (h.IsUDP() || h.IsTCP()) && v.resolvesAt(h.Dst) {
+		return w.serve(e, ToResolver)
+	}
+	if h.Dst == metadataAddr && h.IsTCP() && h.DstPort == metadataPort {
+		return w.serve(e, ToMetadata)
+	}
+	if h.Dst == timeAddr && h.IsUDP() && h.DstPort == timePort {
+		return w.serve(e, ToTime)
 	}
 	return w.unicast(e)
 }
 
-// resolve hands a DNS packet to the resolver, within the rate that it admits.
-func (w *walk) resolve(e *ENI) bool {
+// resolvesAt tells whether the resolver answers at a.
+func (v *VPC) resolvesAt(a packet.Addr) bool {
+	for i := range v.ResolverAddrs {
+		if a == v.ResolverAddrs[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// serve hands a packet to the VPC's servers, within the rate that they admit. They know
+// the instance by the source address, so that has to be the ENI's own even where its
+// source check is off: nobody reads another's metadata.
+func (w *walk) serve(e *ENI, which Reason) bool {
 	v := e.Subnet.VPC
 	switch {
+	case !e.owns(w.hdr.Src):
+		return w.end(StageServices, SourceDestCheck, e.Ref, Rule{})
 	case v.Services == nil:
 		return w.end(StageServices, ServicesUnavailable, v.Ref, Rule{})
-	case !w.src.resolver.admits(w.now):
-		return w.end(StageServices, ResolverRate, e.Ref, Rule{})
+	case !w.src.services.admits(w.now):
+		return w.end(StageServices, ServicesRate, e.Ref, Rule{})
 	}
 	w.out = output{services: v}
-	return w.end(StageServices, ToResolver, v.Ref, Rule{})
+	return w.end(StageServices, which, v.Ref, Rule{})
 }
 
 // unicast drops what is for nobody: broadcast and multicast (L2-01), link-local
@@ -88,11 +115,11 @@ type window struct {
 }
 
 func (c *window) admits(now int64) bool {
-	return c.count < resolverLimit || now-c.start >= resolverWindow
+	return c.count < servicesLimit || now-c.start >= servicesWindow
 }
 
 func (c *window) add(now int64, packets int) {
-	if now-c.start >= resolverWindow || c.count == 0 {
+	if now-c.start >= servicesWindow || c.count == 0 {
 		c.start, c.count = now, 0
 	}
 	c.count += packets

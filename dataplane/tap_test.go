@@ -64,14 +64,16 @@ func TestDNS01_ARPForTheResolverIsAnswered(t *testing.T) {
 	web.SendFrame(arpFrame(web, 1, webIP, "172.30.0.3")).Want(Dropped(dataplane.ARPUnanswered))
 }
 
-func TestL202_InternetAnswersARPForItsPools(t *testing.T) {
+// A host's static configuration has all of the Internet on its link.
+func TestL202_InternetAnswersARPForAllButTheHostItself(t *testing.T) {
 	b, _, _ := tapLab(t)
 	ask := func(target string) *Result {
 		f := Frame(broadcast, b.laptop.MAC(), 0x0806, ARP(1, b.laptop.MAC(), laptopIP, [6]byte{}, target))
 		return b.SendRaw(b.laptop.Port, f)
 	}
 	ask(serverIP).Want(Ended(dataplane.ARPAnswered))
-	ask("10.0.0.1").Want(Dropped(dataplane.ARPUnanswered))
+	ask("192.0.2.53").Want(Ended(dataplane.ARPAnswered))
+	ask(laptopIP).Want(Dropped(dataplane.ARPUnanswered))
 }
 
 func TestL206_OnlyIPAndARP(t *testing.T) {

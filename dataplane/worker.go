@@ -259,8 +259,8 @@ func (w *walk) learn() {
 		h := packet.Header{Tuple: w.sent, FragID: w.hdr.FragID, ICMPType: w.hdr.ICMPType, ICMPCode: w.hdr.ICMPCode}
 		w.src.fragments.learn(&h, w.now)
 	}
-	if w.reason == ToResolver {
-		w.src.resolver.add(w.now, w.gso.Segments)
+	if w.out.services != nil {
+		w.src.services.add(w.now, w.gso.Segments)
 	}
 }
 

@@ -133,6 +133,9 @@ func (l *Lab) collect() (out []Output) {
 	for _, h := range l.Hosts {
 		take(h.Port)
 	}
+	if l.Uplink != nil {
+		take(l.Uplink.Port)
+	}
 	return out
 }
 

@@ -59,7 +59,7 @@ func (l *Lab) compile() *dataplane.Snapshot {
 	for _, h := range l.Hosts {
 		host := &dataplane.InternetHost{
 			Ref: dataplane.Ref{ID: "host-" + h.Name, Name: h.Name}, Handle: h.Handle, Addr: addr(h.Addr),
-			MAC: h.MAC(), Pools: []netip.Prefix{netip.PrefixFrom(h.Addr, 24).Masked()},
+			MAC: h.MAC(),
 		}
 		if h.Port != nil {
 			host.Port = h.Port
@@ -69,6 +69,10 @@ func (l *Lab) compile() *dataplane.Snapshot {
 			host.Failure = &dataplane.Failure{Ref: host.Ref, Reason: dataplane.InstanceFailed}
 		}
 		c.out.Internet.Hosts[addr(h.Addr)] = host
+	}
+	if u := l.Uplink; u != nil {
+		c.out.Internet.Uplink = &dataplane.Uplink{Lab: u.Lab, Refuses: u.Refuses, Allows: u.Allows,
+			InternetHost: dataplane.InternetHost{Ref: dataplane.Ref{ID: "uplink", Name: "uplink"}, Handle: u.Handle, Port: u.Port}}
 	}
 	for a, v := range l.Stale {
 		c.out.Internet.GatewayOf[addr(netip.MustParseAddr(a))] = c.igws[v]

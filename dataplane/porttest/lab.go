@@ -33,6 +33,8 @@ type Lab struct {
 	FailedZones map[string]bool
 	Cuts        []dataplane.Cut
 	// Config may be changed before the first Apply.
+	// Uplink is nil for none.
+	Uplink *Uplink
 	Config dataplane.Config
 	Leases []dhcp.Lease
 	// Snapshot is the one applied last.
@@ -128,6 +130,13 @@ type Host struct {
 	Port   *Port
 	Conditions
 	Failed bool
+}
+
+// Uplink leads out of the lab; the fields are dataplane.Uplink's.
+type Uplink struct {
+	Handle               uint32
+	Port                 *Port
+	Lab, Refuses, Allows []netip.Prefix
 }
 
 // NewLab returns an empty lab with a running engine, ended with the test.
@@ -238,6 +247,15 @@ func (s *Subnet) NAT(name, addrs string) *NAT {
 	e.Port, e.NoCheck = nil, true
 	e.NAT = &NAT{Name: name, Handle: s.VPC.Lab.handle(), Idle: 350 * time.Second, ENI: e}
 	return e.NAT
+}
+
+// AddUplink gives the lab a way out for its public prefixes.
+func (l *Lab) AddUplink(own ...string) *Uplink {
+	l.Uplink = &Uplink{Handle: l.handle(), Port: NewPort("uplink")}
+	for _, p := range own {
+		l.Uplink.Lab = append(l.Uplink.Lab, netip.MustParsePrefix(p))
+	}
+	return l.Uplink
 }
 
 // Host adds an Internet host.

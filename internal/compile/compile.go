@@ -18,6 +18,7 @@ import (
 // nil where there is none.
 type Ports interface {
 	ENI(handle uint32) dataplane.Port
+	// Services is the port of a VPC's own servers, or of the Internet's for "".
 	Services(id vpc.VpcID) dataplane.Port
 }
 

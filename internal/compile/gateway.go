@@ -142,12 +142,16 @@ func (c *compiler) table(t *vpc.RouteTable) *dataplane.RouteTable {
 }
 
 func (c *compiler) makeHosts() error {
+	if port := c.ports.Services(""); port != nil {
+		a := packet.AddrFrom(vpc.InternetResolver)
+		c.s.Internet.Hosts[a] = &dataplane.InternetHost{Ref: ref("resolver", "resolver"), Handle: vpc.InternetResolverHandle, Addr: a, Port: port}
+	}
 	for id, h := range c.m.InternetHosts.All() {
 		if h.State == vpc.StateTerminated {
 			continue
 		}
 		out := &dataplane.InternetHost{Ref: ref(string(id), h.HostName), Handle: h.Handle,
-			Addr: packet.AddrFrom(h.PublicIp), Pools: c.m.PublicPools, Port: c.ports.ENI(h.Handle)}
+			Addr: packet.AddrFrom(h.PublicIp), Port: c.ports.ENI(h.Handle)}
 		if h.Mac != "" {
 			mac, err := net.ParseMAC(h.Mac)
 			if err != nil || len(mac) != 6 {

@@ -233,10 +233,15 @@ func (l *lab) owner(handle uint32) (name string, tap bool) {
 	return "", false
 }
 
-// Services implements Ports: every VPC has its resolver, named after it.
+// Services implements Ports: every VPC has its resolver, named after it, and so has
+// the Internet.
 func (l *lab) Services(id vpc.VpcID) dataplane.Port {
 	if l.services[id] == nil {
-		l.services[id] = pt.NewPort("resolver of " + l.Vpcs.Get(id).Name())
+		of := "the Internet"
+		if v := l.Vpcs.Get(id); v != nil {
+			of = v.Name()
+		}
+		l.services[id] = pt.NewPort("resolver of " + of)
 	}
 	return l.services[id]
 }

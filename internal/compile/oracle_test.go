@@ -116,12 +116,26 @@ func holds(e *vpc.NetworkInterface, a netip.Addr) bool {
 	return false
 }
 
+// served: by a server of the VPC, which knows its client by the address (IM-02).
+func (o *oracle) served(by dataplane.Reason) bool {
+	if !holds(o.at, o.p.src) {
+		by = dataplane.SourceDestCheck
+	}
+	return o.end(by)
+}
+
 // services: EX-01, EX-02, L2-01. True for what goes on.
 func (o *oracle) services(v *vpc.Vpc) bool {
 	d := o.p.dst
 	resolver := v.CidrBlock.Addr().Next().Next()
+	if d.String() == "169.254.169.254" && o.p.dport == 80 && o.p.proto == 6 {
+		return o.served(dataplane.ToMetadata)
+	}
+	if d.String() == "169.254.169.123" && o.p.dport == 123 && o.p.proto == 17 {
+		return o.served(dataplane.ToTime)
+	}
 	if v.EnableDnsSupport && (d == resolver || d.String() == "169.254.169.253") && o.p.dport == 53 && (o.p.proto == 6 || o.p.proto == 17) {
-		return o.end(dataplane.ToResolver)
+		return o.served(dataplane.ToResolver)
 	}
 	if d.IsMulticast() || d.String() == "255.255.255.255" {
 		return o.end(dataplane.BroadcastUnsupported)

@@ -44,7 +44,7 @@ func TestPacketsEndWhereTheOracleSays(t *testing.T) {
 		switch r {
 		case dataplane.DHCPServed, dataplane.ARPAnswered, dataplane.PortWriteFailed, dataplane.FrameMalformed, dataplane.NotIP, dataplane.SourceMAC,
 			dataplane.UnknownMAC, dataplane.ARPUnanswered, dataplane.PacketMalformed, dataplane.FragmentWithoutFirst, dataplane.DHCPNotServed,
-			dataplane.ResolverRate, dataplane.ServicesUnavailable, dataplane.ConntrackFull, dataplane.NATFragment, dataplane.NATPortsExhausted,
+			dataplane.ServicesRate, dataplane.ServicesUnavailable, dataplane.ConntrackFull, dataplane.NATFragment, dataplane.NATPortsExhausted,
 			dataplane.NATTableFull, dataplane.NATSourceOutsideVPC, dataplane.LocalRouteOutsideVPC, dataplane.IGWDestinationOutsideVPC:
 			continue // not of the model's making
 		}
@@ -410,7 +410,7 @@ func (j *judge) some(rng *rand.Rand, from uint32) oPacket {
 	for _, h := range j.InternetHosts.All() {
 		public = append(public, h.PublicIp, h.PublicIp)
 	}
-	odd := netip.MustParseAddr(pick(rng, "10.0.0.2", "10.0.1.2", "10.0.1.255", "10.0.1.99", "10.0.9.9", "10.99.0.1", "100.64.0.1", "192.0.2.1", "169.254.169.253", "224.0.0.1", "255.255.255.255"))
+	odd := netip.MustParseAddr(pick(rng, "10.0.0.2", "10.0.1.2", "10.0.1.255", "10.0.1.99", "10.0.9.9", "10.99.0.1", "100.64.0.1", "192.0.2.1", "169.254.169.253", "169.254.169.254", "169.254.169.123", "224.0.0.1", "255.255.255.255"))
 	switch n := rng.IntN(20); {
 	case n < 8 && len(nearby) > 0:
 		p.dst = pick(rng, nearby...)
@@ -418,7 +418,7 @@ func (j *judge) some(rng *rand.Rand, from uint32) oPacket {
 		p.dst = pick(rng, public...)
 	default:
 		p.dst = odd
-		p.dport = pick(rng, p.dport, 53)
+		p.dport = pick(rng, p.dport, 53, 80, 123)
 	}
 	switch rng.IntN(12) {
 	case 0:

@@ -187,7 +187,7 @@ func (d *Daemon) publish(m *vpc.Model) error {
 }
 
 func (d *Daemon) compile(m *vpc.Model) (*dataplane.Snapshot, error) {
-	if err := d.names.prepare(m); err != nil {
+	if err := d.services.prepare(m); err != nil {
 		return nil, err
 	}
 	d.generation++
@@ -207,7 +207,7 @@ func (d *Daemon) show(m *vpc.Model, s *dataplane.Snapshot) {
 	d.model.Store(m)
 	d.engine.Swap(s)
 	d.logs.follow(m)
-	d.names.publish(m)
+	d.services.publish(m)
 }
 
 // disown notes the disks that nobody owns in m any more: those of instances that

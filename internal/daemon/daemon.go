@@ -7,12 +7,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,7 +24,9 @@ import (
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -50,7 +54,10 @@ type Config struct {
 	StateDir  string // survives a reboot: state.db, disks, keys
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
-	Log       *slog.Logger
+	// ResolvConf names the servers that the rest of the names is asked of in a lab with an
+	// uplink, see resolv.conf(5); "" is /etc/resolv.conf.
+	ResolvConf string
+	Log        *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
@@ -82,13 +89,16 @@ type Daemon struct {
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
 
-	generation uint64 // of the latest snapshot; the committer's own
-	names      names  // services namespaces and their resolvers; the committer's own
-	leases     leaseBook
-	logs       *flowLogs
-	wish       atomic.Pointer[wishList]
-	slots      chan struct{} // one place for each who starts a sandbox
-	steps      atomic.Uint64 // that workers have taken
+	generation   uint64      // of the latest snapshot; the committer's own
+	services     allServices // the committer's own
+	names        *dns.Directory
+	forward      *dns.Forwarder
+	leases       leaseBook
+	logs         *flowLogs
+	wish         atomic.Pointer[wishList]
+	slots        chan struct{} // one place for each who starts a sandbox
+	steps        atomic.Uint64 // that workers have taken
+	metadataKeys *imds.Keys
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -133,14 +143,15 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 }
 
 // open is Open on a machine that tests may put in its place.
-func open(ctx context.Context, cfg Config, lock *os.File, h machine, services serviceOpener) (_ *Daemon, err error) {
+func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serviceOpener) (_ *Daemon, err error) {
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),
 		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
-	d.names.open = services
+	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
+	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -148,6 +159,9 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, services se
 		}
 	}()
 	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
+		return nil, err
+	}
+	if d.metadataKeys, err = imds.OpenKeys(cfg.StateDir, cfg.Lab); err != nil {
 		return nil, err
 	}
 	if err := d.openTables(); err != nil {
@@ -225,7 +239,8 @@ func (d *Daemon) releaseTables() {
 	if d.engine != nil {
 		d.engine.Close()
 	}
-	d.names.close()
+	d.services.close()
+	d.forward.Close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())
 	}

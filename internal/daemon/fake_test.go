@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/dhcp"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/host"
@@ -294,6 +295,12 @@ func (in *fakeInstance) WaitReady(context.Context) error           { return nil 
 func (in *fakeInstance) Done() <-chan host.Exit                    { return in.done }
 func (in *fakeInstance) Stop(context.Context, time.Duration) error { return nil } // Remove ends it
 
+// noServers are what a VPC has in these tests.
+type noServers struct{}
+
+func (noServers) Port() dataplane.Port { return nil }
+func (noServers) close()               {}
+
 // bench is a daemon on a fake machine.
 type bench struct {
 	*Daemon
@@ -325,8 +332,8 @@ func (b *bench) open() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	d, err := open(b.t.Context(), cfg, lock, b.m, func(vpc.VpcID, netip.Addr) (*services, error) {
-		return nil, errors.New("no resolver in this test")
+	d, err := open(b.t.Context(), cfg, lock, b.m, func(*Daemon, vpc.VpcID, netip.Addr) (servers, error) {
+		return noServers{}, nil
 	})
 	if err != nil {
 		b.t.Fatal(err)

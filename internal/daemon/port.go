@@ -36,8 +36,8 @@ func (p *queuePort) Close() error {
 // ports are the ends of links that exist at the moment, as a model attaches them.
 // It implements compile.Ports.
 type ports struct {
-	eni   map[uint32]*queuePort
-	names *names
+	eni      map[uint32]*queuePort
+	services *allServices
 }
 
 // portsOf finds the queue of every interface in the sandbox that m attaches it
@@ -46,7 +46,7 @@ func (d *Daemon) portsOf(m *vpc.Model) ports {
 	wishes := d.wishes(m)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p := ports{eni: make(map[uint32]*queuePort, len(d.actual)), names: &d.names}
+	p := ports{eni: make(map[uint32]*queuePort, len(d.actual)), services: &d.services}
 	for id, s := range d.actual {
 		w := wishes[id]
 		if w == nil || s.exit != nil {
@@ -70,5 +70,5 @@ func (p ports) ENI(handle uint32) dataplane.Port {
 	return nil // not a nil *queuePort: an interface that holds one is not nil
 }
 
-// Services is the port of a VPC's services namespace.
-func (p ports) Services(id vpc.VpcID) dataplane.Port { return p.names.port(id) }
+// Services is the port of a VPC's servers, or of the Internet's for "".
+func (p ports) Services(id vpc.VpcID) dataplane.Port { return p.services.port(id) }

@@ -55,7 +55,7 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 	dataplane.LinkLoss:         adviseLoss,
 
 	dataplane.DHCPNotServed: say("The DHCP service answers the interfaces of instances alone, and DHCP messages that it understands."),
-	dataplane.ServicesUnavailable: say("The VPC's resolver does not run: the reason is in the lab's daemon.log. " +
+	dataplane.ServicesUnavailable: say("The VPC's servers for DNS, metadata and time do not run: the reason is in the lab's daemon.log. " +
 		"`vpcemu up` with the lab's file starts it again."),
 	dataplane.BroadcastUnsupported: say("A VPC carries neither broadcast nor multicast, whatever its rules. Send to the addresses of single instances."),
 	dataplane.ConntrackFull: say("The interface tracks as many connections as it may: `vpcemu counters -a` tells. End some, or let them " +
@@ -69,8 +69,10 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 	dataplane.IGWNoPrivateAddress: say("The public address belongs to a network interface that is attached to nothing: attach it to a " +
 		"running instance (`vpcemu ec2 attach-network-interface`), or associate the Elastic IP with an instance."),
 	dataplane.IGWDestinationOutsideVPC: say("The Elastic IP is associated with an address outside the VPC's CIDR blocks: associate it anew."),
-	dataplane.TTLExpired:               say("The packet was sent with a TTL (--ttl) that lasts no further, as traceroute does: leave it at 64."),
-	dataplane.NATSourceOutsideVPC:      say("A NAT gateway serves sources in its own VPC alone: use one in the sender's."),
+	dataplane.UplinkRefused: say("The uplink takes packets from public addresses of the lab to public destinations. Private ones of yours are " +
+		"carried where the topology names them: `internet: {uplink: host, uplink_allow: [192.168.1.0/24]}`."),
+	dataplane.TTLExpired:          say("The packet was sent with a TTL (--ttl) that lasts no further, as traceroute does: leave it at 64."),
+	dataplane.NATSourceOutsideVPC: say("A NAT gateway serves sources in its own VPC alone: use one in the sender's."),
 	dataplane.NATProtocol: say("A NAT gateway carries TCP, UDP and ICMP alone. Other protocols need an instance with a public address, in a " +
 		"subnet that is routed to an Internet gateway."),
 	dataplane.NATFragment: say("The packet is longer than its sender's MTU and goes in fragments, and a NAT gateway forwards those of UDP alone: " +
@@ -84,7 +86,7 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 var neverTraced = map[dataplane.Reason]bool{
 	dataplane.PortWriteFailed: true, dataplane.FrameMalformed: true, dataplane.NotIP: true, dataplane.SourceMAC: true,
 	dataplane.UnknownMAC: true, dataplane.ARPUnanswered: true, dataplane.PacketMalformed: true,
-	dataplane.FragmentWithoutFirst: true, dataplane.ResolverRate: true, dataplane.LinkQueueFull: true,
+	dataplane.FragmentWithoutFirst: true, dataplane.ServicesRate: true, dataplane.LinkQueueFull: true,
 }
 
 func say(text string) func(*fault) []string {

@@ -206,6 +206,10 @@ func (w *words) note(s *dataplane.Step, l *Leg) string {
 		return "source/destination check is off: it may send for others"
 	case s.End && s.Reason == dataplane.ToResolver:
 		return "the VPC's resolver, exempt from security groups and ACLs"
+	case s.End && s.Reason == dataplane.ToMetadata:
+		return "the instance metadata service, exempt from security groups and ACLs"
+	case s.End && s.Reason == dataplane.ToTime:
+		return "the Amazon Time Sync Service, exempt from security groups and ACLs"
 	case s.Stage == dataplane.StageACLEgress || s.Stage == dataplane.StageACLIngress:
 		if s.At != nil {
 			return "subnet " + cmp.Or(s.At.Subnet.Name, s.At.Subnet.ID)

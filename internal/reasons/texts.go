@@ -14,6 +14,7 @@ var (
 	igw     = control.Named{ID: "igw-07c1f0a2b3d4e5f60", Name: "igw"}
 	nat     = control.Named{ID: "nat-0f3b61c2d9e8a7540", Name: "nat"}
 	vpcBook = control.Named{ID: "vpc-0a51c9e2f7d3b8640", Name: "book"}
+	uplink  = control.Named{ID: "uplink", Name: "uplink"}
 	public  = control.Named{ID: "subnet-04e1d2c3b4a596870", Name: "public"}
 	private = control.Named{ID: "rtb-0b9c8d7e6f5a41320", Name: "private"}
 	acl     = control.Named{ID: "acl-09d8c7b6a5f4e3210", Name: "public"}
@@ -43,6 +44,18 @@ var entering = map[dataplane.Reason]text{
 		happened: "A DNS question to the resolver (base of the VPC's range plus two, or 169.254.169.253). Security groups and network ACLs are not asked.",
 		look:     "`enable_dns_support` and `enable_dns_hostnames` of the VPC, if the answer is not the one you expect.",
 		example:  example{packet: "172.30.0.10:38211 > 172.30.0.2:53 udp", way: "web"},
+	},
+	dataplane.ToMetadata: {
+		rules:    []string{"EX-01", "IM-01"},
+		happened: "A request to the instance metadata service at 169.254.169.254. Security groups and network ACLs are not asked.",
+		look:     "The instance's metadata options, if the answer is 401 or 403: `vpcemu ec2 describe-instances`.",
+		example:  example{packet: "172.30.0.10:40000 > 169.254.169.254:80 tcp SYN", way: "web"},
+	},
+	dataplane.ToTime: {
+		rules:    []string{"EX-01", "TI-01"},
+		happened: "A question to the Amazon Time Sync Service at 169.254.169.123 (NTP). Security groups and network ACLs are not asked.",
+		look:     "`chronyc sources` in the instance, if its clock is not what you expect. It is the clock of this machine.",
+		example:  example{packet: "172.30.0.10:38211 > 169.254.169.123:123 udp", way: "web"},
 	},
 	dataplane.DHCPServed: {
 		rules:    []string{"EX-01"},
@@ -116,15 +129,15 @@ var entering = map[dataplane.Reason]text{
 		change:   "Use the instance's own client. Addresses are the API's to give, whatever a client asks for.",
 		example:  example{packet: "0.0.0.0:68 > 255.255.255.255:67 udp", way: "web", by: web},
 	},
-	dataplane.ResolverRate: {
+	dataplane.ServicesRate: {
 		rules:    []string{"DNS-02"},
-		happened: "More than 1024 packets within a second from one network interface to the resolver. AWS has the same limit and drops the rest as silently.",
-		look:     "Which program asks so often: `vpcemu exec NAME -- tcpdump -ni eth0 port 53`.",
+		happened: "More than 1024 packets within a second from one network interface to the resolver, the metadata service and the time service together. AWS has the same limit, drops the rest as silently, and counts it as `linklocal_allowance_exceeded`.",
+		look:     "Which program asks so often: `vpcemu exec NAME -- tcpdump -ni eth0 port 53 or net 169.254.0.0/16`.",
 		change:   "Cache in the instance (dnsmasq, systemd-resolved, nscd).",
 		example:  example{packet: "172.30.0.10:38211 > 172.30.0.2:53 udp", way: "web", by: web},
 	},
 	dataplane.ServicesUnavailable: {
-		happened: "A question to the VPC's resolver, which is just not running: the VPC has only been made, or the daemon could not start it.",
+		happened: "A question to the VPC's resolver, metadata or time server, and none of them runs: the VPC has only been made, or the daemon could not start them.",
 		look:     "`vpcemu ls`, whose notes tell what went wrong, and the lab's daemon.log.",
 		change:   "Ask again in a moment; what the notes tell, if it stays.",
 		example:  example{packet: "172.30.0.10:38211 > 172.30.0.2:53 udp", way: "web", by: vpcBook},

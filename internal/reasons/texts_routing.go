@@ -112,10 +112,16 @@ var routing = map[dataplane.Reason]text{
 		example:  example{packet: "198.51.100.1:40000 > 203.0.113.10:22 tcp SYN (as 198.51.100.1:40000 > 172.30.0.10:22)", way: "laptop → igw → web", by: control.Named{ID: "eni-0c7d6e5f4a3b21908", Name: "firewall"}, rule: "route 172.30.0.0/24 -> eni-0c7d6e5f4a3b21908"},
 	},
 	dataplane.InternetUnreachable: {
-		happened: "The packet is on the Internet, and nothing there has the destination address: no Internet host of the lab that runs, no public address that is in use. The lab's Internet is the hosts of the topology file, never the real one. From outside, private addresses of a VPC end here too.",
+		happened: "The packet is on the Internet, and nothing there has the destination address: no Internet host of the lab that runs, no public address that is in use. The lab's Internet is the hosts of the topology file, and the real one only where it has an uplink. From outside, private addresses of a VPC end here too.",
 		look:     "`vpcemu ls` for the public addresses that there are. An automatic one changes when its instance is stopped and started.",
 		change:   "Correct the address, or add an internet host with it to the topology.",
 		example:  example{packet: "198.51.100.1:40000 > 172.30.1.4:22 tcp SYN", way: "laptop"},
+	},
+	dataplane.UplinkRefused: {
+		happened: "The packet was about to leave the lab by its uplink, which carries packets from the lab's own public addresses to public destinations: never to private networks or addresses of this machine, unless the topology names them.",
+		look:     "The destination and, for a packet that an instance or host forwards, its source.",
+		change:   "`uplink_allow` of `internet` in the topology file, with the network that the lab is to reach.",
+		example:  example{packet: "198.51.100.1:40000 > 192.168.1.10:80 tcp SYN", way: "laptop", by: uplink},
 	},
 	dataplane.TTLExpired: {
 		rules:    []string{"TT-01", "NA-13"},

@@ -56,6 +56,8 @@ type File struct {
 	DefaultVpc Value[bool] `key:"default_vpc" default:"true" change:"in place"`
 	// The outside world.
 	Internet Value[Internet] `key:"internet" change:"in place"`
+	// The root file system of instances and Internet hosts that name none. See their key.
+	Rootfs Value[string] `key:"rootfs" default:"host" change:"replace"`
 	// Limits of the account that are to differ from AWS's, such as elastic-ips-per-region: 10.
 	Quotas Value[map[string]int] `key:"quotas" unset:"AWS's" change:"in place"`
 
