@@ -18,8 +18,9 @@ const module = "github.com/vpcemu/vpcemu/"
 // the pairs in friends.
 var layers = [][]string{
 	{"internal/flowlog/record"},
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/dns", "topologies", "internal/slab", "internal/tun"},
-	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun"},
+	{"internal/cloudconfig"},
+	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds"},
 	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/flowlog"},
 	{"internal/compile", "internal/host", "internal/hostlink", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
@@ -45,9 +46,10 @@ var only = map[string][]string{
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},
 	"go.etcd.io/bbolt":                     {"internal/store"},
 	"github.com/miekg/dns":                 {"internal/dns"},
+	"github.com/smallstep/pkcs7":           {"internal/imds"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix"},
+	module + "internal/vpc":                {"internal/dns", "internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix", "internal/imds"},
 	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
 	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},

@@ -51,7 +51,10 @@ machine can reach: --pprof=127.0.0.1:6060. A daemon that another command starts 
 where VPCEMU_PPROF is set, to "socket" or such an address.
 
 With VPCEMU_COUNTERS=off in its environment it counts no packets; that is for measuring
-what counting costs (scripts/bench.sh --only observe), and not for use.`,
+what counting costs (scripts/bench.sh --only observe), and not for use.
+
+In a lab with an uplink, names that are not the lab's are asked of the servers in the
+machine's /etc/resolv.conf, or in the file that VPCEMU_RESOLV_CONF names.`,
 		Example: `  sudo vpcemu daemon --lab book --pprof
   sudo curl --unix-socket /run/vpcemu/book/pprof.sock -o cpu 'http://lab/debug/pprof/profile?seconds=10'
   sudo VPCEMU_PPROF=socket vpcemu up book`,
@@ -67,6 +70,7 @@ what counting costs (scripts/bench.sh --only observe), and not for use.`,
 			daemon.SampleMemory(profile != "")
 			cfg := labDirs(name)
 			cfg.Profile = profile
+			cfg.ResolvConf = os.Getenv("VPCEMU_RESOLV_CONF")
 			cfg.NoCounters = os.Getenv("VPCEMU_COUNTERS") == "off"
 			if !background { // else the command that started it has made it
 				if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {

@@ -46,7 +46,7 @@ func labs() []string {
 			continue
 		}
 		for _, e := range entries {
-			if e.IsDir() {
+			if e.IsDir() && e.Name()[0] != '.' { // host.Trees is none
 				found[e.Name()] = true
 			}
 		}

@@ -7,12 +7,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,7 +24,9 @@ import (
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -50,7 +54,10 @@ type Config struct {
 	StateDir  string // survives a reboot: state.db, disks, keys
 	RunDir    string // does not: sockets, flow tables, logs of the boot
 	GuestPath string // the guest program; "" looks beside this one
-	Log       *slog.Logger
+	// ResolvConf names the servers that the rest of the names is asked of in a lab with an
+	// uplink, see resolv.conf(5); "" is /etc/resolv.conf.
+	ResolvConf string
+	Log        *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
 	// HostsFile gets the names of a lab that wants it (join_hosts); "" is hostlink.DefaultHosts.
@@ -84,14 +91,17 @@ type Daemon struct {
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
 
-	generation uint64      // of the latest snapshot; the committer's own
-	services   allServices // the committer's own
-	outside    outside     // the link to the machine's own network
-	leases     leaseBook
-	logs       *flowLogs
-	wish       atomic.Pointer[wishList]
-	slots      chan struct{} // one place for each who starts a sandbox
-	steps      atomic.Uint64 // that workers have taken
+	generation   uint64      // of the latest snapshot; the committer's own
+	services     allServices // the committer's own
+	names        *dns.Directory
+	forward      *dns.Forwarder
+	leases       leaseBook
+	logs         *flowLogs
+	wish         atomic.Pointer[wishList]
+	slots        chan struct{} // one place for each who starts a sandbox
+	steps        atomic.Uint64 // that workers have taken
+	outside      outside       // the link to the machine's own network
+	metadataKeys *imds.Keys
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -143,7 +153,8 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		actual: map[string]*sandbox{}, held: map[string]int{}, busy: map[string]bool{}, failed: map[string]failure{}, orphans: map[string]bool{},
 		changed: make(chan struct{}),
 	}
-	d.services.open = opener
+	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
+	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.outside = newOutside(h.Link())
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
@@ -152,6 +163,9 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 		}
 	}()
 	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
+		return nil, err
+	}
+	if d.metadataKeys, err = imds.OpenKeys(cfg.StateDir, cfg.Lab); err != nil {
 		return nil, err
 	}
 	if err := d.openTables(); err != nil {
@@ -231,6 +245,7 @@ func (d *Daemon) releaseTables() {
 		d.engine.Close()
 	}
 	d.services.close()
+	d.forward.Close()
 	d.outside.close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())

@@ -301,7 +301,6 @@ func (in *fakeInstance) Stop(context.Context, time.Duration) error { return nil 
 // noServers are what a VPC has in these tests.
 type noServers struct{}
 
-func (noServers) tell(*vpc.Model)      {}
 func (noServers) Port() dataplane.Port { return nil }
 func (noServers) close()               {}
 
@@ -336,7 +335,7 @@ func (b *bench) open() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	d, err := open(b.t.Context(), cfg, lock, b.m, func(vpc.VpcID, netip.Addr) (servers, error) {
+	d, err := open(b.t.Context(), cfg, lock, b.m, func(*Daemon, vpc.VpcID, netip.Addr) (servers, error) {
 		return noServers{}, nil
 	})
 	if err != nil {

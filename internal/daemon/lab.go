@@ -122,6 +122,9 @@ func (d *Daemon) look(ctx context.Context, i *control.Instance) (notes []string)
 	if st.UserData.State == wire.UserDataFailed {
 		notes = append(notes, fmt.Sprintf("%s: user data failed: %s", i.Name, st.UserData.Problem))
 	}
+	for _, w := range st.UserData.Warnings {
+		notes = append(notes, fmt.Sprintf("%s: user data: %s", i.Name, w))
+	}
 	for _, u := range st.Units {
 		notes = append(notes, fmt.Sprintf("%s: service %s", i.Name, u))
 	}

@@ -6,10 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/dns"
 	"github.com/vpcemu/vpcemu/internal/host"
+	"github.com/vpcemu/vpcemu/internal/imds"
+	"github.com/vpcemu/vpcemu/internal/ntp"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -20,26 +23,28 @@ var (
 	linkLocalTime     = netip.MustParseAddr("169.254.169.123")
 )
 
-// dnsPort is where resolvers listen.
-const dnsPort = 53
+// Ports that the servers listen on.
+const (
+	dnsPort      = 53
+	metadataPort = 80
+	ntpPort      = 123
+)
 
 // allServices keeps the platform's own servers: a namespace of them for every VPC that has
 // a network interface, and one for the Internet, whose ID is "".
 type allServices struct {
-	open serviceOpener
+	open func(vpc.VpcID, netip.Addr) (servers, error)
 	mu   sync.Mutex
 	of   map[vpc.VpcID]running
 	old  []running  // replaced, and in force until the next snapshot is
-	told *vpc.Model // what the servers know
+	done *vpc.Model // whose servers run
 }
 
 // A serviceOpener starts the servers of a VPC, with the resolver at that address.
-type serviceOpener func(vpc.VpcID, netip.Addr) (servers, error)
+type serviceOpener func(*Daemon, vpc.VpcID, netip.Addr) (servers, error)
 
 // servers are those of one VPC or the Internet; *services are real ones.
 type servers interface {
-	// tell says what they should know.
-	tell(*vpc.Model)
 	// Port leads to them.
 	Port() dataplane.Port
 	close()
@@ -58,6 +63,8 @@ type services struct {
 	ns   *host.Services
 	port *queuePort
 	dns  *dns.Server
+	time *ntp.Server  // nil on the Internet
+	imds *imds.Server // nil for the Internet
 }
 
 // prepare starts the servers that m wants and that are missing.
@@ -89,8 +96,8 @@ func (a *allServices) prepare(m *vpc.Model) error {
 	return nil
 }
 
-// publish tells the servers what m says and closes those that nobody wants any more; the
-// snapshot in force does not name their ports.
+// publish closes the servers that nobody wants any more; the snapshot in force does not
+// name their ports. The others ask for the model themselves.
 func (a *allServices) publish(m *vpc.Model) {
 	if a.current(m) {
 		return
@@ -98,25 +105,23 @@ func (a *allServices) publish(m *vpc.Model) {
 	want := wanted(m)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.told = m
+	a.done = m
 	for id, s := range a.of {
-		if _, ok := want[id]; ok {
-			s.tell(m)
-			continue
+		if _, ok := want[id]; !ok {
+			s.close()
+			delete(a.of, id)
 		}
-		s.close()
-		delete(a.of, id)
 	}
 	a.closeOld()
 }
 
-// current tells whether the servers know what m says: instances that start and stop do
-// not change it.
+// current tells whether the servers that m wants run: instances that start and stop
+// do not change that.
 func (a *allServices) current(m *vpc.Model) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.told != nil && a.old == nil && a.told.Region == m.Region &&
-		a.told.NetworkInterfaces.Same(&m.NetworkInterfaces) && a.told.Vpcs.Same(&m.Vpcs) && a.told.InternetHosts.Same(&m.InternetHosts)
+	return a.done != nil && a.old == nil &&
+		a.done.NetworkInterfaces.Same(&m.NetworkInterfaces) && a.done.Vpcs.Same(&m.Vpcs) && a.done.InternetHosts.Same(&m.InternetHosts)
 }
 
 // closeOld closes what was replaced. a.mu is held.
@@ -144,7 +149,7 @@ func (a *allServices) close() {
 		s.close()
 		delete(a.of, id)
 	}
-	a.told = nil
+	a.done = nil
 	a.closeOld()
 }
 
@@ -174,7 +179,7 @@ func servicesOf(id vpc.VpcID) string {
 	return "services of " + string(id)
 }
 
-func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
+func openServices(d *Daemon, id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	addrs, mtu := []netip.Addr{resolver}, internetMTU
 	if id != "" {
 		addrs, mtu = append(addrs, linkLocalResolver, linkLocalMetadata, linkLocalTime), vpcMTU
@@ -185,7 +190,13 @@ func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	}
 	s := &services{id: id, ns: ns}
 	if s.port, err = newPort(ns.Queue, servicesOf(id)); err == nil {
-		err = s.resolve(resolver)
+		err = s.resolve(resolver, dns.Config{VPC: id, Names: d.names.Names, Forward: d.forward})
+	}
+	if err == nil && id != "" {
+		err = s.tellTime()
+	}
+	if err == nil && id != "" {
+		err = s.describe(d)
 	}
 	if err != nil {
 		s.close()
@@ -194,8 +205,17 @@ func openServices(id vpc.VpcID, resolver netip.Addr) (servers, error) {
 	return s, nil
 }
 
+// tellTime starts the time service, which tells the host's time (TI-01).
+func (s *services) tellTime() error {
+	p, err := s.ns.ListenPacket(netip.AddrPortFrom(linkLocalTime, ntpPort))
+	if err == nil {
+		s.time = ntp.Serve(p, time.Now)
+	}
+	return err
+}
+
 // resolve starts the resolver. It undoes nothing: close does.
-func (s *services) resolve(addr netip.Addr) (err error) {
+func (s *services) resolve(addr netip.Addr, cfg dns.Config) (err error) {
 	at := []netip.Addr{addr}
 	if s.id != "" {
 		at = append(at, linkLocalResolver)
@@ -214,11 +234,19 @@ func (s *services) resolve(addr netip.Addr) (err error) {
 		}
 		err = errors.Join(err, e, f)
 	}
-	s.dns = dns.Serve(dns.NewZone(), packets, streams)
+	s.dns = dns.Serve(cfg, packets, streams)
 	return err
 }
 
-func (s *services) tell(m *vpc.Model) { s.dns.SetZone(zone(m, s.id)) }
+// describe starts the instance metadata service.
+func (s *services) describe(d *Daemon) error {
+	l, err := s.ns.Listen(netip.AddrPortFrom(linkLocalMetadata, metadataPort))
+	if err != nil {
+		return err
+	}
+	s.imds = imds.Serve(l, imds.Config{VPC: s.id, Model: d.model.Load, Keys: d.metadataKeys, Now: time.Now, Log: d.log})
+	return nil
+}
 
 // Port is the services' end of the network.
 func (s *services) Port() dataplane.Port { return s.port }
@@ -228,6 +256,12 @@ func (s *services) Port() dataplane.Port { return s.port }
 func (s *services) close() {
 	if s.dns != nil {
 		_ = s.dns.Close()
+	}
+	if s.time != nil {
+		_ = s.time.Close()
+	}
+	if s.imds != nil {
+		_ = s.imds.Close()
 	}
 	_ = s.ns.Close()
 	if s.port != nil {

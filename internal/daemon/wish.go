@@ -143,7 +143,7 @@ func nicsByInstance(m *vpc.Model) map[vpc.InstanceID][]host.NIC {
 func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
 	w := &wish{id: string(i.ID), name: cmp.Or(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics}
 	w.spec = func(*Daemon) host.Spec {
-		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices}
+		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices, Rootfs: i.Rootfs}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")
 		// A key pair that was deleted meanwhile is on the disk since the first boot.
 		if k := m.KeyPairs.Get(i.KeyName); i.KeyName != "" && k != nil {
@@ -159,7 +159,7 @@ func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
 	w.nics = []host.NIC{{ID: w.id, Handle: h.Handle, LinkType: h.LinkType, MAC: h.Mac, MTU: internetMTU,
 		Static: netip.PrefixFrom(h.PublicIp, h.PublicIp.BitLen())}}
 	w.spec = func(d *Daemon) host.Spec {
-		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}}
+		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, Resolvers: []netip.Addr{vpc.InternetResolver}, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}, Rootfs: h.Rootfs}
 		if len(s.Hostname) > maxHostName {
 			s.Hostname, _, _ = strings.Cut(w.name, ".") // a label has 63 bytes at most
 		}

@@ -38,6 +38,10 @@ func Main(args []string) int {
 		return unit.JournalMain(context.Background(), "/", args[1:], os.Stdout, os.Stderr)
 	case "poweroff", "reboot", "halt", "shutdown", "init", "telinit":
 		err = power(name, args[1:])
+	case "cloud-init":
+		return cloudInit(args[1:], os.Stdout, os.Stderr)
+	case "runlevel":
+		fmt.Println("N 3" /* a server: multi-user */)
 	case unit.TrampolineName:
 		err = unit.Trampoline(args)
 	default:
@@ -60,16 +64,19 @@ type guest struct {
 	units     *unit.Manager
 	exit      *os.File // takes the cause of the exit
 
-	ready    chan struct{} // closed when booted
-	stopping sync.Once
-	stopped  chan struct{} // closed when everything has been ended
+	userData *userData
 
-	mu       sync.Mutex
-	state    string
-	notes    []string
-	failed   []string // units
-	userData wire.UserDataStatus
-	execs    map[int]bool // processes of exec requests
+	ready     chan struct{} // closed when booted
+	readyOnce sync.Once
+	stopping  sync.Once
+	stopped   chan struct{} // closed when everything has been ended
+	scheduled schedule
+
+	mu     sync.Mutex
+	state  string
+	notes  []string
+	failed []string     // units
+	execs  map[int]bool // processes of exec requests
 }
 
 // run is PID 1's life: configuration, start, service until told to stop.
@@ -130,7 +137,7 @@ func start() (g *guest, l *net.UnixListener, step string, err error) {
 		return nil, nil, "disk", err
 	}
 	defer dir.Close()
-	g.names = &names{fixed: g.config.Hostname}
+	g.names = newNames(g.config)
 	g.network = newNetwork(g.logf, func(l client.Lease) {
 		if err := g.names.Lease(l); err != nil {
 			g.logf("names of the lease of %s: %v", l.Addr, err)
@@ -144,6 +151,7 @@ func start() (g *guest, l *net.UnixListener, step string, err error) {
 		{"root file system", g.changeRoot},
 		{"processes", func() (err error) { g.processes, err = newProcesses(); return err }},
 		{"files", g.personalise},
+		{"read-only root file system", g.protectRoot},
 		{"disk", func() error { return disk.SetPrepared(fmt.Sprintf("/proc/self/fd/%d", dir.Fd())) }},
 		{"interfaces", g.bringUp},
 		{"service manager", g.startManager},
@@ -211,6 +219,9 @@ func (g *guest) changeRoot() (err error) {
 
 // personalise turns the host's files into the instance's own.
 func (g *guest) personalise() error {
+	if err := furnish(); err != nil {
+		return err
+	}
 	if g.first {
 		if err := errors.Join(disk.Remove("/"), setMachineID(), setFreshHosts()); err != nil {
 			return err
@@ -222,7 +233,15 @@ func (g *guest) personalise() error {
 	if err := setUpUsers(g.config, g.first); err != nil {
 		return err
 	}
-	g.loadUserData()
+	// Programs take this folder for the sign that systemctl works (sd_booted(3)): without it, packages start their
+	// services by the scripts in /etc/init.d, or not at all.
+	if err := os.MkdirAll("/run/systemd/system", 0o755); err != nil {
+		return err
+	}
+	if err := writeUtmp("/run/utmp", time.Now()); err != nil {
+		return err
+	}
+	g.userData = newUserData(g)
 	return g.names.Start()
 }
 

@@ -102,19 +102,32 @@ func TestEnvironment_LaterOverrides(t *testing.T) {
 	}
 }
 
-func TestPowerSignal(t *testing.T) {
+func TestReadPower(t *testing.T) {
+	now := time.Date(2026, 11, 28, 22, 30, 0, 0, time.UTC)
+	in := func(d time.Duration) powerOrder { return powerOrder{signal: sigPoweroff, at: now.Add(d)} }
+	with := func(o powerOrder, change func(*powerOrder)) *powerOrder { change(&o); return &o }
+	at := func(d time.Duration) *powerOrder { o := in(d); return &o }
 	for _, c := range []struct {
 		line string
-		want syscall.Signal // 0: refused
+		want *powerOrder // nil: refused
 	}{
-		{"poweroff", sigPoweroff}, {"reboot -f", sigReboot}, {"halt", sigHalt}, {"poweroff --reboot", sigReboot},
-		{"shutdown now", sigPoweroff}, {"shutdown -r now", sigReboot}, {"shutdown -h now bye all", sigPoweroff}, {"shutdown -P +0", sigPoweroff},
-		{"init 0", sigPoweroff}, {"init 6", sigReboot}, {"telinit 6", sigReboot},
-		{"shutdown", 0}, {"shutdown -r", 0}, {"shutdown +5", 0}, {"shutdown 23:00", 0}, {"init", 0}, {"init 3", 0}, {"reboot 6", 0}, {"halt --odd", 0},
+		{"poweroff", &powerOrder{signal: sigPoweroff}}, {"reboot -f", &powerOrder{signal: sigReboot}}, {"halt", &powerOrder{signal: sigHalt}},
+		{"poweroff --reboot", &powerOrder{signal: sigReboot}}, {"shutdown now", &powerOrder{signal: sigPoweroff}}, {"shutdown -r now", &powerOrder{signal: sigReboot}},
+		{"shutdown -h now bye all", &powerOrder{signal: sigPoweroff, message: "bye all"}}, {"shutdown -P +0", &powerOrder{signal: sigPoweroff}},
+		{"init 0", &powerOrder{signal: sigPoweroff}}, {"init 6", &powerOrder{signal: sigReboot}}, {"telinit 6", &powerOrder{signal: sigReboot}},
+		{"shutdown", at(time.Minute)}, {"shutdown +5", at(5 * time.Minute)}, {"shutdown 23:00", at(30 * time.Minute)}, {"shutdown 22:30", at(24 * time.Hour)},
+		{"shutdown -r", with(in(time.Minute), func(o *powerOrder) { o.signal = sigReboot })},
+		{"shutdown -h +10 see you", with(in(10*time.Minute), func(o *powerOrder) { o.message = "see you" })},
+		{"shutdown -c", &powerOrder{signal: sigPoweroff, cancel: true}}, {"shutdown --show", &powerOrder{signal: sigPoweroff, show: true}},
+		{"shutdown soon", nil}, {"shutdown +x", nil}, {"shutdown 25:00", nil}, {"init", nil}, {"init 3", nil}, {"reboot 6", nil}, {"halt --odd", nil}, {"reboot -c", nil},
 	} {
 		args := strings.Fields(c.line)
-		if got, err := powerSignal(args[0], args[1:]); got != c.want || (err == nil) != (c.want != 0) {
-			t.Errorf("%s: %v, %v", c.line, got, err)
+		got, err := readPower(args[0], args[1:], now)
+		switch {
+		case (err == nil) != (c.want != nil):
+			t.Errorf("%s: %+v, %v", c.line, got, err)
+		case c.want != nil && got != *c.want:
+			t.Errorf("%s: %+v, want %+v", c.line, got, *c.want)
 		}
 	}
 }
@@ -131,7 +144,7 @@ func TestHostsWith(t *testing.T) {
 
 func TestResolvConf(t *testing.T) {
 	servers := []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("10.0.0.5")}
-	got := resolvConf(servers, "a.example b.example")
+	got := resolvConf("from the DHCP lease", servers, "a.example b.example")
 	want := "# Written from the DHCP lease.\nsearch a.example b.example\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n"
 	if got != want {
 		t.Errorf("got %q", got)

@@ -15,30 +15,40 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/dhcp/client"
+	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
 
 // multiCall are the names under which the instance's users find this program, in the places where an init
 // system has its own. They are written at each boot, as a package may have replaced them.
 var multiCall = []string{"/usr/bin/systemctl", "/bin/systemctl", "/usr/bin/journalctl", "/bin/journalctl", "/usr/sbin/poweroff", "/sbin/poweroff", "/usr/sbin/reboot", "/sbin/reboot",
-	"/usr/sbin/halt", "/sbin/halt", "/usr/sbin/shutdown", "/sbin/shutdown", "/usr/sbin/init", "/sbin/init", "/usr/sbin/telinit", "/sbin/telinit"}
+	"/usr/sbin/runlevel", "/sbin/runlevel", "/usr/sbin/halt", "/sbin/halt", "/usr/sbin/shutdown", "/sbin/shutdown", "/usr/sbin/init", "/sbin/init", "/usr/sbin/telinit", "/sbin/telinit"}
 
 func installNames() error {
 	for _, path := range multiCall {
 		if dir, err := os.Lstat(filepath.Dir(path)); err != nil || !dir.IsDir() {
 			continue // /sbin is a link to /usr/sbin on most distributions
 		}
-		if target, err := os.Readlink(path); err == nil && target == programPath {
-			continue
-		}
-		tmp := path + ".vpcemu-new"
-		if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := errors.Join(os.Symlink(programPath, tmp), os.Rename(tmp, path)); err != nil {
+		if err := installName(path); err != nil {
 			return err
 		}
 	}
+	if _, err := os.Lstat(cloudInitPath); errors.Is(err, fs.ErrNotExist) { // the package's own is left alone
+		if dir, err := os.Stat(filepath.Dir(cloudInitPath)); err == nil && dir.IsDir() {
+			return installName(cloudInitPath)
+		}
+	}
 	return nil
+}
+
+func installName(path string) error {
+	if target, err := os.Readlink(path); err == nil && target == programPath {
+		return nil
+	}
+	tmp := path + ".vpcemu-new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return errors.Join(os.Symlink(programPath, tmp), os.Rename(tmp, path))
 }
 
 // setMachineID gives a new disk its identity.
@@ -60,11 +70,27 @@ func setMachineID() error {
 
 // names keeps host name and resolver configuration as DHCP says.
 type names struct {
-	fixed string // configured host name, "" if DHCP gives it
+	fixed     string       // configured host name, "" if DHCP gives it
+	fqdn      string       // with domain, "" if it is the host name with the lease's
+	keep      bool         // leave alone what the disk says
+	resolvers []netip.Addr // configured name servers, those of an instance without DHCP
 
 	mu       sync.Mutex
 	hostname string
 	resolv   string
+}
+
+// newNames knows the name that the configuration, or user data, gives.
+func newNames(c *wire.Config) *names {
+	n := &names{fixed: c.Hostname, resolvers: c.Resolvers}
+	switch p := c.Plan; {
+	case p == nil:
+	case p.PreserveHostname:
+		n.keep = true
+	case p.Hostname != "":
+		n.fixed, n.fqdn = p.Hostname, p.FQDN
+	}
+	return n
 }
 
 // Start sets the names that hold before the first lease. A resolver of the host's would not be reachable.
@@ -72,21 +98,23 @@ func (n *names) Start() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	name := n.fixed
-	if old, err := readFile("/etc/hostname"); name == "" && err == nil {
+	old, err := readFile("/etc/hostname")
+	if (name == "" || n.keep) && err == nil {
 		name = strings.TrimSpace(string(old))
 	}
+	n.keep = n.keep && err == nil // a new disk has no name yet
 	if name == "" {
 		name = "localhost"
 	}
-	return errors.Join(n.setHostname(name), n.setResolv(client.Lease{}))
+	return errors.Join(n.setHostname(name), n.setResolv(resolvConf("at boot", n.resolvers, "")))
 }
 
 // Lease takes the names over that a lease brings.
 func (n *names) Lease(l client.Lease) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.setResolv(l)
-	if n.fixed == "" && validHostname(l.HostName) {
+	err := n.setResolv(resolvConf("from the DHCP lease", l.DNS, l.Domain))
+	if n.fixed == "" && !n.keep && validHostname(l.HostName) {
 		err = errors.Join(err, n.setHostname(l.HostName))
 	}
 	return err
@@ -110,7 +138,11 @@ func (n *names) setHostname(name string) error {
 	if err := replaceFile("/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
 		return err
 	}
-	return editFile("/etc/hosts", 0o644, func(text string) string { return hostsWith(text, name) })
+	all := name
+	if n.fqdn != "" && n.fqdn != name {
+		all = n.fqdn + " " + name
+	}
+	return editFile("/etc/hosts", 0o644, func(text string) string { return hostsWith(text, all) })
 }
 
 // setFreshHosts replaces the host's /etc/hosts on a new disk.
@@ -138,8 +170,7 @@ func hostsWith(text, name string) string {
 
 // setResolv writes resolv.conf(5), but only when it would say something new, so that what the user changed
 // lasts until the lease does.
-func (n *names) setResolv(l client.Lease) error {
-	text := resolvConf(l.DNS, l.Domain)
+func (n *names) setResolv(text string) error {
 	if text == n.resolv {
 		return nil
 	}
@@ -152,9 +183,9 @@ func (n *names) setResolv(l client.Lease) error {
 
 // resolvConf takes the first three servers, more are ignored by the C library. A domain of several names
 // is a search list (DH-01).
-func resolvConf(servers []netip.Addr, domain string) string {
+func resolvConf(written string, servers []netip.Addr, domain string) string {
 	var b strings.Builder
-	b.WriteString("# Written from the DHCP lease.\n")
+	b.WriteString("# Written " + written + ".\n")
 	if f := strings.Fields(domain); len(f) > 0 {
 		b.WriteString("search " + strings.Join(f, " ") + "\n")
 	}

@@ -41,20 +41,24 @@ func makeRoot(c *wire.Config) (first bool, notes []string, err error) {
 
 // mountDisk mounts the overlays. Only the one over the root is indispensable.
 func mountDisk(c *wire.Config, first bool) (notes []string, err error) {
-	mounts, err := disk.Mounts()
-	if err != nil {
-		return nil, err
+	layers := disk.TreeLayers(c.Disk, c.Tree)
+	if c.Tree == "" {
+		mounts, err := disk.Mounts()
+		if err != nil {
+			return nil, err
+		}
+		layers = disk.Layers(c.Disk, mounts, append(append([]string{}, disk.Emptied...), c.Hidden...))
 	}
-	layers := disk.Layers(c.Disk, mounts, append(append([]string{}, disk.Emptied...), c.Hidden...))
 	for _, l := range layers {
 		if err := l.Make(); err != nil {
 			return nil, fmt.Errorf("disk: %w", err)
 		}
 	}
-	if first {
-		err = disk.Hide(layers, c.Hidden)
-	} else {
+	switch {
+	case !first:
 		err = disk.ClearTmp(layers)
+	case c.Tree == "": // what a tree has is meant to be there
+		err = disk.Hide(layers, c.Hidden)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("disk: %w", err)
@@ -86,6 +90,12 @@ func (m mount) do(root string) error {
 	target := filepath.Join(root, m.target)
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
+	}
+	// A link would be followed, and this is not yet inside the new root.
+	if fi, err := os.Lstat(target); err != nil {
+		return err
+	} else if !fi.IsDir() {
+		return fmt.Errorf("/%s is no directory in this root file system", m.target)
 	}
 	if err := unix.Mount(m.source, target, m.fstype, m.flags, m.data); err != nil {
 		return fmt.Errorf("mount %s: %w", m.target, err)
@@ -248,6 +258,37 @@ func mountProgram(c *wire.Config) error {
 	}
 	if err := unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
 		return fmt.Errorf("mount %s read-only: %w", programPath, err)
+	}
+	return nil
+}
+
+// writable are the directories of a read-only root that can be written to.
+var writable = []string{"/etc", "/home", "/root", "/tmp", "/var"}
+
+// protectRoot makes the root read-only, at the end of all that PID 1 itself writes outside of those directories.
+func (g *guest) protectRoot() error {
+	if !g.config.ReadOnly {
+		return nil
+	}
+	for _, dir := range writable {
+		if fi, err := os.Lstat(dir); err != nil || !fi.IsDir() {
+			continue
+		}
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("mount %s on itself: %w", dir, err)
+		}
+	}
+	mounts, err := disk.Mounts()
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
+		if m.FSType != "overlay" || disk.Within(m.Point, writable) {
+			continue
+		}
+		if err := unix.Mount("", m.Point, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("mount %s read-only: %w", m.Point, err)
+		}
 	}
 	return nil
 }

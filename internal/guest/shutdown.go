@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/vpcemu/vpcemu/internal/guest/unit"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
 
@@ -22,13 +28,27 @@ const (
 // defaultGrace is what processes have to end by themselves when nobody said how long.
 const defaultGrace = 10 * time.Second
 
+// scheduledFile says what is to happen, where systemd keeps it; `shutdown --show` and others look there.
+const scheduledFile = "/run/systemd/shutdown/scheduled"
+
 // power is the commands poweroff, reboot, halt, shutdown and init.
 func power(name string, args []string) error {
-	sig, err := powerSignal(name, args)
-	if err != nil {
+	o, err := readPower(name, args, time.Now())
+	switch {
+	case err != nil:
 		return err
+	case o.show:
+		return showScheduled(os.Stderr)
+	case o.cancel:
+		return askManager("poweroff", "--when=cancel")
+	case !o.at.IsZero():
+		action := "poweroff"
+		if o.signal == sigReboot {
+			action = "reboot"
+		}
+		return askManager(action, fmt.Sprintf("--when=@%d", o.at.Unix()), "--message="+o.message)
 	}
-	if err := syscall.Kill(1, sig); errors.Is(err, syscall.EPERM) {
+	if err := syscall.Kill(1, o.signal); errors.Is(err, syscall.EPERM) {
 		return errors.New("only root may do this; try sudo")
 	} else if err != nil {
 		return err
@@ -36,48 +56,164 @@ func power(name string, args []string) error {
 	return nil
 }
 
-// powerSignal reads the command line as far as it makes sense for an instance, which cannot be halted with
-// its power on, and which stops at once or not at all.
-func powerSignal(name string, args []string) (syscall.Signal, error) {
-	sig := map[string]syscall.Signal{"halt": sigHalt, "reboot": sigReboot}[name]
-	if sig == 0 {
-		sig = sigPoweroff
+// askManager passes a command line of systemctl on to PID 1.
+func askManager(args ...string) error {
+	var out, errs strings.Builder
+	status := unit.Main(unit.SocketPath, args, &out, &errs)
+	fmt.Fprint(os.Stderr, out.String())
+	if status != 0 {
+		return errors.New(strings.TrimSpace(errs.String()))
 	}
-	when := "now"
-	if name == "shutdown" || name == "init" || name == "telinit" {
-		when = ""
-	}
-	for _, a := range args {
-		switch a {
-		case "-r", "--reboot":
-			sig = sigReboot
-		case "-h", "-P", "-p", "-H", "--halt", "--poweroff":
-			sig = sigPoweroff
-		case "-f", "--force", "-ff", "-n", "-d", "-w", "-q", "--no-wall":
-		case "now", "+0":
-			when = "now"
-		case "0", "6":
-			if name != "init" && name != "telinit" {
-				return 0, fmt.Errorf("%q: not known", a)
-			}
-			if when = "now"; a == "6" {
-				sig = sigReboot
-			}
-		default:
-			if name == "shutdown" && when == "now" && !strings.HasPrefix(a, "-") {
-				continue // the message to users
-			}
-			return 0, fmt.Errorf("%q: not known; an instance stops at once: %s", a, usage[name])
-		}
-	}
-	if when == "" {
-		return 0, fmt.Errorf("when? An instance stops at once: %s", usage[name])
-	}
-	return sig, nil
+	fmt.Fprint(os.Stderr, errs.String())
+	return nil
 }
 
-var usage = map[string]string{"shutdown": "shutdown [-r] now", "init": "init 0 or init 6", "telinit": "telinit 0 or telinit 6",
+// powerOrder is what a command line asks for: signal at once, or at a time.
+type powerOrder struct {
+	signal       syscall.Signal
+	at           time.Time // zero is at once
+	message      string
+	cancel, show bool
+}
+
+// readPower reads the command line as far as it makes sense for an instance, which cannot be halted with its power
+// on. shutdown without a time waits a minute (shutdown(8)).
+func readPower(name string, args []string, now time.Time) (o powerOrder, err error) {
+	o.signal = sigPoweroff
+	if sig, ok := map[string]syscall.Signal{"halt": sigHalt, "reboot": sigReboot}[name]; ok {
+		o.signal = sig
+	}
+	level, when := "", ""
+	var message []string
+	for i, a := range args {
+		switch {
+		case a == "-r" || a == "--reboot":
+			o.signal = sigReboot
+		case a == "-h" || a == "-P" || a == "-p" || a == "-H" || a == "--halt" || a == "--poweroff":
+			o.signal = sigPoweroff
+		case name == "shutdown" && a == "-c":
+			o.cancel = true
+		case name == "shutdown" && a == "--show":
+			o.show = true
+		case strings.HasPrefix(a, "-"):
+			switch a {
+			case "-f", "--force", "-ff", "-n", "-d", "-w", "-q", "--no-wall":
+			default:
+				return o, fmt.Errorf("%q: not known: %s", a, usage[name])
+			}
+		case name == "shutdown" && when == "" && !o.cancel:
+			when = a
+		case name == "shutdown":
+			message = append(message, a)
+		case (name == "init" || name == "telinit") && (a == "0" || a == "6") && i == 0:
+			if level = a; a == "6" {
+				o.signal = sigReboot
+			}
+		default:
+			return o, fmt.Errorf("%q: not known: %s", a, usage[name])
+		}
+	}
+	o.message = strings.Join(message, " ")
+	switch {
+	case (name == "init" || name == "telinit") && level == "":
+		return o, fmt.Errorf("which run level? An instance has these: %s", usage[name])
+	case name != "shutdown" || o.cancel || o.show || when == "now" || when == "+0":
+		return o, nil
+	case when == "":
+		when = "+1"
+	}
+	if o.at, err = unit.ParseWhen(when, now); err != nil {
+		return o, fmt.Errorf("%w: %s", err, usage[name])
+	}
+	return o, nil
+}
+
+var usage = map[string]string{"shutdown": "shutdown [-h|-r] [now|+MINUTES|HH:MM] [MESSAGE], shutdown -c, or shutdown --show", "init": "init 0 or init 6", "telinit": "telinit 0 or telinit 6",
 	"poweroff": "poweroff", "halt": "halt", "reboot": "reboot"}
+
+// showScheduled tells what scheduledFile says.
+func showScheduled(w io.Writer) error {
+	text, err := os.ReadFile(scheduledFile)
+	if err != nil {
+		return errors.New("no scheduled shutdown")
+	}
+	var usec int64
+	mode := "poweroff"
+	for line := range strings.Lines(string(text)) {
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), "="); key {
+		case "USEC":
+			usec, _ = strconv.ParseInt(value, 10, 64)
+		case "MODE":
+			mode = value
+		}
+	}
+	_, err = fmt.Fprintln(w, unit.ScheduleText(mode, time.UnixMicro(usec)))
+	return err
+}
+
+// schedule is a stop or restart that is to come.
+type schedule struct {
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+// powerAt does so at a time, in place of what was to come before; a time that is past is now, and the zero time
+// takes back what was to come.
+func (g *guest) powerAt(action string, at time.Time, message string) error {
+	g.scheduled.mu.Lock()
+	defer g.scheduled.mu.Unlock()
+	if t := g.scheduled.timer; t != nil {
+		t.Stop()
+		g.scheduled.timer = nil
+		if err := os.Remove(scheduledFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			g.logf("%v", err)
+		}
+		if at.IsZero() {
+			wall("The shutdown has been cancelled.")
+		}
+	}
+	if at.IsZero() {
+		return nil
+	}
+	wait := time.Until(at)
+	if wait <= 0 {
+		return g.powerAction(action)
+	}
+	if action != "poweroff" && action != "halt" && action != "reboot" {
+		return fmt.Errorf("%s: not known", action)
+	}
+	text := fmt.Sprintf("USEC=%d\nWARN_WALL=1\nMODE=%s\n", at.UnixMicro(), action)
+	if message != "" {
+		text += "WALL_MESSAGE=" + strings.ReplaceAll(message, "\n", " ") + "\n"
+	}
+	if err := replaceFile(scheduledFile, []byte(text), 0o644); err != nil {
+		return err
+	}
+	g.logf("%s", unit.ScheduleText(action, at))
+	wall(strings.TrimSpace(message + "\n" + unit.ScheduleText(action, at)))
+	g.scheduled.timer = time.AfterFunc(wait, func() {
+		if err := g.powerAction(action); err != nil {
+			g.logf("%v", err)
+		}
+	})
+	return nil
+}
+
+// wall writes to every terminal; one that does not take it misses it.
+func wall(text string) {
+	terminals, err := filepath.Glob("/dev/pts/[0-9]*")
+	if err != nil {
+		return
+	}
+	for _, t := range terminals {
+		f, err := os.OpenFile(t, os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		_, _ = f.WriteString("\r\n" + strings.ReplaceAll(text, "\n", "\r\n") + "\r\n")
+		f.Close()
+	}
+}
 
 // powerAction is systemctl's poweroff, reboot and halt.
 func (g *guest) powerAction(action string) error {

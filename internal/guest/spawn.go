@@ -36,6 +36,7 @@ func (g *guest) startManager() error {
 		Spawn: g.processes.Spawn,
 		Watch: g.processes.Watch,
 		Power: g.powerAction,
+		At:    g.powerAt,
 		// Amazon's images start sshd.
 		Enabled: []string{"ssh", "sshd"},
 		Logf:    g.logf,

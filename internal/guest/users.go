@@ -21,7 +21,7 @@ const loginUser = "ec2-user"
 // setUpUsers makes ec2-user and lets the keys in. authorized also says that authorized_keys are to be
 // written: only at the first boot, since afterwards they are the user's to edit.
 func setUpUsers(c *wire.Config, authorized bool) error {
-	if err := editFile("/etc/passwd", 0o644, func(text string) string { return addPasswd(text) }); err != nil {
+	if err := editFile("/etc/passwd", 0o644, func(text string) string { return addPasswd(addRoot(text)) }); err != nil {
 		return err
 	}
 	user, err := lookupAccount("/", loginUser)
@@ -34,7 +34,9 @@ func setUpUsers(c *wire.Config, authorized bool) error {
 		perm os.FileMode
 		edit func(string) string
 	}{
-		{"/etc/group", 0o644, func(text string) string { return addLine(text, loginUser, loginUser+":x:"+gid+":") }},
+		{"/etc/group", 0o644, func(text string) string {
+			return addLine(addLine(text, "root", "root:x:0:"), loginUser, loginUser+":x:"+gid+":")
+		}},
 		{"/etc/gshadow", 0o640, func(text string) string { return addLine(text, loginUser, loginUser+":!::") }},
 		{"/etc/shadow", 0o640, func(text string) string { return unlock(unlock(text, "root"), loginUser) }},
 	} {
@@ -42,7 +44,7 @@ func setUpUsers(c *wire.Config, authorized bool) error {
 			return err
 		}
 	}
-	if err := allowSudo(); err != nil {
+	if err := allowSudo(authorized); err != nil {
 		return err
 	}
 	if authorized {
@@ -87,11 +89,7 @@ func addPasswd(text string) string {
 	for used[id] {
 		id++
 	}
-	shell := "/bin/bash"
-	if _, err := os.Stat(shell); err != nil {
-		shell = "/bin/sh"
-	}
-	return addLine(text, loginUser, fmt.Sprintf("%s:x:%d:%d:EC2 Default User:/home/%s:%s", loginUser, id, id, loginUser, shell))
+	return addLine(text, loginUser, fmt.Sprintf("%s:x:%d:%d:EC2 Default User:/home/%s:%s", loginUser, id, id, loginUser, loginShell()))
 }
 
 // addLine appends a line to a colon-separated file unless the name has one.
@@ -121,12 +119,27 @@ func unlock(shadow, name string) string {
 	return addLine(shadow, name, name+":*:20000:0:99999:7:::")
 }
 
-func allowSudo() error {
-	const dir = "/etc/sudoers.d"
-	if _, err := os.Stat(dir); err != nil {
+// Where cloud-init keeps the rules of sudo.
+const (
+	sudoersDir  = "/etc/sudoers.d"
+	sudoersFile = sudoersDir + "/90-cloud-init-users"
+)
+
+// allowSudo lets ec2-user do everything; on a new disk, the file may be the host's.
+func allowSudo(fresh bool) error {
+	if _, err := os.Stat(sudoersDir); err != nil {
 		return nil // no sudo
 	}
-	return os.WriteFile(filepath.Join(dir, "90-cloud-init-users"), []byte(loginUser+" ALL=(ALL) NOPASSWD:ALL\n"), 0o440)
+	const rule = loginUser + " ALL=(ALL) NOPASSWD:ALL\n"
+	return editFile(sudoersFile, 0o440, func(text string) string {
+		switch {
+		case fresh:
+			return rule
+		case strings.Contains(text, rule):
+			return text
+		}
+		return rule + text
+	})
 }
 
 // keysOnly turns password log-ins off, as cloud-init does on Amazon's images; the file is the user's to edit

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,26 +18,41 @@ import (
 // deletedSuffix marks a disk whose deletion has begun, so that a half-deleted one is never booted from.
 const deletedSuffix = ".deleted"
 
-// makeDisk makes the disk unless there is one. Where the file system of the state directory cannot hold an
-// overlay's upper layer, the disk is a tmpfs, and note tells the user so.
-func (h *Host) makeDisk(id string) (note string, err error) {
+// makeDisk makes the disk unless there is one, over what rootfs says (Spec.Rootfs). Where the file system of the
+// state directory cannot hold an overlay's upper layer, the disk is a tmpfs, and note tells the user so.
+func (h *Host) makeDisk(ctx context.Context, id, rootfs string) (b base, note string, err error) {
 	dir := h.diskDir(id)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("disk: %w", err)
+		return b, "", fmt.Errorf("disk: %w", err)
 	}
 	mounted, err := isMountPoint(dir)
 	if err != nil {
-		return "", fmt.Errorf("disk: %w", err)
+		return b, "", fmt.Errorf("disk: %w", err)
+	}
+	if b, err = h.openBase(ctx, dir, rootfs); err != nil {
+		return b, "", err
 	}
 	if mounted {
-		return memoryNote(dir), nil
+		note = memoryNote(dir)
+	} else if note, err = h.placeDisk(dir, id, b.tree); err != nil {
+		return b, "", err
 	}
-	if disk.Prepared(dir) || h.overlays.Load() {
+	if err := b.write(dir); err != nil {
+		return b, "", fmt.Errorf("disk: %w", err)
+	}
+	return b, note, nil
+}
+
+// placeDisk sees to it that the directory of a disk can carry an overlay, if need be by a tmpfs.
+func (h *Host) placeDisk(dir, id, tree string) (note string, err error) {
+	if disk.Prepared(dir) || h.overlays.Load() && tree == "" {
 		return "", nil
 	}
-	cause := disk.Probe(dir)
+	cause := disk.Probe(dir, tree)
 	if cause == nil {
-		h.overlays.Store(true)
+		if tree == "" {
+			h.overlays.Store(true)
+		}
 		return "", nil
 	}
 	if errors.Is(cause, unix.ENOSPC) || errors.Is(cause, unix.EDQUOT) || errors.Is(cause, unix.EROFS) {
@@ -48,7 +64,11 @@ func (h *Host) makeDisk(id string) (note string, err error) {
 	if err := unix.Mount("vpcemu", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700,size=50%"); err != nil {
 		return "", fmt.Errorf("disk: neither on %s (%w) nor in memory: mount tmpfs: %w", dir, cause, err)
 	}
-	if err := disk.Probe(dir); err != nil {
+	switch err := disk.Probe(dir, tree); {
+	case err != nil && tree != "":
+		return "", fmt.Errorf("disk: no overlay file system can be made over %s, neither on %s (%w) nor in memory: %w; "+
+			"copy it to an ordinary file system, or give it as a tar archive", tree, dir, cause, err)
+	case err != nil:
 		return "", fmt.Errorf("disk: no overlay file system over the host's root can be made, neither on %s (%w) nor in memory: %w; "+
 			"in a container, start it with --privileged", dir, cause, err)
 	}

@@ -48,16 +48,21 @@ type Spec struct {
 	Name string // names the network namespace, LAB.NAME
 	// Hostname without domain; empty takes DHCP's.
 	Hostname string
+	// Resolvers are the name servers of an instance without DHCP.
+	Resolvers []netip.Addr
 	// BootID tells one start of the instance from the next: Start adopts a sandbox with the same ID and BootID
 	// and replaces one with another.
 	BootID         int
 	NICs           []NIC
-	UserData       string   // a script starting with #!, run once in the life of the disk
+	UserData       string   // in any format that package cloudconfig understands
 	AuthorizedKeys []string // for root and ec2-user, installed at the first boot
 	// PrivateKeys are OpenSSH private keys by file name, put into ~/.ssh of root and ec2-user.
 	PrivateKeys map[string]string
 	// Devices of the host that the instance has too, such as /dev/net/tun.
 	Devices []string
+	// Rootfs is what its disk lies over: "" for the host's root, RootfsHostReadOnly, or the absolute path of a
+	// directory or of a tar archive. It counts at the first boot of a disk.
+	Rootfs string
 }
 
 // Host is a lab's part of the machine. It is safe for concurrent use; calls about one instance take turns.
@@ -66,6 +71,8 @@ type Host struct {
 
 	// overlays: the file system of the disks has carried an overlay, which is then not tried for each.
 	overlays atomic.Bool
+
+	unpacking sync.Mutex // held by who unpacks an archive
 
 	mu    sync.Mutex
 	turns map[string]*sync.Mutex // by instance
@@ -205,7 +212,11 @@ func (h *Host) Remove(ctx context.Context, id string, disk bool) error {
 	if err != nil {
 		return err
 	}
-	return h.remove(ctx, id, disk, found)
+	err = h.remove(ctx, id, disk, found)
+	if disk {
+		err = errors.Join(err, h.sweepTrees())
+	}
+	return err
 }
 
 // RemoveAll removes every instance of the lab with its disk, and the directories that this package made. It
@@ -231,7 +242,7 @@ func (h *Host) RemoveAll(ctx context.Context) error {
 		})
 	}
 	all.Wait()
-	errs = append(errs, withNetnsDir(unshareNetnsDir))
+	errs = append(errs, withNetnsDir(unshareNetnsDir), h.sweepTrees())
 	for _, dir := range []string{filepath.Join(h.cfg.RunDir, "instances"), filepath.Join(h.cfg.StateDir, "disks")} {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
 			errs = append(errs, err)

@@ -40,7 +40,7 @@ func TestDone_SaysWhatEndedTheInstance(t *testing.T) {
 		}
 	}
 	s := start(t, h, internetHost("i-1", "web"))
-	for _, script := range []string{"shutdown", "shutdown +5", "init 3", "reboot --nonsense"} {
+	for _, script := range []string{"shutdown soon", "init 3", "reboot --nonsense", "shutdown --show"} {
 		if out, status := shellStatus(t, cfg, "i-1", script); status == 0 || out == "" {
 			t.Errorf("%s: status %d, %q", script, status, out)
 		}
@@ -104,7 +104,7 @@ func TestUserData_OnceInTheLifeOfADisk(t *testing.T) {
 	if st.UserData.State != "failed" || st.UserData.Code != 3 || !strings.Contains(st.UserData.Problem, "exit status 3") || st.State != "ready" {
 		t.Errorf("status %+v", st)
 	}
-	if got := shell(t, cfg, "i-1", "cat /var/log/cloud-init-output.log"); got != "hello root" {
+	if got := shell(t, cfg, "i-1", "head -n 1 /var/log/cloud-init-output.log"); got != "hello root" {
 		t.Errorf("output %q", got)
 	}
 	if err := s.Stop(limited(t), time.Second); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vpcemu/vpcemu/internal/cloudconfig"
 	"github.com/vpcemu/vpcemu/internal/guest/disk"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
@@ -83,6 +84,9 @@ func (h *Host) Start(ctx context.Context, spec Spec) (*Sandbox, error) {
 	} else {
 		err = errors.Join(err, h.remove(undo, spec.ID, fresh, found))
 	}
+	if fresh {
+		err = errors.Join(err, h.sweepTrees())
+	}
 	return nil, err
 }
 
@@ -127,7 +131,7 @@ func (h *Host) create(ctx context.Context, spec Spec) (*Sandbox, error) {
 	if err := claimNetns(netns, label{Lab: h.cfg.Lab, RunDir: h.cfg.RunDir, ID: spec.ID}); err != nil {
 		return nil, err
 	}
-	note, err := h.makeDisk(spec.ID)
+	base, note, err := h.makeDisk(ctx, spec.ID, spec.Rootfs)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +144,7 @@ func (h *Host) create(ctx context.Context, spec Spec) (*Sandbox, error) {
 	if err := writeState(dir, st); err != nil {
 		return nil, err
 	}
-	if err := h.configure(ctx, child, spec, note); err != nil {
+	if err := h.configure(ctx, child, spec, base, note); err != nil {
 		return nil, err
 	}
 	if err := bindNetns(netns, st.PID); err != nil {
@@ -259,15 +263,16 @@ func forkGuest(path string, argv []string, files []*os.File) (*process, error) {
 }
 
 // configure hands the configuration over and waits for the report.
-func (h *Host) configure(ctx context.Context, c *child, spec Spec, note string) error {
+func (h *Host) configure(ctx context.Context, c *child, spec Spec, b base, note string) error {
 	cfg := wire.Config{
-		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname,
-		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Hidden: hidden(h.cfg),
-		UserData: spec.UserData, AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
+		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname, Resolvers: spec.Resolvers,
+		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Tree: b.tree, ReadOnly: b.readOnly, Hidden: hidden(h.cfg),
+		UserData: []byte(spec.UserData), AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
 	}
 	if note != "" {
 		cfg.Notes = append(cfg.Notes, note)
 	}
+	cfg.Plan, _ = cloudconfig.Parse(cfg.UserData) // which tells PID 1 of the problems
 	var err error
 	if cfg.HostKeys, err = newHostKeys("root@" + spec.Name); err != nil {
 		return err

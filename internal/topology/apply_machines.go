@@ -66,7 +66,7 @@ func (c *converger) internetHost(o *InternetHost) {
 	if !present {
 		c.line = max(o.Line, o.Address.Line)
 		id = string(call[vpc.CreateInternetHostOutput](c, &vpc.CreateInternetHostInput{HostName: o.Name, PublicIp: text(o.Address), KeyNames: values(o.KeyNames),
-			UserData: encoded(o.UserData.V), LinkType: o.LinkType.V, TagSpecifications: c.tagged("internet-host")}).InternetHost.InternetHostId)
+			UserData: encoded(o.UserData.V), LinkType: o.LinkType.V, Rootfs: o.Rootfs.V, TagSpecifications: c.tagged("internet-host")}).InternetHost.InternetHostId)
 		c.made(id)
 	}
 	is := c.tx.InternetHosts.Get(vpc.InternetHostID(id))
@@ -225,12 +225,12 @@ func (c *converger) instance(o *Instance) {
 	out := call[vpc.RunInstancesOutput](c, &vpc.RunInstancesInput{InstanceType: o.InstanceType.V, KeyName: o.KeyName.V, UserData: encoded(o.UserData.V),
 		NetworkInterfaces: []vpc.InstanceNetworkInterfaceSpecification{nic}, Placement: &vpc.Placement{Tenancy: o.Tenancy.V},
 		DisableApiTermination: &o.DisableApiTermination.V, InstanceInitiatedShutdownBehavior: o.InstanceInitiatedShutdownBehavior.V,
-		Devices: values(o.Devices), TagSpecifications: c.tagged("instance")})
+		Devices: values(o.Devices), MetadataOptions: metadataRequest(o.MetadataOptions.V), Rootfs: o.Rootfs.V, TagSpecifications: c.tagged("instance")})
 	if c.err != nil {
 		return
 	}
 	id := out.Instances[0].InstanceId
-	if o.Ami.Set { // every instance has the host's file system; the name is kept for show
+	if o.Ami.Set { // Rootfs says what it boots; the name is kept for show
 		i := *c.tx.Instances.Get(id)
 		i.ImageID = o.Ami.V
 		c.tx.Instances.Put(id, &i)
@@ -336,7 +336,7 @@ func (c *converger) instanceAttributes(o *Instance) {
 	if c.err != nil || is == nil {
 		return
 	}
-	c.retag(string(is.ID), is.Tags)
+	c.tagsAndMetadata(o, is)
 	own := c.tx.InstanceInterfaces(is.ID)[0]
 	c.guard(own, o.SecurityGroups, o.SourceDestCheck)
 	if public := o.AssociatePublicIpAddress; public.Set && own.MapPublic != public.V {

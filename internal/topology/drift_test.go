@@ -98,6 +98,9 @@ func TestDriftIsRepaired(t *testing.T) {
 			run(t, l.Tx, &vpc.ModifyInstanceAttributeInput{InstanceId: id, Groups: []vpc.SecurityGroupID{l.group("db")}})
 			run(t, l.Tx, &vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "a", Value: "b"}}})
 		}, []string{"update instance web: tags; security_groups"}},
+		"metadata options": {func(l *lab) {
+			run(t, l.Tx, &vpc.ModifyInstanceMetadataOptionsInput{InstanceId: l.instance("web"), HttpTokens: "required", InstanceMetadataTags: "enabled"})
+		}, []string{"update instance web: metadata_options"}},
 		"flow log deleted": {func(l *lab) {
 			id := named(l, &l.FlowLogs, "flow_logs.front", func(o *vpc.FlowLog) string { return o.Source })
 			run(t, l.Tx, &vpc.DeleteFlowLogsInput{FlowLogIds: []vpc.FlowLogID{id}})

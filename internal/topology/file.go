@@ -56,6 +56,8 @@ type File struct {
 	DefaultVpc Value[bool] `key:"default_vpc" default:"true" change:"in place"`
 	// The outside world.
 	Internet Value[Internet] `key:"internet" change:"in place"`
+	// The root file system of instances and Internet hosts that name none. See their key.
+	Rootfs Value[string] `key:"rootfs" default:"host" change:"replace"`
 	// Whether this machine is a host on the lab's Internet, so that its own ssh, curl and browser
 	// reach public addresses of the lab, through Internet gateway, network ACL and security group.
 	// It is called `host` in traces and checks. `vpcemu up --join` does so too, until the next `up` without.

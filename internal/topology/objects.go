@@ -251,7 +251,7 @@ type Attachment struct {
 // Instance is an entry of instances; the name is also its host name in `ip netns`.
 type Instance struct {
 	Head
-	// Kept and shown, no more: every instance boots this host's own file system.
+	// Kept and shown, no more: `rootfs` says what an instance boots.
 	Ami Value[string] `key:"ami" unset:"the lab's own image" pattern:"^ami-[0-9a-f]{8,17}$" change:"replace"`
 	// Kept and shown; it limits how many network interfaces and addresses there may be.
 	InstanceType Value[string] `key:"instance_type" default:"t3.micro" change:"stop"`
@@ -271,6 +271,10 @@ type Instance struct {
 	SourceDestCheck Value[bool] `key:"source_dest_check" default:"true" change:"in place"`
 	// The key pair that may log in by ssh, as root and as ec2-user.
 	KeyName Value[string] `key:"key_name" ref:"key_pairs" unset:"none" change:"replace"`
+	// What its disk lies over: `host`, this host's own root file system; `host-read-only`, the same but read-only outside of
+	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
+	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
+	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
 	// A script that is run at the first boot, at most 16 KiB.
 	UserData Value[string] `key:"user_data" change:"stop"`
 	// A file with that script, in the topology file's folder or below.
@@ -287,6 +291,24 @@ type Instance struct {
 	InstanceInitiatedShutdownBehavior Value[string] `key:"instance_initiated_shutdown_behavior" default:"stop" enum:"stop|terminate" change:"in place"`
 	// Device files of this host that it may use, such as /dev/net/tun.
 	Devices List[string] `key:"devices" unset:"none" change:"replace"`
+	// How it reaches its metadata at 169.254.169.254.
+	MetadataOptions Value[MetadataOptions] `key:"metadata_options" unset:"the account's defaults" change:"in place"`
+}
+
+// MetadataOptions are those of an instance. What is not given has the account's
+// default for new instances, which is EC2's own unless modify-instance-metadata-defaults
+// has set another.
+type MetadataOptions struct {
+	// Whether a request needs a token (version 2) or may do without (version 1).
+	HttpTokens Value[string] `key:"http_tokens" enum:"optional|required" unset:"the account's default, optional" change:"in place"`
+	// The IP TTL of the answer that brings a token: a client one router further away, such as a container, needs 2.
+	HttpPutResponseHopLimit Value[int] `key:"http_put_response_hop_limit" min:"1" max:"64" unset:"the account's default, 1" change:"in place"`
+	// Whether there is metadata at all.
+	HttpEndpoint Value[string] `key:"http_endpoint" enum:"enabled|disabled" unset:"the account's default, enabled" change:"in place"`
+	// Kept and shown, no more: a lab has no IPv6 yet.
+	HttpProtocolIpv6 Value[string] `key:"http_protocol_ipv6" default:"disabled" enum:"enabled|disabled" change:"in place"`
+	// Whether its tags are in the metadata; their keys then have letters, digits and -_+=,.@: only.
+	InstanceMetadataTags Value[string] `key:"instance_metadata_tags" enum:"enabled|disabled" unset:"the account's default, disabled" change:"in place"`
 }
 
 // InternetHost is an entry of internet_hosts; the name is also its host name.
@@ -296,6 +318,10 @@ type InternetHost struct {
 	Address Value[netip.Addr] `key:"address|public_ip" unset:"the next free one of the last pool" change:"replace"`
 	// Key pairs that may log in; of pairs that vpcemu made it also has the private half in ~/.ssh.
 	KeyNames List[string] `key:"key_names" ref:"key_pairs" unset:"none" change:"replace"`
+	// What its disk lies over: `host`, this host's own root file system; `host-read-only`, the same but read-only outside of
+	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
+	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
+	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
 	// A script that is run at the first boot, at most 16 KiB.
 	UserData Value[string] `key:"user_data" change:"replace"`
 	// A file with that script, in the topology file's folder or below.

@@ -48,6 +48,7 @@ func parse(name string, data []byte, beside fs.FS) (*File, error) {
 		f.nameAfterPath(p)
 	}
 	f.readUserData(p, beside)
+	f.findRootfs(p)
 	check(p, f)
 	if err := p.err(); err != nil {
 		return nil, err

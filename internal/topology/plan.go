@@ -88,7 +88,7 @@ func (c *converger) planMachines() {
 	for _, o := range f.InternetHosts.List {
 		c.planDisk(&o.Head, plan(c, &o.Head, &c.tx.InternetHosts, func(is *vpc.InternetHost) string {
 			return first(differsSet("address", is.PublicIp, o.Address), when(!slices.Equal(is.KeyNames, values(o.KeyNames)), "key_names"),
-				c.newKeys(values(o.KeyNames)...), differs("user_data", is.UserData, o.UserData.V), differs("link_type", is.LinkType, o.LinkType.V))
+				c.newKeys(values(o.KeyNames)...), differs("user_data", is.UserData, o.UserData.V), differs("link_type", is.LinkType, o.LinkType.V), differs("rootfs", rootfsName(is.Rootfs), o.Rootfs.V))
 		}))
 	}
 }
@@ -113,7 +113,7 @@ func (c *converger) instanceDiffers(o *Instance, is *vpc.Instance) string {
 	}
 	return first(subnet, differsSet("ami", is.ImageID, o.Ami), differs("key_name", is.KeyName, o.KeyName.V), c.newKeys(keys...),
 		differs("tenancy", is.Tenancy, c.tenancy(o)), differs("link_type", own[0].LinkType, o.LinkType.V),
-		differsSet("private_ip", own[0].PrivateIps[0].PrivateIp, o.PrivateIp), when(!slices.Equal(is.Devices, values(o.Devices)), "devices"))
+		differsSet("private_ip", own[0].PrivateIps[0].PrivateIp, o.PrivateIp), when(!slices.Equal(is.Devices, values(o.Devices)), "devices"), differs("rootfs", rootfsName(is.Rootfs), o.Rootfs.V))
 }
 
 // tenancy is the instance's: that of a dedicated VPC, or its own (IN-05). An

@@ -83,7 +83,7 @@ func machines(m *vpc.Model, n func(any) string) []string {
 	}
 	for _, i := range m.Instances.All() {
 		if i.State != vpc.StateTerminated {
-			add("%s %s %s in %s key %q data %q type %s protected %t %s", n(i.ID), i.State, i.Tenancy, n(i.SubnetID), i.KeyName, i.UserData, i.InstanceType, i.DisableApiTermination, i.InstanceInitiatedShutdownBehavior)
+			add("%s %s %s in %s key %q data %q type %s protected %t %s metadata %v", n(i.ID), i.State, i.Tenancy, n(i.SubnetID), i.KeyName, i.UserData, i.InstanceType, i.DisableApiTermination, i.InstanceInitiatedShutdownBehavior, i.Metadata())
 		}
 	}
 	for _, g := range m.NatGateways.All() {

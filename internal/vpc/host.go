@@ -14,6 +14,7 @@ type CreateInternetHostInput struct {
 	KeyNames          []string
 	UserData          string // base64
 	LinkType          string // tun (default), tap
+	Rootfs            string // as in RunInstancesInput
 	TagSpecifications []TagSpecification
 	ClientToken       string
 	DryRun            bool
@@ -71,6 +72,7 @@ type InternetHostInfo struct {
 	KeyNames       []string       `json:"KeyNames"`
 	State          string         `json:"State"`
 	StateReason    string         `json:"StateReason,omitempty"`
+	Rootfs         string         `json:"Rootfs,omitempty"`
 	LinkType       string         `json:"LinkType"`
 	MacAddress     string         `json:"MacAddress"`
 	CreateTime     time.Time      `json:"CreateTime"`
@@ -97,6 +99,10 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 	if err != nil {
 		return nil, err
 	}
+	root, err := rootfs(in.Rootfs)
+	if err != nil {
+		return nil, err
+	}
 	if !validHostName(in.HostName) {
 		return nil, errValue(in.HostName, "hostName", "It has letters, digits, hyphens and dots (RFC 1123).")
 	}
@@ -111,7 +117,7 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 	}
 	h := &InternetHost{
 		Meta: meta, ID: newID[InternetHostID](tx), Handle: tx.newHandle(), HostName: in.HostName, PublicIp: public,
-		KeyNames: slices.Clone(in.KeyNames), UserData: data, State: StatePending, BootID: 1, LinkType: link,
+		KeyNames: slices.Clone(in.KeyNames), UserData: data, State: StatePending, BootID: 1, LinkType: link, Rootfs: root,
 	}
 	h.Mac = tx.newMac(string(h.ID))
 	if h.HostName == "" {
@@ -248,6 +254,6 @@ func (tx *Tx) DescribeInternetHosts(in *DescribeInternetHostsInput) (*DescribeIn
 func (h *InternetHost) info() InternetHostInfo {
 	return InternetHostInfo{
 		InternetHostId: h.ID, HostName: h.HostName, PublicIp: addressText(h.PublicIp), KeyNames: append([]string{}, h.KeyNames...), State: h.State,
-		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags),
+		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags), Rootfs: h.Rootfs,
 	}
 }

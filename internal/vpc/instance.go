@@ -25,6 +25,7 @@ type RunInstancesInput struct {
 	DisableApiTermination             *bool
 	DisableApiStop                    *bool
 	InstanceInitiatedShutdownBehavior string // stop (default), terminate
+	MetadataOptions                   *InstanceMetadataOptionsRequest
 	TagSpecifications                 []TagSpecification
 	ClientToken                       string
 	DryRun                            bool
@@ -32,6 +33,9 @@ type RunInstancesInput struct {
 	// (tun, tap), and the host's device files that the sandbox shall have.
 	LinkType string
 	Devices  []string
+	// Rootfs is vpcemu's own, too: host (the default), host-read-only, or the absolute path of a directory or tar
+	// archive that holds a root file system.
+	Rootfs string
 }
 
 // InstanceNetworkInterfaceSpecification describes an interface to make, or names
@@ -199,11 +203,21 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if err := checkDevices(in.Devices); err != nil {
 		return i, err
 	}
+	if i.Rootfs, err = rootfs(in.Rootfs); err != nil {
+		return i, err
+	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {
 		return i, err
 	}
-	i.Tags, err = specTags(in.TagSpecifications, "instance", "network-interface", "volume")
-	return i, err
+	if i.Tags, err = specTags(in.TagSpecifications, "instance", "network-interface", "volume"); err != nil {
+		return i, err
+	}
+	asked, err := metadataOptions(in.MetadataOptions)
+	if err != nil {
+		return i, err
+	}
+	i.MetadataOptions = asked.over(tx.DefaultMetadata())
+	return i, i.tagsFitMetadata()
 }
 
 // decodeUserData decodes the API's base64. The model keeps text.

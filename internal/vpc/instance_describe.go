@@ -30,39 +30,42 @@ type ReservationInfo struct {
 
 // InstanceInfo is an instance as the API answers it.
 type InstanceInfo struct {
-	Architecture          string                     `json:"Architecture"`
-	BlockDeviceMappings   []BlockDeviceMapping       `json:"BlockDeviceMappings"`
-	EbsOptimized          bool                       `json:"EbsOptimized"`
-	EnaSupport            bool                       `json:"EnaSupport"`
-	Hypervisor            string                     `json:"Hypervisor"`
-	NetworkInterfaces     []InstanceNetworkInterface `json:"NetworkInterfaces"`
-	RootDeviceName        string                     `json:"RootDeviceName"`
-	RootDeviceType        string                     `json:"RootDeviceType"`
-	SecurityGroups        []GroupIdentifier          `json:"SecurityGroups"`
-	SourceDestCheck       *bool                      `json:"SourceDestCheck,omitempty"`
-	StateReason           *StateReason               `json:"StateReason,omitempty"`
-	Tags                  []Tag                      `json:"Tags"`
-	VirtualizationType    string                     `json:"VirtualizationType"`
-	PrivateDnsNameOptions *PrivateDnsNameOptions     `json:"PrivateDnsNameOptions,omitempty"`
-	InstanceId            InstanceID                 `json:"InstanceId"`
-	ImageId               string                     `json:"ImageId"`
-	State                 InstanceState              `json:"State"`
-	PrivateDnsName        string                     `json:"PrivateDnsName"`
-	PublicDnsName         string                     `json:"PublicDnsName"`
-	StateTransitionReason string                     `json:"StateTransitionReason"`
-	KeyName               string                     `json:"KeyName,omitempty"`
-	AmiLaunchIndex        int                        `json:"AmiLaunchIndex"`
-	ProductCodes          []string                   `json:"ProductCodes"`
-	InstanceType          string                     `json:"InstanceType"`
-	LaunchTime            time.Time                  `json:"LaunchTime"`
-	Placement             Placement                  `json:"Placement"`
-	Monitoring            Monitoring                 `json:"Monitoring"`
-	SubnetId              SubnetID                   `json:"SubnetId,omitempty"`
-	VpcId                 VpcID                      `json:"VpcId,omitempty"`
-	PrivateIpAddress      string                     `json:"PrivateIpAddress,omitempty"`
-	PublicIpAddress       string                     `json:"PublicIpAddress,omitempty"`
+	Architecture          string                           `json:"Architecture"`
+	BlockDeviceMappings   []BlockDeviceMapping             `json:"BlockDeviceMappings"`
+	EbsOptimized          bool                             `json:"EbsOptimized"`
+	EnaSupport            bool                             `json:"EnaSupport"`
+	Hypervisor            string                           `json:"Hypervisor"`
+	NetworkInterfaces     []InstanceNetworkInterface       `json:"NetworkInterfaces"`
+	RootDeviceName        string                           `json:"RootDeviceName"`
+	RootDeviceType        string                           `json:"RootDeviceType"`
+	SecurityGroups        []GroupIdentifier                `json:"SecurityGroups"`
+	SourceDestCheck       *bool                            `json:"SourceDestCheck,omitempty"`
+	MetadataOptions       *InstanceMetadataOptionsResponse `json:"MetadataOptions"`
+	StateReason           *StateReason                     `json:"StateReason,omitempty"`
+	Tags                  []Tag                            `json:"Tags"`
+	VirtualizationType    string                           `json:"VirtualizationType"`
+	PrivateDnsNameOptions *PrivateDnsNameOptions           `json:"PrivateDnsNameOptions,omitempty"`
+	InstanceId            InstanceID                       `json:"InstanceId"`
+	ImageId               string                           `json:"ImageId"`
+	State                 InstanceState                    `json:"State"`
+	PrivateDnsName        string                           `json:"PrivateDnsName"`
+	PublicDnsName         string                           `json:"PublicDnsName"`
+	StateTransitionReason string                           `json:"StateTransitionReason"`
+	KeyName               string                           `json:"KeyName,omitempty"`
+	AmiLaunchIndex        int                              `json:"AmiLaunchIndex"`
+	ProductCodes          []string                         `json:"ProductCodes"`
+	InstanceType          string                           `json:"InstanceType"`
+	LaunchTime            time.Time                        `json:"LaunchTime"`
+	Placement             Placement                        `json:"Placement"`
+	Monitoring            Monitoring                       `json:"Monitoring"`
+	SubnetId              SubnetID                         `json:"SubnetId,omitempty"`
+	VpcId                 VpcID                            `json:"VpcId,omitempty"`
+	PrivateIpAddress      string                           `json:"PrivateIpAddress,omitempty"`
+	PublicIpAddress       string                           `json:"PublicIpAddress,omitempty"`
 	// Devices is vpcemu's own.
 	Devices []string `json:"Devices,omitempty"`
+	// Rootfs is vpcemu's own.
+	Rootfs string `json:"Rootfs,omitempty"`
 }
 
 // InstanceNetworkInterface is an attached interface as part of its instance.
@@ -192,13 +195,13 @@ func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesO
 // interfaces any more, and so no addresses and no place.
 func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 	info := InstanceInfo{
-		Architecture: "x86_64", BlockDeviceMappings: []BlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
-		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: rootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
+		Architecture: Architecture, BlockDeviceMappings: []BlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
+		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
 		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
-		Devices:   i.Devices,
+		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs,
 	}
 	if i.State == StateTerminated {
 		return info
@@ -230,12 +233,9 @@ func (i *Instance) stateReason() *StateReason {
 }
 
 func (m *Model) nameOptions(i *Instance) *PrivateDnsNameOptions {
-	o := &PrivateDnsNameOptions{HostnameType: "ip-name"}
+	o := &PrivateDnsNameOptions{HostnameType: "ip-name", EnableResourceNameDnsARecord: i.EnableResourceNameDnsARecord}
 	if strings.HasPrefix(i.PrivateDnsName, string(i.ID)) {
 		o.HostnameType = "resource-name"
-	}
-	if s := m.Subnets.Get(i.SubnetID); s != nil {
-		o.EnableResourceNameDnsARecord = s.EnableResourceNameDnsARecord
 	}
 	return o
 }

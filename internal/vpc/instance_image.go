@@ -46,8 +46,11 @@ type Image struct {
 // system, under an overlay of its own.
 const ImageID = "ami-0766563656d750001"
 
-// rootDevice is what an instance's root is called; behind it is an overlay.
-const rootDevice = "/dev/xvda"
+// RootDevice is what an instance's root is called; behind it is an overlay.
+const RootDevice = "/dev/xvda"
+
+// Architecture is that of all instances, as the API tells it.
+const Architecture = "x86_64"
 
 // imageOwner is the account that Amazon's own images belong to.
 const imageOwner = "137112412989"
@@ -56,9 +59,9 @@ func labImage() Image {
 	return Image{
 		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances", BlockDeviceMappings: []BlockDeviceMapping{},
 		Description: "The root file system of the machine that the lab runs on", EnaSupport: true, Hypervisor: "xen", ImageOwnerAlias: "amazon",
-		Name: "vpcemu-host-x86_64", RootDeviceName: rootDevice, RootDeviceType: "ebs", VirtualizationType: "hvm",
+		Name: "vpcemu-host-x86_64", RootDeviceName: RootDevice, RootDeviceType: "ebs", VirtualizationType: "hvm",
 		ImageId: ImageID, ImageLocation: "amazon/vpcemu-host-x86_64", State: "available", OwnerId: imageOwner,
-		CreationDate: "2026-01-01T00:00:00.000Z", Public: true, Architecture: "x86_64", ImageType: "machine",
+		CreationDate: "2026-01-01T00:00:00.000Z", Public: true, Architecture: Architecture, ImageType: "machine",
 	}
 }
 

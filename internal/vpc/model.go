@@ -318,6 +318,8 @@ type Instance struct {
 	SubnetID       SubnetID
 	LaunchTime     time.Time
 	PrivateDnsName string
+	// EnableResourceNameDnsARecord tells whether the resource name answers too (DNS-05).
+	EnableResourceNameDnsARecord bool
 	// BootID counts starts: a reboot or start raises it, and the host starts a
 	// fresh sandbox for each value.
 	BootID                            int
@@ -332,6 +334,11 @@ type Instance struct {
 	PublicKey string
 	// Devices are host device files bound into the sandbox (vpcemu's own).
 	Devices []string
+	// MetadataOptions may have empty members: read them through Metadata (IM-03).
+	MetadataOptions MetadataOptions
+	// Rootfs is what the disk lies over (vpcemu's own): "" for the host's root, RootfsHostReadOnly, or the
+	// absolute path of a directory or an archive.
+	Rootfs string `json:",omitempty"`
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -351,6 +358,7 @@ type InternetHost struct {
 	ID        InternetHostID
 	Handle    uint32 // shares the numbers of NetworkInterface.Handle
 	HostName  string
+	DnsNames  []string // in the DNS, besides NAME and NAME.internet
 	PublicIp  netip.Addr
 	KeyNames  []string // public keys that log in; the private halves of made keys are put in its ~/.ssh
 	UserData  string
@@ -359,6 +367,7 @@ type InternetHost struct {
 	LinkType  string
 	Mac       string
 	StateNote string
+	Rootfs    string `json:",omitempty"` // as an instance's
 }
 
 // Model is one lab's cloud: every object of every type. Copy it with Clone.
@@ -384,6 +393,8 @@ type Model struct {
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`
+	// MetadataDefaults are the account's for new instances (IM-03).
+	MetadataDefaults MetadataDefaults
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]

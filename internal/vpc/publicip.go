@@ -170,8 +170,16 @@ func (m *Model) PublicDnsName(vpc VpcID, a netip.Addr) string {
 	if v == nil || !v.EnableDnsHostnames || !v.EnableDnsSupport || !a.IsValid() {
 		return ""
 	}
+	return "ec2-" + dashed(a) + "." + m.PublicDnsDomain()
+}
+
+// PrivateDnsDomain and PublicDnsDomain are the domains of the names that Amazon gives
+// in the Region (DNS-05, DNS-06), without a final dot.
+func (m *Model) PrivateDnsDomain() string { return internalDomain(m.Region) }
+
+func (m *Model) PublicDnsDomain() string {
 	if m.Region == "us-east-1" {
-		return "ec2-" + dashed(a) + ".compute-1.amazonaws.com"
+		return "compute-1.amazonaws.com"
 	}
-	return "ec2-" + dashed(a) + "." + m.Region + ".compute.amazonaws.com"
+	return m.Region + ".compute.amazonaws.com"
 }

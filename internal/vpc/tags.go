@@ -92,6 +92,9 @@ func (tx *Tx) retagOne(id string, change func(map[string]string) (map[string]str
 				return err
 			}
 			put(tags)
+			if i := tx.Instances.Get(InstanceID(id)); i != nil {
+				return i.tagsFitMetadata()
+			}
 			return nil
 		}
 	}

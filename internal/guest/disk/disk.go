@@ -1,12 +1,13 @@
-// Package disk is the disk of an instance: overlay file systems over the host's own, whose upper layers hold
-// all that the instance ever wrote.
+// Package disk is the disk of an instance: overlay file systems over the host's own, or one over a tree of
+// another distribution, whose upper layers hold all that the instance ever wrote.
 //
 // A disk is a directory:
 //
 //	upper, work       the layers over the host's root
 //	mounts/NAME/...   upper and work over each further file system of the host, such as /usr
 //	prepared          written last at the first boot: what must not shine through is hidden
-//	console.log       output of PID 1
+//	console.log       output of PID 1; console.log.1 is what was in it before
+//	rootfs            what the layers lie over, where that is not the host's root
 //
 // The host makes the directory, PID 1 mounts it. Where the kernel cannot put an upper layer on the file
 // system that holds the disk (a container's own overlay, NFS), the host mounts a tmpfs over the directory, and
@@ -32,6 +33,21 @@ const (
 // Layer is one overlay of a disk: the host's file system mounted at Mount, and what lies on top of it.
 type Layer struct {
 	Mount, Upper, Work string
+	// Tree is the directory that the layer lies over instead, if any.
+	Tree string
+}
+
+func (l Layer) lower() string {
+	if l.Tree != "" {
+		return l.Tree
+	}
+	return l.Mount
+}
+
+// TreeLayers names the only overlay of a disk in dir that lies over a directory of the host's, which is never
+// written to. What is mounted below that directory does not show through.
+func TreeLayers(dir, tree string) []Layer {
+	return []Layer{{Mount: "/", Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work"), Tree: tree}}
 }
 
 // Layers names the overlays of the disk in dir, parents first: the root, then the host's mounts that show
@@ -59,7 +75,7 @@ func (l Layer) Make() error {
 	if err := os.MkdirAll(filepath.Dir(l.Upper), 0o700); err != nil {
 		return err
 	}
-	return copyDir(l.Mount, l.Upper)
+	return copyDir(l.lower(), l.Upper)
 }
 
 // Open makes the overlay without showing it anywhere: a descriptor to pass to Attach, or to close.
@@ -69,19 +85,37 @@ func (l Layer) Open() (fd int, err error) {
 		return -1, fmt.Errorf("overlay: %w", err)
 	}
 	defer unix.Close(fs)
-	lower := strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(l.Mount)
-	for _, o := range [][2]string{{"source", "overlay"}, {"lowerdir", lower}, {"upperdir", l.Upper}, {"workdir", l.Work}} {
-		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
+	for _, o := range [][2]string{{"source", "overlay"}, {"lowerdir", l.lower()}, {"upperdir", l.Upper}, {"workdir", l.Work}} {
+		value, done, err := plain(o[1])
+		if err == nil {
+			defer done() // some kernels look the path up only at the end
+			err = unix.FsconfigSetString(fs, o[0], value)
+		}
+		if err != nil {
 			return -1, fmt.Errorf("overlay: %s=%s: %w%s", o[0], o[1], err, kernelLog(fs))
 		}
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, fmt.Errorf("overlay of %s with upper layer %s: %w%s", l.Mount, l.Upper, err, kernelLog(fs))
+		return -1, fmt.Errorf("overlay of %s with upper layer %s: %w%s", l.lower(), l.Upper, err, kernelLog(fs))
 	}
 	if fd, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0); err != nil {
-		return -1, fmt.Errorf("overlay of %s: %w", l.Mount, err)
+		return -1, fmt.Errorf("overlay of %s: %w", l.lower(), err)
 	}
 	return fd, nil
+}
+
+// plain gives another name of a directory whose own has characters that overlayfs gives a meaning to: ':'
+// between layers and '\' before it, by rules that differ from kernel to kernel and option to option. done ends
+// the name's life.
+func plain(dir string) (name string, done func(), err error) {
+	if !strings.ContainsAny(dir, `:\`) {
+		return dir, func() {}, nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), func() { f.Close() }, nil
 }
 
 // Attach mounts what Open gave at target and closes it.
@@ -93,10 +127,10 @@ func Attach(fd int, target string) error {
 	return nil
 }
 
-// Probe tells whether the disk in dir can carry the upper layer over the host's root, by mounting it where
-// nobody sees it.
-func Probe(dir string) error {
-	l := Layers(dir, nil, nil)[0]
+// Probe tells whether the disk in dir can carry the upper layer over the tree, or over the host's root if tree is
+// empty, by mounting it where nobody sees it.
+func Probe(dir, tree string) error {
+	l := TreeLayers(dir, tree)[0]
 	if err := l.Make(); err != nil {
 		return err
 	}

@@ -30,9 +30,9 @@ func TestParseMounts(t *testing.T) {
 func TestLayers(t *testing.T) {
 	layers := Layers("/d", parseMounts(mountinfo), []string{"/home"})
 	want := []Layer{
-		{"/", "/d/upper", "/d/work"},
-		{"/usr", "/d/mounts/usr/upper", "/d/mounts/usr/work"},
-		{"/var", "/d/mounts/var/upper", "/d/mounts/var/work"},
+		{Mount: "/", Upper: "/d/upper", Work: "/d/work"},
+		{Mount: "/usr", Upper: "/d/mounts/usr/upper", Work: "/d/mounts/usr/work"},
+		{Mount: "/var", Upper: "/d/mounts/var/upper", Work: "/d/mounts/var/work"},
 	}
 	if !reflect.DeepEqual(layers, want) {
 		t.Errorf("got %q\nwant %q", layers, want)
@@ -56,7 +56,7 @@ func TestEscape_IsUnambiguous(t *testing.T) {
 
 func TestWithin(t *testing.T) {
 	for path, want := range map[string]bool{"/run": true, "/run/x": true, "/running": false, "/": false} {
-		if within(path, []string{"/run"}) != want {
+		if Within(path, []string{"/run"}) != want {
 			t.Errorf("%s within /run: %v", path, !want)
 		}
 	}

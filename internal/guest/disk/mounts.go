@@ -70,7 +70,7 @@ func stackable(mounts []Mount, exclude []string) []Mount {
 	exclude = append([]string{"/proc", "/sys", "/dev", "/run", "/tmp", "/boot"}, exclude...)
 	var picked []Mount
 	for _, m := range mounts {
-		if m.Point == "/" || !local[m.FSType] || within(m.Point, exclude) {
+		if m.Point == "/" || !local[m.FSType] || Within(m.Point, exclude) {
 			continue
 		}
 		if fi, err := os.Stat(m.Point); err == nil && fi.IsDir() {
@@ -80,8 +80,8 @@ func stackable(mounts []Mount, exclude []string) []Mount {
 	return picked
 }
 
-// within tells whether path is one of the directories or below one.
-func within(path string, dirs []string) bool {
+// Within tells whether path is one of the directories or below one.
+func Within(path string, dirs []string) bool {
 	for _, d := range dirs {
 		if path == d || strings.HasPrefix(path, strings.TrimSuffix(d, "/")+"/") {
 			return true

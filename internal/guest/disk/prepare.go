@@ -19,7 +19,7 @@ var Emptied = []string{
 	"/var/lib/mysql", "/var/lib/postgresql", "/var/lib/redis", "/var/lib/mongodb", "/var/lib/etcd",
 	"/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/libvirt", "/var/lib/lxc", "/var/lib/lxd",
 	"/var/lib/dhcp", "/var/lib/dhcpcd", "/var/lib/NetworkManager", "/var/lib/cloud", "/var/lib/amazon", "/var/lib/vpcemu",
-	"/etc/systemd/system/*.wants", "/etc/network/interfaces.d", "/etc/netplan",
+	"/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires", "/etc/rc[2-5].d", "/var/lib/systemd/deb-systemd-helper-*", "/etc/network/interfaces.d", "/etc/netplan",
 }
 
 // Swept are the directories of which only the directories inside are kept: services expect the place for
@@ -29,8 +29,9 @@ var Swept = []string{"/var/log", "/var/spool"}
 // sweptFiles are files that must exist though empty: login records.
 var sweptFiles = []string{"/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog"}
 
-// Removed are files that must not be shared: SSH host keys and the like.
-var Removed = []string{"/etc/ssh/ssh_host_*", "/etc/hostname", "/etc/machine-id", "/var/lib/dbus/machine-id",
+// Removed are files that must not be shared: SSH host keys and the like, and the policy by which a host keeps
+// packages from starting their services (invoke-rc.d(8)): containers have one, a machine on EC2 has not.
+var Removed = []string{"/etc/ssh/ssh_host_*", "/usr/sbin/policy-rc.d", "/etc/hostname", "/etc/machine-id", "/var/lib/dbus/machine-id",
 	"/etc/udev/rules.d/70-persistent-net.rules"}
 
 // Prepared tells whether the disk has been booted from before.
@@ -50,7 +51,7 @@ func Hide(layers []Layer, more []string) error {
 	var hidden []string
 	for _, pattern := range append(append([]string{}, Emptied...), more...) {
 		for _, dir := range lowerDirs(pattern) {
-			if within(dir, hidden) {
+			if Within(dir, hidden) {
 				continue
 			}
 			hidden = append(hidden, dir)
@@ -144,7 +145,7 @@ func sweep(layers []Layer, dir string) error {
 		return copyDir(path, upperPath(layers, path))
 	})
 	for _, path := range sweptFiles {
-		if err == nil && within(path, []string{dir}) {
+		if err == nil && Within(path, []string{dir}) {
 			err = copyEmpty(path, upperPath(layers, path))
 		}
 	}
@@ -155,7 +156,7 @@ func sweep(layers []Layer, dir string) error {
 func upperPath(layers []Layer, path string) string {
 	best := layers[0]
 	for _, l := range layers[1:] {
-		if within(path, []string{l.Mount}) && len(l.Mount) > len(best.Mount) {
+		if Within(path, []string{l.Mount}) && len(l.Mount) > len(best.Mount) {
 			best = l
 		}
 	}

@@ -18,12 +18,13 @@ type options struct {
 	states                               []string
 	lines                                int
 	signal                               string
+	when, message                        string // of poweroff and reboot
 }
 
 // valued options take a value as the next word; those not handled are ignored with it.
 var valued = map[string]string{"-p": "property", "-P": "property", "-n": "lines", "-s": "signal", "-t": "type", "-o": "output", "-H": "host", "-M": "machine",
 	"--property": "property", "--lines": "lines", "--signal": "signal", "--type": "type", "--output": "output", "--state": "state", "--root": "root",
-	"--job-mode": "job-mode", "--kill-whom": "kill-whom", "--kill-who": "kill-who", "--what": "what", "--host": "host", "--machine": "machine", "--preset-mode": "preset-mode"}
+	"--job-mode": "job-mode", "--kill-whom": "kill-whom", "--kill-who": "kill-who", "--what": "what", "--host": "host", "--machine": "machine", "--preset-mode": "preset-mode", "--when": "when", "--message": "message"}
 
 // splitArgs separates options, wherever they stand, from the verb and the names.
 func splitArgs(args []string) (words []string, o options, err error) {
@@ -66,6 +67,10 @@ func (o *options) set(name, kind, value string) error {
 		o.states = append(o.states, strings.Split(value, ",")...)
 	case "signal":
 		o.signal = value
+	case "when":
+		o.when = value
+	case "message":
+		o.message = value
 	case "lines":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
@@ -380,19 +385,5 @@ func (c *call) showEnvironment([]string) {
 	}
 	for _, a := range e.list() {
 		fmt.Fprintln(&c.out, a)
-	}
-}
-
-// power asks PID 1 to end the instance.
-func power(action string) func(*call, []string) {
-	return func(c *call, _ []string) {
-		err := errors.New("this instance cannot")
-		if c.m.c.Power != nil {
-			err = c.m.c.Power(action)
-		}
-		if err != nil {
-			fmt.Fprintf(&c.err, "Failed to %s: %v\n", action, err)
-			c.exit = 1
-		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestSystemctl_ExitCodesAndWords(t *testing.T) {
@@ -102,12 +104,19 @@ func TestSystemctl_ChangesNeedRoot(t *testing.T) {
 func TestEnable(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Enabled = []string{"ssh"} })
 	run := "ExecStart=/bin/sleep 1000"
-	l.unit("ssh", run)
-	l.unit("web", run)
-	l.unit("host", run) // enabled on the host, whose symlink the instance's root shows
-	l.link("/lib/systemd/system/host.service", "/etc/systemd/system/multi-user.target.wants/host.service")
+	for _, name := range []string{"ssh", "web", "packaged", "sleeper"} {
+		l.unit(name, run)
+	}
+	l.unit("tenant@", run)
 	l.file("/lib/systemd/system/plain.service", "[Service]\n"+run+"\n")
-	for name, want := range map[string]string{"ssh": "enabled", "web": "disabled", "host": "disabled", "plain": "static"} {
+	l.file("/etc/init.d/oldd", "#!/bin/sh\nexit 0\n")
+	l.file("/etc/init.d/idle", "#!/bin/sh\nexit 0\n")
+	// What the scripts of packages do, without systemctl.
+	l.link("/lib/systemd/system/packaged.service", "/etc/systemd/system/multi-user.target.wants/packaged.service")
+	l.link("/lib/systemd/system/sleeper.service", "/etc/systemd/system/sleep.target.wants/sleeper.service")
+	l.link("../init.d/oldd", "/etc/rc3.d/S01oldd")
+	l.link("../init.d/idle", "/etc/rc3.d/K01idle")
+	for name, want := range map[string]string{"ssh": "enabled", "web": "disabled", "packaged": "enabled", "sleeper": "disabled", "plain": "static", "oldd": "enabled", "idle": "disabled"} {
 		if out, _, _ := l.systemctl("is-enabled", name); out != want+"\n" {
 			t.Errorf("%s is %q, want %s", name, out, want)
 		}
@@ -116,22 +125,28 @@ func TestEnable(t *testing.T) {
 	if want := "Created symlink /etc/systemd/system/multi-user.target.wants/web.service → /lib/systemd/system/web.service.\n"; exit != 0 || errs != want {
 		t.Errorf("exit %d, %q; want %q", exit, errs, want)
 	}
+	if _, errs, exit := l.systemctl("enable", "tenant@a"); exit != 0 {
+		t.Errorf("exit %d, %q", exit, errs)
+	}
 	l.want("web", "active", "running")
 	l.mustStop("web")
 	if err := l.StartEnabled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l.want("ssh", "active", "running")
-	l.want("web", "active", "running")
-	l.want("host", "inactive", "dead")
-	l.systemctl("disable", "--now", "ssh", "web")
+	for _, name := range []string{"ssh", "web", "packaged", "tenant@a"} {
+		l.want(name, "active", "running")
+	}
+	l.want("oldd", "active", "exited")
+	l.want("sleeper", "inactive", "dead")
+	l.want("idle", "inactive", "dead")
+	l.systemctl("disable", "--now", "ssh", "web", "packaged", "tenant@a", "oldd")
 	l.want("web", "inactive", "dead")
 	if got := l.enabled(); len(got) != 0 || l.exists("/etc/systemd/system/multi-user.target.wants/web.service") {
 		t.Errorf("enabled %v", got)
 	}
-	l.systemctl("enable", "host")
-	if got := l.enabled(); len(got) != 1 || got[0] != "host.service" {
-		t.Errorf("enabled %v", got)
+	l.systemctl("enable", "ssh", "oldd", "idle")
+	if diff := cmp.Diff([]string{"idle.service", "oldd.service", "ssh.service"}, l.enabled()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -43,6 +43,8 @@ type Config struct {
 	Watch func(pid int) (exited <-chan syscall.WaitStatus, err error)
 	// Power is asked for poweroff, reboot and halt; nil: these commands fail.
 	Power func(action string) error
+	// At is Power at a later time, with a message to those who are logged in; the zero time takes it back.
+	At func(action string, at time.Time, message string) error
 	// Root is prepended to every path that the manager itself opens; "" in an instance. Processes do not
 	// get it as their root.
 	Root string

@@ -17,10 +17,9 @@
 //
 // # Enabled
 //
-// An instance's root shows the host's /etc/systemd/system, so a symlink in multi-user.target.wants may be
-// the host's and says nothing about this instance: with it, every service installed on the host would run
-// in every instance. Enabled is therefore what was enabled inside the instance (`systemctl enable`, kept
-// in /var/lib/vpcemu/enabled, which lies in the instance's own layer) or is named by Config.Enabled (ssh)
-// and was not disabled inside. A package installed inside is started by its own scripts, but must be
-// enabled by hand to be started again at the next boot.
+// Enabled is what the symlinks in /etc/systemd/system/*.target.wants say, as with systemd. An instance's root shows
+// the host's /etc, and with the host's symlinks every service installed there would run in every instance: so the
+// disk of an instance begins with these folders empty (package disk), and what is in them was enabled inside, by
+// systemctl or by a package's scripts. The same goes for /etc/rc2.d and its like. Beside that, the units of
+// Config.Enabled (ssh) start unless they were disabled inside.
 package unit

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// Enabling has two parts: the marker in enabledDir, which decides (see the package comment), and the symlinks
-// that the unit's [Install] section asks for, which other programs look at.
+// What is enabled is what the symlinks say that a unit's [Install] section asks for, as with systemd: packages make
+// them without asking anybody (deb-systemd-helper(1p)), and an instance's disk begins with none of the host's (see
+// the package comment). Where there is no such symlink to look at, a marker in enabledDir decides: for scripts in
+// /etc/init.d, and for the units of Config.Enabled, which start unless they were disabled.
 
 const (
 	markOn  = "enabled\n"
@@ -33,18 +36,74 @@ func (c *Config) setMark(name, mark string) error {
 	return os.WriteFile(c.path(path.Join(enabledDir, name)), []byte(mark), 0o644)
 }
 
-// enabled lists the units that start at boot, sorted.
-func (m *Manager) enabled() []string {
-	var names []string
-	if files, err := os.ReadDir(m.c.path(enabledDir)); err == nil {
-		for _, f := range files {
-			if m.c.mark(f.Name()) == "enabled" {
-				names = append(names, f.Name())
+// endTargets are reached when a machine stops or sleeps, or never: what they want does not start at boot.
+var endTargets = []string{"shutdown.target", "reboot.target", "poweroff.target", "halt.target", "kexec.target", "exit.target", "final.target", "umount.target",
+	"sleep.target", "suspend.target", "hibernate.target", "hybrid-sleep.target", "suspend-then-hibernate.target", "rescue.target", "emergency.target"}
+
+// linked tells whether a symlink has some target of the boot want the unit.
+func (c *Config) linked(name string) bool {
+	for _, kind := range []string{".wants", ".requires"} {
+		links, err := filepath.Glob(c.path(path.Join(adminDir, "*.target"+kind, name)))
+		if err != nil {
+			continue // a name with brackets
+		}
+		for _, l := range links {
+			target := strings.TrimSuffix(path.Base(path.Dir(l)), kind)
+			if _, err := os.Lstat(l); err == nil && !slices.Contains(endTargets, target) {
+				return true
 			}
 		}
 	}
-	for _, n := range m.c.Enabled {
-		if f, err := m.c.find(n); err == nil && m.c.mark(f.name) == "" {
+	return false
+}
+
+// scripted tells whether a script is started in run levels 2 to 5, as update-rc.d(8) arranges it.
+func (c *Config) scripted(name string) bool {
+	links, err := filepath.Glob(c.path("/etc/rc[2-5].d/S[0-9][0-9]" + strings.TrimSuffix(name, ".service")))
+	return err == nil && len(links) > 0
+}
+
+// enabledUnit decides about one unit.
+func (c *Config) enabledUnit(f *found) bool {
+	mark := c.mark(f.name)
+	switch {
+	case c.linked(f.name):
+		return true
+	case mark == "disabled":
+		return false
+	case f.sysv:
+		return mark == "enabled" || c.scripted(f.name)
+	case slices.ContainsFunc(c.Enabled, func(n string) bool { return c.sameUnit(n, f.name) }):
+		return true
+	}
+	// One without [Install] that an earlier version enabled.
+	return mark == "enabled" && len(f.settings.list("Install", "WantedBy")) == 0
+}
+
+func (c *Config) sameUnit(alias, name string) bool {
+	f, err := c.find(alias)
+	return err == nil && f.name == name
+}
+
+// enabled lists the units that start at boot, sorted.
+func (m *Manager) enabled() []string {
+	var candidates []string
+	for _, pattern := range []string{adminDir + "/*.target.wants/*", adminDir + "/*.target.requires/*", enabledDir + "/*", "/etc/rc[2-5].d/S[0-9][0-9]*"} {
+		files, err := filepath.Glob(m.c.path(pattern))
+		if err != nil {
+			continue
+		}
+		for _, file := range files {
+			name := path.Base(file)
+			if strings.HasPrefix(path.Base(path.Dir(file)), "rc") {
+				name = name[len("S00"):]
+			}
+			candidates = append(candidates, fullName(name))
+		}
+	}
+	var names []string
+	for _, n := range append(candidates, m.c.Enabled...) {
+		if f, err := m.c.find(n); err == nil && strings.HasSuffix(f.name, ".service") && m.c.enabledUnit(f) {
 			names = append(names, f.name)
 		}
 	}
@@ -57,7 +116,7 @@ func (m *Manager) fileState(d *definition) string {
 	switch {
 	case d.masked:
 		return "masked"
-	case slices.Contains(m.enabled(), d.name):
+	case m.c.enabledUnit(d.found):
 		return "enabled"
 	case len(d.wantedBy) == 0 && len(d.aliases) == 0:
 		return "static"

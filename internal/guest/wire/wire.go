@@ -65,14 +65,21 @@ type Config struct {
 	Lab, ID, Name string
 	// Hostname is the name without domain; empty takes the one that DHCP gives on eth0.
 	Hostname string
+	// Resolvers are the name servers of an instance that gets none by DHCP.
+	Resolvers []netip.Addr
 	// Root is an empty directory in which the new root is put together.
 	Root string
 	// Disk is the directory of the instance's disk (package disk).
 	Disk string
-	// Hidden are directories of the host that appear empty inside.
+	// Tree is the directory that the disk lies over; empty means the host's root.
+	Tree string `json:",omitempty"`
+	// ReadOnly makes the root read-only but for /etc, /home, /root, /tmp, /var and what is no file system.
+	ReadOnly bool `json:",omitempty"`
+	// Hidden are directories of the host that appear empty inside, where the host's root is shown.
 	Hidden         []string
 	NICs           []NIC
-	UserData       string
+	UserData       []byte // as it was given
+	Plan           *Plan  // what it comes to
 	AuthorizedKeys []string
 	// PrivateKeys are OpenSSH private keys by file name, for the .ssh directories of root and ec2-user.
 	PrivateKeys map[string]string
@@ -183,13 +190,15 @@ const (
 	UserDataNone    = "none"
 	UserDataPending = "pending"
 	UserDataRunning = "running"
-	UserDataDone    = "done"   // ended with status 0
+	UserDataDone    = "done"   // ended, and every step succeeded
 	UserDataFailed  = "failed" // Problem says how
 )
 
 // UserDataStatus is the result of the user data, which runs once in the life of a disk.
 type UserDataStatus struct {
 	State   string
-	Code    int    // exit status
+	Code    int    // exit status of the script that failed
 	Problem string // empty unless failed
+	// Warnings tell what was not done, and commands of a list that failed.
+	Warnings []string `json:",omitempty"`
 }
