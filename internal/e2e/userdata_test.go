@@ -239,9 +239,27 @@ func TestUserData_PowerState(t *testing.T) {
 	l := up(t, "version: 1\ninstances:\n  a:\n    user_data: |\n      #cloud-config\n      runcmd: [echo done > /root/done]\n      power_state: {mode: poweroff, delay: now, condition: test -e /root/done}\n  b: {}\n")
 	l.stateOf("a", "stopped")
 	l.cli("start", "a")
+	if out, errs, _ := l.try("", "ls"); strings.Contains(out+errs, "user data failed") {
+		t.Errorf("after power_state: %s%s", out, errs)
+	}
 	equal(t, "what a has done", l.in("a", "cat /root/done"), "done\n")
 	if out, errs, status := l.tryIn("b", "shutdown -h +5 bye && shutdown --show && shutdown -c && ! shutdown --show"); status != 0 || strings.Count(errs, "Shutdown scheduled for ") != 2 {
 		t.Errorf("exit status %d, %s%s", status, out, errs)
 	}
 	l.stateOf("b", "running")
+}
+
+// A script that ends with a restart has done its work.
+func TestUserData_Reboots(t *testing.T) {
+	t.Parallel()
+	l := up(t, "version: 1\ninstances:\n  a:\n    user_data: |\n      #!/bin/sh\n      echo run >> /root/runs\n      reboot\n      sleep 1000\n")
+	eventually(t, "the second boot", func() error {
+		if out, errs, status := l.tryIn("a", "cloud-init status --wait && cat /root/runs && grep '\"done\"' /var/lib/cloud/instance/user-data-result.json"); status != 0 || strings.Count(out, "run\n") != 1 {
+			return fmt.Errorf("exit status %d: %s%s", status, out, errs)
+		}
+		return nil
+	})
+	if out, errs, _ := l.try("", "ls"); strings.Contains(out+errs, "user data failed") || !strings.Contains(out+errs, "ended from inside") {
+		t.Errorf("%s%s", out, errs)
+	}
 }

@@ -239,6 +239,9 @@ func (g *guest) stop(cause string, grace time.Duration) {
 		if _, err := g.exit.WriteString(cause + "\n"); err != nil {
 			g.logf("cause of the exit: %v", err)
 		}
+		if cause != wire.CauseStop {
+			g.userData.leave()
+		}
 		go func() {
 			defer close(g.stopped)
 			g.endProcesses(grace)

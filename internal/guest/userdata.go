@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,11 +31,9 @@ type userData struct {
 	plan *wire.Plan // never nil
 	once bool       // this boot is the one
 
-	mu     sync.Mutex
-	status wire.UserDataStatus
-
-	// Of this boot.
-	failures []string
+	mu       sync.Mutex
+	status   wire.UserDataStatus
+	failures []string // of this boot, as are the next two
 	warnings []string
 	code     int
 	restart  bool // a package asks for it
@@ -167,9 +166,21 @@ func (u *userData) forget() {
 	u.g.config.Plan, u.g.config.UserData = nil, nil
 }
 
+// leave is called when somebody inside ends the instance: a script whose last command is reboot has not been cut
+// short, and cloud-init, too, would take it for done.
+func (u *userData) leave() {
+	if u.Status().State == wire.UserDataRunning {
+		s := u.result()
+		s.Warnings = append(s.Warnings, "the instance was ended from inside before the user data was through; the rest of it does not run")
+		u.set(s)
+	}
+}
+
 // result is how the one run went.
 func (u *userData) result() wire.UserDataStatus {
-	s := wire.UserDataStatus{State: wire.UserDataDone, Warnings: u.warnings}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s := wire.UserDataStatus{State: wire.UserDataDone, Warnings: slices.Clone(u.warnings)}
 	if len(u.failures) > 0 {
 		s.State, s.Code = wire.UserDataFailed, u.code
 		s.Problem = strings.Join(u.failures, "; ")
@@ -218,13 +229,17 @@ func (u *userData) message() string {
 // fail and warn note something for the status, the log and the console.
 func (u *userData) fail(out *output, format string, a ...any) {
 	text := fmt.Sprintf(format, a...)
+	u.mu.Lock()
 	u.failures = append(u.failures, text)
+	u.mu.Unlock()
 	out.line("vpcemu: failed: %s", text)
 }
 
 func (u *userData) warn(out *output, format string, a ...any) {
 	text := fmt.Sprintf(format, a...)
+	u.mu.Lock()
 	u.warnings = append(u.warnings, text)
+	u.mu.Unlock()
 	out.line("vpcemu: warning: %s", text)
 }
 

@@ -35,9 +35,11 @@ func (u *userData) script(out *output, s wire.Step) {
 	case errors.Is(err, syscall.ENOEXEC):
 		u.fail(out, "%s: %s: its first line has to name its program, as in #!/bin/sh", s.Module, s.Name)
 	case err != nil:
-		u.fail(out, "%s: %s: first line: %v", s.Module, s.Name, err)
+		u.fail(out, "%s: %s: the program of its first line: %v", s.Module, s.Name, err)
 	case status != 0:
+		u.mu.Lock()
 		u.code = max(status.ExitStatus(), 0)
+		u.mu.Unlock()
 		u.fail(out, "%s, output in %s", scriptFailure(s, status), outputLog)
 	}
 	u.failedEntries(out, s)

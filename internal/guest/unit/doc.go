@@ -22,5 +22,6 @@
 // the host's /etc, and with the host's symlinks every service installed there would run in every instance: so the
 // disk of an instance begins with these folders empty (package disk), and what is in them was enabled inside, by
 // systemctl or by a package's scripts. The same goes for /etc/rc2.d and its like. Beside that, the units of
-// Config.Enabled (ssh) start unless they were disabled inside.
+// Config.Enabled (ssh) start unless they were disabled inside; and what only looks after a machine (machineUnits), which
+// the root of an image has enabled, does not start.
 package unit

@@ -40,6 +40,21 @@ func (c *Config) setMark(name, mark string) error {
 var endTargets = []string{"shutdown.target", "reboot.target", "poweroff.target", "halt.target", "kexec.target", "exit.target", "final.target", "umount.target",
 	"sleep.target", "suspend.target", "hibernate.target", "hybrid-sleep.target", "suspend-then-hibernate.target", "rescue.target", "emergency.target"}
 
+// machineUnits are what a distribution starts to look after a machine as such. An image of one, in a directory or an
+// archive, has them enabled; here PID 1 and the host see to what they do, so they start only where they were enabled
+// inside the instance.
+var machineUnits = []string{"systemd-*", "cloud-*", "networking.service", "NetworkManager*", "ifup*", "dhcpcd*", "getty@*", "serial-getty@*", "console-*",
+	"keyboard-setup.service", "udev*", "e2scrub*", "fstrim*", "lvm2-*", "blk-availability.service", "multipathd*", "apparmor.service", "auditd.service",
+	"grub-*", "snapd*", "chrony*", "ntp*", "unattended-upgrades.service", "apt-daily*", "dnf-makecache*", "hibinit-agent.service", "selinux-*"}
+
+// ofMachine tells whether a unit is one of these.
+func (c *Config) ofMachine(name string) bool {
+	return c.mark(name) != "enabled" && slices.ContainsFunc(machineUnits, func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	})
+}
+
 // linked tells whether a symlink has some target of the boot want the unit.
 func (c *Config) linked(name string) bool {
 	for _, kind := range []string{".wants", ".requires"} {

@@ -92,6 +92,9 @@ func (m *Manager) StartEnabled(ctx context.Context) error {
 	var ds []*definition
 	var errs []error
 	for _, name := range m.enabled() {
+		if m.c.ofMachine(name) {
+			continue
+		}
 		d, err := m.c.load(name)
 		if errors.Is(err, ErrNotFound) {
 			continue // its package was removed, or is not installed on this host

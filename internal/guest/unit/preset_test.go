@@ -55,3 +55,20 @@ func TestPowerAtATime(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An image of a distribution has more enabled than an instance needs.
+func TestStartEnabled_NotWhatLooksAfterAMachine(t *testing.T) {
+	l := newLab(t)
+	for _, name := range []string{"web", "systemd-networkd", "cloud-init", "chrony"} {
+		l.unit(name, "ExecStart=/bin/sleep 1000")
+		l.link("/lib/systemd/system/"+name+".service", "/etc/systemd/system/multi-user.target.wants/"+name+".service")
+	}
+	l.systemctl("enable", "chrony") // by whoever wants it here
+	if err := l.StartEnabled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.want("web", "active", "running")
+	l.want("chrony", "active", "running")
+	l.want("systemd-networkd", "inactive", "dead")
+	l.want("cloud-init", "inactive", "dead")
+}
