@@ -158,6 +158,15 @@ var sections = []section{
 		{"DH-04", "a change arrives at the next renewal", ""},
 		{"DH-08", "DHCPv6 and router advertisements", ipv6},
 	}},
+	{"Instance metadata", []rule{
+		{"IM-01", "169.254.169.254 answers instances by HTTP whatever groups and ACLs say, and each its own; what is missing is 404", ""},
+		{"IM-02", "version 2: a token by PUT, for 1 to 21600 seconds, for that instance alone; none through a proxy", ""},
+		{"IM-03", "options of an instance: tokens, hop limit, endpoint, tags; the account's defaults", ""},
+		{"IM-04", "the hop limit is the IP TTL of the answer with a token, and of nothing else", ""},
+		{"IM-05", "the tree of categories, user data and dynamic data, as an instance without a role has it", ""},
+		{"IM-06", "the identity document, and signatures that openssl verifies with the lab's certificate", ""},
+		{"IM-07", "changes made after launch show at once", ""},
+	}},
 	{"Sizes and hops", []rule{
 		{"MT-01", "9001 bytes within a VPC", ""},
 		{"MT-02", "9001 bytes across a peering in one Region", peering},

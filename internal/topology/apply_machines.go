@@ -66,7 +66,7 @@ func (c *converger) internetHost(o *InternetHost) {
 	if !present {
 		c.line = max(o.Line, o.Address.Line)
 		id = string(call[vpc.CreateInternetHostOutput](c, &vpc.CreateInternetHostInput{HostName: o.Name, PublicIp: text(o.Address), DnsNames: values(o.DnsNames), KeyNames: values(o.KeyNames),
-			UserData: encoded(o.UserData.V), LinkType: o.LinkType.V, Rootfs: o.Rootfs.V, TagSpecifications: c.tagged("internet-host")}).InternetHost.InternetHostId)
+			UserData: encoded(o.UserData.V), LinkType: o.LinkType.V, Rootfs: o.Rootfs.V, Limits: o.limits().Specification(), TagSpecifications: c.tagged("internet-host")}).InternetHost.InternetHostId)
 		c.made(id)
 	}
 	is := c.tx.InternetHosts.Get(vpc.InternetHostID(id))
@@ -75,6 +75,10 @@ func (c *converger) internetHost(o *InternetHost) {
 	}
 	c.retag(id, is.Tags)
 	c.hostNames(o, is)
+	if l := o.limits(); is.Limits != l {
+		call[vpc.ModifyInternetHostOutput](c, &vpc.ModifyInternetHostInput{InternetHostId: is.ID, Limits: specification(l)})
+		c.did("limits")
+	}
 	c.done()
 	c.power(o.State, is.State, !present, machine{
 		start: func() {
@@ -226,7 +230,7 @@ func (c *converger) instance(o *Instance) {
 	out := call[vpc.RunInstancesOutput](c, &vpc.RunInstancesInput{InstanceType: o.InstanceType.V, KeyName: o.KeyName.V, UserData: encoded(o.UserData.V),
 		NetworkInterfaces: []vpc.InstanceNetworkInterfaceSpecification{nic}, Placement: &vpc.Placement{Tenancy: o.Tenancy.V},
 		DisableApiTermination: &o.DisableApiTermination.V, InstanceInitiatedShutdownBehavior: o.InstanceInitiatedShutdownBehavior.V,
-		Devices: values(o.Devices), MetadataOptions: metadataRequest(o.MetadataOptions.V), PrivateDnsNameOptions: privateNames(o), Rootfs: o.Rootfs.V, TagSpecifications: c.tagged("instance")})
+		Devices: values(o.Devices), MetadataOptions: metadataRequest(o.MetadataOptions.V), PrivateDnsNameOptions: privateNames(o), Rootfs: o.Rootfs.V, Limits: o.limits().Specification(), TagSpecifications: c.tagged("instance")})
 	if c.err != nil {
 		return
 	}
@@ -352,6 +356,10 @@ func (c *converger) instanceAttributes(o *Instance) {
 	if b := o.InstanceInitiatedShutdownBehavior.V; is.InstanceInitiatedShutdownBehavior != b {
 		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, InstanceInitiatedShutdownBehavior: &vpc.AttributeValue{Value: b}})
 		c.did("instance_initiated_shutdown_behavior")
+	}
+	if l := o.limits(); is.Limits != l {
+		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, Limits: specification(l)})
+		c.did("limits")
 	}
 	c.whileStopped(o, is)
 	c.done()

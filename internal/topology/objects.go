@@ -257,7 +257,7 @@ type Instance struct {
 	Head
 	// Kept and shown, no more: `rootfs` says what an instance boots.
 	Ami Value[string] `key:"ami" unset:"the lab's own image" pattern:"^ami-[0-9a-f]{8,17}$" change:"replace"`
-	// Kept and shown; it limits how many network interfaces and addresses there may be.
+	// Kept and shown; it limits how many network interfaces and addresses there may be, and with instance_type_limits processors and memory.
 	InstanceType Value[string] `key:"instance_type" default:"t3.micro" change:"stop"`
 	// The subnet that it is in.
 	Subnet Value[string] `key:"subnet" ref:"subnets" words:"default-ZONE" unset:"the default VPC's subnet of the zone" change:"replace"`
@@ -279,10 +279,20 @@ type Instance struct {
 	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
 	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
 	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// Processors that it may use, such as 0.5. It still sees all of the machine's.
+	Cpus Value[Cpus] `key:"cpus" unset:"all" change:"in place"`
+	// Memory that it may use, such as 512MiB. A process that would take more is killed.
+	Memory Value[Memory] `key:"memory" unset:"all" change:"in place"`
+	// How many processes and threads there may be in it.
+	Pids Value[int] `key:"pids" min:"32" max:"4194304" unset:"no limit" change:"in place"`
+	// Whether it may use the processors and the memory of its instance type only, where cpus and memory do not say otherwise.
+	InstanceTypeLimits Value[bool] `key:"instance_type_limits" default:"false" change:"in place"`
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"stop"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"stop"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"stop"`
 	// Whether it runs on hardware of its own. No effect on packets.
 	Tenancy Value[string] `key:"tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames, as stock DHCP clients want.
@@ -338,10 +348,18 @@ type InternetHost struct {
 	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
 	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
 	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// Processors that it may use, such as 0.5. It still sees all of the machine's.
+	Cpus Value[Cpus] `key:"cpus" unset:"all" change:"in place"`
+	// Memory that it may use, such as 512MiB. A process that would take more is killed.
+	Memory Value[Memory] `key:"memory" unset:"all" change:"in place"`
+	// How many processes and threads there may be in it.
+	Pids Value[int] `key:"pids" min:"32" max:"4194304" unset:"no limit" change:"in place"`
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"replace"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"replace"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames.
 	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
 	// Whether it is to run.

@@ -16,6 +16,7 @@ type CreateInternetHostInput struct {
 	UserData          string // base64
 	LinkType          string // tun (default), tap
 	Rootfs            string // as in RunInstancesInput
+	Limits            *LimitsSpecification
 	TagSpecifications []TagSpecification
 	ClientToken       string
 	DryRun            bool
@@ -75,10 +76,12 @@ type InternetHostInfo struct {
 	State          string         `json:"State"`
 	StateReason    string         `json:"StateReason,omitempty"`
 	Rootfs         string         `json:"Rootfs,omitempty"`
-	LinkType       string         `json:"LinkType"`
-	MacAddress     string         `json:"MacAddress"`
-	CreateTime     time.Time      `json:"CreateTime"`
-	Tags           []Tag          `json:"Tags"`
+
+	Limits     *LimitsSpecification `json:"Limits,omitempty"`
+	LinkType   string               `json:"LinkType"`
+	MacAddress string               `json:"MacAddress"`
+	CreateTime time.Time            `json:"CreateTime"`
+	Tags       []Tag                `json:"Tags"`
 }
 
 // CreateInternetHost makes a host with a public address and leaves it pending for
@@ -105,6 +108,10 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 	if err != nil {
 		return nil, err
 	}
+	limits, err := in.Limits.limits()
+	if err != nil {
+		return nil, err
+	}
 	if !validHostName(in.HostName) {
 		return nil, errValue(in.HostName, "hostName", "It has letters, digits, hyphens and dots (RFC 1123).")
 	}
@@ -123,7 +130,7 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 	}
 	h := &InternetHost{
 		Meta: meta, ID: newID[InternetHostID](tx), Handle: tx.newHandle(), HostName: in.HostName, DnsNames: names, PublicIp: public,
-		KeyNames: slices.Clone(in.KeyNames), UserData: data, State: StatePending, BootID: 1, LinkType: link, Rootfs: root,
+		KeyNames: slices.Clone(in.KeyNames), UserData: data, State: StatePending, BootID: 1, LinkType: link, Rootfs: root, Limits: limits,
 	}
 	h.Mac = tx.newMac(string(h.ID))
 	if h.HostName == "" {
@@ -260,6 +267,6 @@ func (tx *Tx) DescribeInternetHosts(in *DescribeInternetHostsInput) (*DescribeIn
 func (h *InternetHost) info() InternetHostInfo {
 	return InternetHostInfo{
 		InternetHostId: h.ID, HostName: h.HostName, PublicIp: addressText(h.PublicIp), DnsNames: append([]string{}, h.DnsNames...), KeyNames: append([]string{}, h.KeyNames...), State: h.State,
-		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags), Rootfs: h.Rootfs,
+		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags), Rootfs: h.Rootfs, Limits: h.Limits.Specification(),
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // RunInstancesInput and the other types below have the members of the EC2 API.
@@ -37,6 +36,8 @@ type RunInstancesInput struct {
 	// Rootfs is vpcemu's own, too: host (the default), host-read-only, or the absolute path of a directory or tar
 	// archive that holds a root file system.
 	Rootfs string
+	// Limits of what the instance may use of the machine; vpcemu's own.
+	Limits *LimitsSpecification
 }
 
 // InstanceNetworkInterfaceSpecification describes an interface to make, or names
@@ -213,6 +214,9 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.Rootfs, err = rootfs(in.Rootfs); err != nil {
 		return i, err
 	}
+	if i.Limits, err = in.Limits.limits(); err != nil {
+		return i, err
+	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {
 		return i, err
 	}
@@ -227,7 +231,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	return i, i.tagsFitMetadata()
 }
 
-// decodeUserData decodes the API's base64. The model keeps text.
+// decodeUserData decodes the API's base64. The model keeps the bytes.
 func decodeUserData(s string) (string, error) {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -237,11 +241,8 @@ func decodeUserData(s string) (string, error) {
 }
 
 func checkUserData(b []byte) error {
-	switch {
-	case len(b) > maxUserData:
+	if len(b) > maxUserData {
 		return errInvalid("User data is limited to %d bytes", maxUserData)
-	case !utf8.Valid(b):
-		return errInvalid("User data must be UTF-8 text")
 	}
 	return nil
 }

@@ -65,6 +65,8 @@ type InstanceInfo struct {
 	Devices []string `json:"Devices,omitempty"`
 	// Rootfs is vpcemu's own.
 	Rootfs string `json:"Rootfs,omitempty"`
+	// Limits are vpcemu's own.
+	Limits *LimitsSpecification `json:"Limits,omitempty"`
 }
 
 // InstanceNetworkInterface is an attached interface as part of its instance.
@@ -200,7 +202,7 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
 		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
-		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs,
+		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),
 	}
 	if i.State == StateTerminated {
 		return info
