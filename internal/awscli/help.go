@@ -244,7 +244,7 @@ var examples = map[string][]string{
 	"ModifyNetworkInterfaceAttribute": {
 		"--network-interface-id appliance --no-source-dest-check",
 	},
-	"ModifyInternetHost":           {"--internet-host-id server --dns-names www.example.com example.com"},
+	"RenameInternetHost":           {"--internet-host-id server --dns-names www.example.com example.com"},
 	"ModifyPrivateDnsNameOptions":  {"--instance-id web --enable-resource-name-dns-a-record"},
 	"ModifySubnetAttribute":        {"--subnet-id public --map-public-ip-on-launch"},
 	"ModifyVpcAttribute":           {"--vpc-id book --enable-dns-hostnames", "--vpc-id book --enable-dns-support '{\"Value\":false}'"},

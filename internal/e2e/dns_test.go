@@ -129,7 +129,9 @@ func TestDNS05_NamesAsDigSeesThem(t *testing.T) {
 		t.Errorf("zone transfer: %s", out)
 	}
 	equal(t, "resolv.conf of laptop", l.in("laptop", "grep -v '^#' /etc/resolv.conf"), "nameserver 192.0.2.53\n")
-	equal(t, "host name of db", l.in("db", "hostname"), db+"\n")
+	equal(t, "host name of db", l.in("db", "hostname; hostname -f"), db+"\n"+db+privateZone+"\n")
+	equal(t, "host name of web", l.in("web", "hostname; hostname -f"), "ip-172-30-0-10\nip-172-30-0-10"+privateZone+"\n")
+	equal(t, "host name of laptop", l.in("laptop", "hostname; hostname -f"), "laptop\nlaptop\n")
 
 	// Programs find one another by name.
 	l.serve("web", "TCP-LISTEN:8000,fork", "'SYSTEM:echo hello'")

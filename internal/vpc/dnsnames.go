@@ -97,20 +97,20 @@ func (m *Model) privateName(id InstanceID, primary *NetworkInterface, hostnameTy
 	return m.PrivateDnsName(primary.Primary())
 }
 
-// ModifyInternetHostInput is vpcemu's own.
-type ModifyInternetHostInput struct {
+// RenameInternetHostInput is vpcemu's own.
+type RenameInternetHostInput struct {
 	InternetHostId InternetHostID
 	DnsNames       []string // all that it is to have
 	DryRun         bool
 }
 
-type ModifyInternetHostOutput struct {
+type RenameInternetHostOutput struct {
 	InternetHost InternetHostInfo `json:"InternetHost"`
 }
 
-// ModifyInternetHost gives a host on the Internet other names in the DNS,
+// RenameInternetHost gives a host on the Internet other names in the DNS,
 // instead of those that it has; none takes them away.
-func (tx *Tx) ModifyInternetHost(in *ModifyInternetHostInput) (*ModifyInternetHostOutput, error) {
+func (tx *Tx) RenameInternetHost(in *RenameInternetHostInput) (*RenameInternetHostOutput, error) {
 	h, err := find(&tx.InternetHosts, in.InternetHostId)
 	if err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func (tx *Tx) ModifyInternetHost(in *ModifyInternetHostInput) (*ModifyInternetHo
 		return nil, err
 	}
 	tx.InternetHosts.Put(c.ID, &c)
-	return &ModifyInternetHostOutput{c.info()}, nil
+	return &RenameInternetHostOutput{c.info()}, nil
 }
 
 // dnsNames checks names for the public DNS and writes them in lower case, without a final dot.
