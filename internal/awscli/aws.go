@@ -45,7 +45,6 @@ var awsActions = sync.OnceValue(func() map[string]*awsFlags {
 var ownRequired = map[string][]string{
 	"DeleteInternetHost": {"internet-host-id"},
 	"ModifyInternetHost": {"internet-host-id"},
-	"RenameInternetHost": {"internet-host-id"},
 	"StartInternetHost":  {"internet-host-id"},
 	"StopInternetHost":   {"internet-host-id"},
 	"ModifyImpairment":   {"place"},

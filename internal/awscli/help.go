@@ -215,7 +215,7 @@ var examples = map[string][]string{
 	"RevokeSecurityGroupEgress":     {"--group-id web --protocol all --cidr 0.0.0.0/0"},
 	"CreateDhcpOptions":             {"--dhcp-configurations Key=domain-name-servers,Values=10.2.5.1,10.2.5.2 Key=domain-name,Values=example.com"},
 	"CreateInternetGateway":         {"--tag-specifications 'ResourceType=internet-gateway,Tags=[{Key=Name,Value=igw}]'"},
-	"ModifyInternetHost":            {"--internet-host-id laptop --limits Memory=512MiB"},
+	"ModifyInternetHost":            {"--internet-host-id server --dns-names www.example.com example.com", "--internet-host-id laptop --limits Memory=512MiB"},
 	"CreateInternetHost":            {"--host-name laptop --public-ip 198.51.100.10"},
 	"ModifyImpairment":              {"--place web --delay 20ms --loss 1%", "--place zone:a --to zone:c --direction egress --rate 10mbit"},
 	"CreateFailure":                 {"--place zone:a", "--place web --to internet"},
@@ -244,7 +244,6 @@ var examples = map[string][]string{
 	"ModifyNetworkInterfaceAttribute": {
 		"--network-interface-id appliance --no-source-dest-check",
 	},
-	"RenameInternetHost":           {"--internet-host-id server --dns-names www.example.com example.com"},
 	"ModifyPrivateDnsNameOptions":  {"--instance-id web --enable-resource-name-dns-a-record"},
 	"ModifySubnetAttribute":        {"--subnet-id public --map-public-ip-on-launch"},
 	"ModifyVpcAttribute":           {"--vpc-id book --enable-dns-hostnames", "--vpc-id book --enable-dns-support '{\"Value\":false}'"},

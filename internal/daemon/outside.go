@@ -358,6 +358,24 @@ func (o *outside) obstacles(m *vpc.Model) []string {
 	return notes
 }
 
+// strangers are public addresses that no pool has any more, in a lab that this machine is to
+// reach: no route leads to them.
+func strangers(m *vpc.Model) (notes []string) {
+	if !m.Outside.Linked() {
+		return nil
+	}
+	for id, n := range m.NetworkInterfaces.All() {
+		for _, p := range n.PrivateIps {
+			a := m.PublicAddressOf(n, p)
+			if a.IsValid() && !slices.ContainsFunc(m.PublicPools, func(p netip.Prefix) bool { return p.Contains(a) }) {
+				notes = append(notes, fmt.Sprintf("%s: its public address %s is in none of the public pools, and this machine has no route to it: "+
+					"an instance that is stopped and started gets another, an Elastic IP has to be released", cmp.Or(interfaceName(m, n), string(id)), a))
+			}
+		}
+	}
+	return notes
+}
+
 // close closes the port; the device stays.
 func (o *outside) close() {
 	o.mu.Lock()

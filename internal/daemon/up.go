@@ -66,7 +66,7 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	if err != nil {
 		return nil, err
 	}
-	return &control.UpResult{Changes: wireChanges(changes), Notes: slices.Concat(lab.Notes, unfinished(lab), d.outside.obstacles(d.Model())), Lab: lab}, nil
+	return &control.UpResult{Changes: wireChanges(changes), Notes: slices.Concat(lab.Notes, unfinished(lab), d.outside.obstacles(d.Model()), strangers(d.Model())), Lab: lab}, nil
 }
 
 func options(req control.UpRequest, lab string) topology.Options {

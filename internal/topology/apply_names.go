@@ -62,7 +62,7 @@ func (c *converger) hostNames(o *InternetHost, is *vpc.InternetHost) {
 		return
 	}
 	c.line = max(o.DnsNames.Line, o.Line)
-	call[vpc.RenameInternetHostOutput](c, &vpc.RenameInternetHostInput{InternetHostId: is.ID, DnsNames: want})
+	call[vpc.ModifyInternetHostOutput](c, &vpc.ModifyInternetHostInput{InternetHostId: is.ID, DnsNames: want})
 	if !slices.Equal(is.DnsNames, c.tx.InternetHosts.Get(is.ID).DnsNames) { // not another spelling of the same
 		c.did("dns_names")
 	}

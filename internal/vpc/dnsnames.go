@@ -97,32 +97,6 @@ func (m *Model) privateName(id InstanceID, primary *NetworkInterface, hostnameTy
 	return m.PrivateDnsName(primary.Primary())
 }
 
-// RenameInternetHostInput is vpcemu's own.
-type RenameInternetHostInput struct {
-	InternetHostId InternetHostID
-	DnsNames       []string // all that it is to have
-	DryRun         bool
-}
-
-type RenameInternetHostOutput struct {
-	InternetHost InternetHostInfo `json:"InternetHost"`
-}
-
-// RenameInternetHost gives a host on the Internet other names in the DNS,
-// instead of those that it has; none takes them away.
-func (tx *Tx) RenameInternetHost(in *RenameInternetHostInput) (*RenameInternetHostOutput, error) {
-	h, err := find(&tx.InternetHosts, in.InternetHostId)
-	if err != nil {
-		return nil, err
-	}
-	c := *h
-	if c.DnsNames, err = dnsNames(in.DnsNames); err != nil {
-		return nil, err
-	}
-	tx.InternetHosts.Put(c.ID, &c)
-	return &RenameInternetHostOutput{c.info()}, nil
-}
-
 // dnsNames checks names for the public DNS and writes them in lower case, without a final dot.
 func dnsNames(names []string) (list []string, err error) {
 	for _, n := range names {

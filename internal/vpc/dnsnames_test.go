@@ -58,12 +58,12 @@ func TestDnsNamesOfInternetHosts(t *testing.T) {
 	if !slices.Equal(h.DnsNames, []string{"www.example.com", "_http.example.com"}) {
 		t.Errorf("%q", h.DnsNames)
 	}
-	if got := must(tx.RenameInternetHost(&RenameInternetHostInput{InternetHostId: h.InternetHostId, DnsNames: []string{"example.org"}})).InternetHost.DnsNames; !slices.Equal(got, []string{"example.org"}) {
+	if got := must(tx.ModifyInternetHost(&ModifyInternetHostInput{InternetHostId: h.InternetHostId, DnsNames: []string{"example.org"}})).InternetHost.DnsNames; !slices.Equal(got, []string{"example.org"}) {
 		t.Errorf("%q", got)
 	}
-	wantCode(t, code(tx.RenameInternetHost(&RenameInternetHostInput{InternetHostId: h.InternetHostId, DnsNames: []string{"ip-10-0-0-1.ec2.internal"}})), "InvalidParameterValue")
+	wantCode(t, code(tx.ModifyInternetHost(&ModifyInternetHostInput{InternetHostId: h.InternetHostId, DnsNames: []string{"ip-10-0-0-1.ec2.internal"}})), "InvalidParameterValue")
 	wantCode(t, code(tx.CreateInternetHost(&CreateInternetHostInput{DnsNames: []string{"a b"}})), "InvalidParameterValue")
-	if got := must(tx.RenameInternetHost(&RenameInternetHostInput{InternetHostId: h.InternetHostId})).InternetHost.DnsNames; len(got) != 0 {
+	if got := must(tx.ModifyInternetHost(&ModifyInternetHostInput{InternetHostId: h.InternetHostId})).InternetHost.DnsNames; len(got) != 0 {
 		t.Errorf("%q", got)
 	}
 }

@@ -270,3 +270,38 @@ func (h *InternetHost) info() InternetHostInfo {
 		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags), Rootfs: h.Rootfs, Limits: h.Limits.Specification(),
 	}
 }
+
+// ModifyInternetHostInput is vpcemu's own, as Internet hosts are.
+type ModifyInternetHostInput struct {
+	InternetHostId InternetHostID
+	DnsNames       []string // all that it is to have
+	Limits         *LimitsSpecification
+	DryRun         bool
+}
+
+type ModifyInternetHostOutput struct {
+	InternetHost InternetHostInfo `json:"InternetHost"`
+}
+
+// ModifyInternetHost changes what a host may use of the machine, also while it runs, and
+// the names that it has in the DNS instead of those before. With neither given it has no
+// such name any more.
+func (tx *Tx) ModifyInternetHost(in *ModifyInternetHostInput) (*ModifyInternetHostOutput, error) {
+	h, err := tx.hostIn(in.InternetHostId, "modified", StatePending, StateRunning, StateStopping, StateStopped)
+	if err != nil {
+		return nil, err
+	}
+	c := *h
+	if in.Limits != nil {
+		if c.Limits, err = in.Limits.limits(); err != nil {
+			return nil, err
+		}
+	}
+	if in.Limits == nil || len(in.DnsNames) > 0 {
+		if c.DnsNames, err = dnsNames(in.DnsNames); err != nil {
+			return nil, err
+		}
+	}
+	tx.InternetHosts.Put(c.ID, &c)
+	return &ModifyInternetHostOutput{c.info()}, nil
+}

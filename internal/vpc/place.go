@@ -49,7 +49,8 @@ func (m *Model) FindPlace(text string) (Place, error) {
 	}
 	var found []Place
 	for _, p := range m.placesNamed(name) {
-		if !typed || p.Type == of {
+		// A host on the Internet is an instance to whoever sits at the command line.
+		if !typed || p.Type == of || of == PlaceInstance && p.Type == PlaceInternetHost {
 			found = append(found, p)
 		}
 	}
