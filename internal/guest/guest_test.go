@@ -190,3 +190,20 @@ func TestReplaceFile_TakesALinksPlace(t *testing.T) {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
 }
+
+func TestWithDomain(t *testing.T) {
+	for _, c := range []struct {
+		name, fqdn, domain, want string
+	}{
+		{"ip-10-0-0-4", "", "", "ip-10-0-0-4"},
+		{"ip-10-0-0-4", "", "corp.example", "ip-10-0-0-4.corp.example ip-10-0-0-4"},
+		{"shop", "shop.example.com", "corp.example", "shop.example.com shop"},
+		{"shop.example.com", "shop.example.com", "corp.example", "shop.example.com"},
+		{"shop.example.com", "", "corp.example", "shop.example.com"},
+		{"localhost", "", "corp.example", "localhost"},
+	} {
+		if got := (&names{fqdn: c.fqdn, domain: c.domain}).withDomain(c.name); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
+}

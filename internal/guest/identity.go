@@ -77,6 +77,8 @@ type names struct {
 
 	mu       sync.Mutex
 	hostname string
+	domain   string // the first one of the lease
+	own      string // what /etc/hosts says of 127.0.1.1
 	resolv   string
 }
 
@@ -113,11 +115,15 @@ func (n *names) Start() error {
 func (n *names) Lease(l client.Lease) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.setResolv(resolvConf("from the DHCP lease", l.DNS, l.Domain))
+	name := n.hostname
 	if n.fixed == "" && !n.keep && validHostname(l.HostName) {
-		err = errors.Join(err, n.setHostname(l.HostName))
+		name = l.HostName
 	}
-	return err
+	n.domain = ""
+	if f := strings.Fields(l.Domain); len(f) > 0 && validName(f[0], 253) {
+		n.domain = f[0]
+	}
+	return errors.Join(n.setResolv(resolvConf("from the DHCP lease", l.DNS, l.Domain)), n.setHostname(name))
 }
 
 func (n *names) Hostname() string {
@@ -128,21 +134,36 @@ func (n *names) Hostname() string {
 
 // setHostname sets the kernel's and the files' name. /etc/hosts loses only the line of the former name.
 func (n *names) setHostname(name string) error {
-	if name == n.hostname {
+	if name != n.hostname {
+		if err := unix.Sethostname([]byte(name)); err != nil {
+			return fmt.Errorf("host name %q: %w", name, err)
+		}
+		n.hostname = name
+		if err := replaceFile("/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	own := n.withDomain(name)
+	if own == n.own {
 		return nil
 	}
-	if err := unix.Sethostname([]byte(name)); err != nil {
-		return fmt.Errorf("host name %q: %w", name, err)
-	}
-	n.hostname = name
-	if err := replaceFile("/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
+	if err := editFile("/etc/hosts", 0o644, func(text string) string { return hostsWith(text, own) }); err != nil {
 		return err
 	}
-	all := name
-	if n.fqdn != "" && n.fqdn != name {
-		all = n.fqdn + " " + name
+	n.own = own
+	return nil
+}
+
+// withDomain is the host name with the full name before it, which `hostname -f` tells.
+func (n *names) withDomain(name string) string {
+	full := n.fqdn
+	if full == "" && n.domain != "" && name != "localhost" && !strings.Contains(name, ".") {
+		full = name + "." + n.domain
 	}
-	return editFile("/etc/hosts", 0o644, func(text string) string { return hostsWith(text, all) })
+	if full == "" || full == name {
+		return name
+	}
+	return full + " " + name
 }
 
 // setFreshHosts replaces the host's /etc/hosts on a new disk.
@@ -196,8 +217,10 @@ func resolvConf(written string, servers []netip.Addr, domain string) string {
 }
 
 // validHostname keeps a strange DHCP answer out of files and shells (RFC 1123 section 2.1).
-func validHostname(name string) bool {
-	if name == "" || len(name) > 63 || name[0] == '-' {
+func validHostname(name string) bool { return validName(name, 63) }
+
+func validName(name string, longest int) bool {
+	if name == "" || len(name) > longest || name[0] == '-' {
 		return false
 	}
 	for _, r := range name {
