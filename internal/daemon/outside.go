@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/hostlink"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -69,6 +70,7 @@ type outside struct {
 	err     error    // why it failed
 	device  string
 	port    *queuePort
+	gone    bool // the port's device has gone
 	open    bool // refused is known, and packets may go out by the port
 	refused []netip.Prefix
 	changed chan struct{} // closed and replaced when a try has ended
@@ -220,8 +222,19 @@ func (d *Daemon) linkUp() error {
 	return err
 }
 
-// lost tells whether the engine has closed the port: its device has gone. o.mu is held.
-func (o *outside) lost() bool { return o.port != nil && o.port.closed.Load() }
+// lost tells whether the port is of no use any more: its device has gone. o.mu is held.
+func (o *outside) lost() bool { return o.port != nil && (o.gone || o.port.closed.Load()) }
+
+// down is told by the engine of a port that cannot be read any more.
+func (o *outside) down(p dataplane.Port) {
+	o.mu.Lock()
+	mine := o.port != nil && p == dataplane.Port(o.port)
+	o.gone = o.gone || mine
+	o.mu.Unlock()
+	if mine {
+		o.poke()
+	}
+}
 
 // link makes the link what want says, and then the snapshot, as far as it depends on the link.
 func (d *Daemon) link(want linkWish) error {
@@ -262,7 +275,7 @@ func (d *Daemon) attachDevice(device string) (news bool, err error) {
 		o.mu.Unlock()
 		return false, nil
 	}
-	o.port, o.device, o.open = nil, device, false
+	o.port, o.device, o.open, o.gone = nil, device, false, false
 	o.mu.Unlock()
 	if have != nil {
 		if err := d.republish(d.ctx); err != nil {
