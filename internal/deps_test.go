@@ -17,8 +17,8 @@ const module = "github.com/vpcemu/vpcemu/"
 // (docs/architecture.md). Those of one layer do not import one another, but for
 // the pairs in friends.
 var layers = [][]string{
-	{"internal/flowlog/record"},
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun"},
+	{"internal/flowlog/record", "internal/impair"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun", "internal/cgroup"},
 	{"internal/cloudconfig"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds"},
 	{"dataplane", "internal/guest", "internal/check"},

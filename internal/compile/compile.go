@@ -46,6 +46,7 @@ func Snapshot(m *vpc.Model, ports Ports, generation uint64) (*dataplane.Snapshot
 	}
 	for _, step := range []func() error{
 		c.makeVPCs, c.makeSubnets, c.makeENIs, c.makeNATGateways, c.makeInternetGateways, c.makeRoutes, c.makeHosts, c.makeOutside,
+		c.makeLinks, c.makeFailures,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -106,7 +107,7 @@ func (c *compiler) makeSubnets() error {
 			return fmt.Errorf("subnet %s: %w", id, err)
 		}
 		out := &dataplane.Subnet{Ref: ref(string(id), s.Name()), VPC: v, CIDR: s.CidrBlock,
-			Router: packet.AddrFrom(plus(s.CidrBlock, 1)), ACL: acl}
+			Router: packet.AddrFrom(plus(s.CidrBlock, 1)), ACL: acl, Zone: s.AvailabilityZone}
 		c.subnets[id] = out
 		v.Subnets = append(v.Subnets, out)
 	}

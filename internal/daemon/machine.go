@@ -21,6 +21,7 @@ type machine interface {
 	Ended(id string) (boot int, exit host.Exit, ok bool)
 	ConsoleLog(id string) string
 	Link() linker
+	CheckLimits(host.Limits) error
 }
 
 // instance is a running sandbox; *host.Sandbox is one.
@@ -34,6 +35,7 @@ type instance interface {
 	WaitReady(ctx context.Context) error
 	Done() <-chan host.Exit
 	Stop(ctx context.Context, grace time.Duration) error
+	SetLimits(context.Context, host.Limits) error
 }
 
 // realMachine is this machine.

@@ -114,7 +114,8 @@ func PlanStopped(ctx context.Context, cfg Config, f *topology.File, req control.
 
 // mayStart asks the host whether what m adds can be made there, before anything
 // is committed: a name of `ip netns` that someone else holds, a public pool that
-// the host itself routes or another lab has joined it with.
+// the host itself routes or another lab has joined it with, a limit that it has no
+// means for.
 func (d *Daemon) mayStart(m *vpc.Model) error {
 	var errs []error
 	before := d.Model()
@@ -123,6 +124,7 @@ func (d *Daemon) mayStart(m *vpc.Model) error {
 		if have[id] == nil && !d.holds(w.netns) {
 			errs = append(errs, d.host.NameFree(w.netns, id))
 		}
+		errs = append(errs, d.mayLimit(w, have[id]))
 	}
 	return errors.Join(append(errs, d.outside.check(before, m))...)
 }

@@ -30,6 +30,7 @@ func check(p *problems, f *File) {
 	c.settings()
 	c.references()
 	c.names()
+	c.dnsNames()
 	c.vpcs()
 	c.subnets()
 	c.internetGateways()
