@@ -101,10 +101,17 @@ func linkWishOf(m *vpc.Model) linkWish {
 // hostNames are the names by which this machine is to know what of the lab has a public
 // address: NAME.LAB, the name alone, and the public DNS name.
 func hostNames(m *vpc.Model) (list []hostlink.Host) {
+	own, _ := os.Hostname() // "" where it cannot be told
+	own, _, _ = strings.Cut(own, ".")
 	add := func(name string, a netip.Addr, more ...string) {
 		if a.IsValid() && isHostName(name) {
 			names := slices.DeleteFunc(append([]string{name + "." + m.Lab}, more...), func(s string) bool { return s == "" })
-			list = append(list, hostlink.Host{Addr: a, Names: names, Bare: name})
+			h := hostlink.Host{Addr: a, Names: names}
+			// A name with a dot may be somebody's in the world, and this machine has one itself.
+			if !strings.Contains(name, ".") && !strings.EqualFold(name, own) {
+				h.Bare = name
+			}
+			list = append(list, h)
 		}
 	}
 	interfaces := interfacesOf(m)
@@ -112,8 +119,8 @@ func hostNames(m *vpc.Model) (list []hostlink.Host) {
 		if i.State == vpc.StateTerminated || i.State == vpc.StateShuttingDown {
 			continue
 		}
-		if own := interfaces[id]; len(own) > 0 {
-			a := m.PublicAddressOf(own[0], own[0].PrivateIps[0])
+		if list := interfaces[id]; len(list) > 0 {
+			a := m.PublicAddressOf(list[0], list[0].PrivateIps[0])
 			add(i.Name(), a, m.PublicDnsName(i.VpcID, a))
 		}
 	}
@@ -122,7 +129,7 @@ func hostNames(m *vpc.Model) (list []hostlink.Host) {
 			add(h.HostName, h.PublicIp)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b hostlink.Host) int { return strings.Compare(a.Bare, b.Bare) })
+	slices.SortStableFunc(list, func(a, b hostlink.Host) int { return strings.Compare(a.Names[0], b.Names[0]) })
 	return list
 }
 

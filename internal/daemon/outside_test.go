@@ -249,3 +249,23 @@ func TestOutside_WaitingEndsWithTheContext(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// What an instance is called may not take a name of the world, or this machine's own, away.
+func TestOutside_BareNamesAreTheLabsOnly(t *testing.T) {
+	own, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, _, _ = strings.Cut(own, ".")
+	b := newBench(t)
+	b.mustUp(joinedFile)
+	for _, name := range []string{"example.com", own} {
+		b.must("CreateInternetHost", `{"HostName":"`+name+`"}`)
+	}
+	b.linked("their names with the lab's", func(l *fakeLink) bool { return len(l.hosts) == 3 })
+	for _, h := range b.m.link.hosts {
+		if (h.Bare == "") != (h.Names[0] != "far.lab") || !strings.HasSuffix(h.Names[0], ".lab") {
+			t.Errorf("%+v", h)
+		}
+	}
+}
