@@ -82,8 +82,6 @@ type customer struct {
 	netns, id string
 	addr      netip.Addr
 	token     string
-	metadata  net.Conn
-	answers   *bufio.Reader
 }
 
 // ask is run on a thread of its own.
@@ -96,11 +94,6 @@ func (c *customer) ask(rounds int) error {
 	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 		return err
 	}
-	defer func() {
-		if c.metadata != nil {
-			c.metadata.Close()
-		}
-	}()
 	for i := range rounds {
 		network := "udp"
 		if i%10 == 0 {
@@ -179,19 +172,8 @@ func query(conn net.Conn, network, name string) (code dnsmessage.RCode, addr net
 	return r.RCode, addr, nil
 }
 
-// self asks for the instance's own ID and address, on a connection that stays open, with
-// a token.
+// self asks for the instance's own ID and address, with a token.
 func (c *customer) self(fresh bool) error {
-	if c.metadata == nil {
-		conn, err := dialTimeout("tcp", "169.254.169.254:80")
-		if err != nil {
-			return err
-		}
-		c.metadata, c.answers = conn, bufio.NewReader(conn)
-	}
-	if err := c.metadata.SetDeadline(time.Now().Add(limit)); err != nil {
-		return err
-	}
 	if fresh || c.token == "" {
 		token, err := c.http(http.MethodPut, "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds", "60")
 		if err != nil {
@@ -208,16 +190,22 @@ func (c *customer) self(fresh bool) error {
 	return nil
 }
 
+// http sends one request. The server closes the connection after its answer, as AWS's does.
 func (c *customer) http(method, path, header, value string) (string, error) {
 	req, err := http.NewRequest(method, "http://169.254.169.254"+path, nil)
 	if err != nil {
 		return "", err
 	}
 	req.Header.Set(header, value)
-	if err := req.Write(c.metadata); err != nil {
+	conn, err := dialTimeout("tcp", "169.254.169.254:80")
+	if err != nil {
 		return "", err
 	}
-	resp, err := http.ReadResponse(c.answers, req)
+	defer conn.Close()
+	if err := req.Write(conn); err != nil {
+		return "", err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
 	if err != nil {
 		return "", err
 	}
