@@ -40,7 +40,7 @@ NAME.LAB, NAME where nothing else is called so, and the public DNS name. "down" 
 		Example: `  sudo vpcemu up book
   sudo vpcemu up ./lab.yaml
   sudo vpcemu up ./lab.yaml --lab second   # the same file again, side by side
-  sudo vpcemu up book --hosts              # and then, on this machine: ping web.book`,
+  sudo vpcemu up book --hosts              # and then: ssh -i /var/lib/vpcemu/book/keys/book.pem ec2-user@web.book`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE: func(cmd *cobra.Command, args []string) error {

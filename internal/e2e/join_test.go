@@ -80,6 +80,9 @@ func TestJoinThisMachineReachesTheLab(t *testing.T) {
 	if l.reaches("web", "198.51.100.254", 8000, 2) {
 		t.Error("an instance reaches a server on this machine")
 	}
+	if out := l.cli("trace", "web", "host", "tcp/8000"); !strings.Contains(out, "takes answers to connections of its") {
+		t.Errorf("the trace does not tell that this machine takes no connections:\n%s", out)
+	}
 
 	l.addressesChange(host)
 	l.cli("down")
