@@ -30,11 +30,17 @@ func newUp() *cobra.Command {
 		Long: `Up brings a lab to what a topology file says and returns when every instance runs and
 holds its DHCP lease; user data may still be at work then, as on EC2. FILE is a path, or the name of a topology that comes with vpcemu
 (see "vpcemu topologies"). Run again, it changes only what differs, and puts back what
-was changed by other means; it touches only objects that a file made, unless --prune.`,
+was changed by other means; it touches only objects that a file made, unless --prune.
+
+With --join this machine is a host on the lab's Internet, until an "up" without it (or
+"join: true" in the file): its own ssh, curl and browser reach the lab's public addresses, by
+Internet gateway, network ACL and security group. --hosts does the same, and keeps the names
+of what has a public address in /etc/hosts (or the file that VPCEMU_HOSTS_FILE names):
+NAME.LAB, NAME where nothing else is called so, and the public DNS name. "down" takes it back.`,
 		Example: `  sudo vpcemu up book
   sudo vpcemu up ./lab.yaml
   sudo vpcemu up ./lab.yaml --lab second   # the same file again, side by side
-  sudo vpcemu up book --hosts              # and then, on this machine: ping web.book`,
+  sudo vpcemu up book --hosts              # and then: ssh -i /var/lib/vpcemu/book/keys/book.pem ec2-user@web.book`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE: func(cmd *cobra.Command, args []string) error {

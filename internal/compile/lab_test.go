@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -284,8 +285,8 @@ func (l *lab) eni(name string) *vpc.NetworkInterface {
 }
 
 func (l *lab) host(name string) *vpc.InternetHost {
-	for _, h := range l.InternetHosts.All() {
-		if h.Name() == name {
+	for _, h := range l.Hosts() {
+		if cmp.Or(h.Name(), h.HostName) == name {
 			return h
 		}
 	}

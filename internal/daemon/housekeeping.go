@@ -59,4 +59,5 @@ func (d *Daemon) call() vpc.Call {
 // sandbox has ended or is about to; watch sees to it.
 func (d *Daemon) portDown(p dataplane.Port, err error) {
 	d.log.Info("port down", "port", p.String(), "error", err)
+	d.outside.down(p)
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/hostlink"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -69,6 +70,7 @@ type outside struct {
 	err     error    // why it failed
 	device  string
 	port    *queuePort
+	gone    bool // the port's device has gone
 	open    bool // refused is known, and packets may go out by the port
 	refused []netip.Prefix
 	changed chan struct{} // closed and replaced when a try has ended
@@ -99,10 +101,17 @@ func linkWishOf(m *vpc.Model) linkWish {
 // hostNames are the names by which this machine is to know what of the lab has a public
 // address: NAME.LAB, the name alone, and the public DNS name.
 func hostNames(m *vpc.Model) (list []hostlink.Host) {
+	own, _ := os.Hostname() // "" where it cannot be told
+	own, _, _ = strings.Cut(own, ".")
 	add := func(name string, a netip.Addr, more ...string) {
 		if a.IsValid() && isHostName(name) {
 			names := slices.DeleteFunc(append([]string{name + "." + m.Lab}, more...), func(s string) bool { return s == "" })
-			list = append(list, hostlink.Host{Addr: a, Names: names, Bare: name})
+			h := hostlink.Host{Addr: a, Names: names}
+			// A name with a dot may be somebody's in the world, and this machine has one itself.
+			if !strings.Contains(name, ".") && !strings.EqualFold(name, own) {
+				h.Bare = name
+			}
+			list = append(list, h)
 		}
 	}
 	interfaces := interfacesOf(m)
@@ -110,8 +119,8 @@ func hostNames(m *vpc.Model) (list []hostlink.Host) {
 		if i.State == vpc.StateTerminated || i.State == vpc.StateShuttingDown {
 			continue
 		}
-		if own := interfaces[id]; len(own) > 0 {
-			a := m.PublicAddressOf(own[0], own[0].PrivateIps[0])
+		if list := interfaces[id]; len(list) > 0 {
+			a := m.PublicAddressOf(list[0], list[0].PrivateIps[0])
 			add(i.Name(), a, m.PublicDnsName(i.VpcID, a))
 		}
 	}
@@ -120,7 +129,7 @@ func hostNames(m *vpc.Model) (list []hostlink.Host) {
 			add(h.HostName, h.PublicIp)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b hostlink.Host) int { return strings.Compare(a.Bare, b.Bare) })
+	slices.SortStableFunc(list, func(a, b hostlink.Host) int { return strings.Compare(a.Names[0], b.Names[0]) })
 	return list
 }
 
@@ -220,8 +229,19 @@ func (d *Daemon) linkUp() error {
 	return err
 }
 
-// lost tells whether the engine has closed the port: its device has gone. o.mu is held.
-func (o *outside) lost() bool { return o.port != nil && o.port.closed.Load() }
+// lost tells whether the port is of no use any more: its device has gone. o.mu is held.
+func (o *outside) lost() bool { return o.port != nil && (o.gone || o.port.closed.Load()) }
+
+// down is told by the engine of a port that cannot be read any more.
+func (o *outside) down(p dataplane.Port) {
+	o.mu.Lock()
+	mine := o.port != nil && p == dataplane.Port(o.port)
+	o.gone = o.gone || mine
+	o.mu.Unlock()
+	if mine {
+		o.poke()
+	}
+}
 
 // link makes the link what want says, and then the snapshot, as far as it depends on the link.
 func (d *Daemon) link(want linkWish) error {
@@ -262,7 +282,7 @@ func (d *Daemon) attachDevice(device string) (news bool, err error) {
 		o.mu.Unlock()
 		return false, nil
 	}
-	o.port, o.device, o.open = nil, device, false
+	o.port, o.device, o.open, o.gone = nil, device, false, false
 	o.mu.Unlock()
 	if have != nil {
 		if err := d.republish(d.ctx); err != nil {

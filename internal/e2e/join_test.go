@@ -80,6 +80,9 @@ func TestJoinThisMachineReachesTheLab(t *testing.T) {
 	if l.reaches("web", "198.51.100.254", 8000, 2) {
 		t.Error("an instance reaches a server on this machine")
 	}
+	if out := l.cli("trace", "web", "host", "tcp/8000"); !strings.Contains(out, "takes answers to connections of its") {
+		t.Errorf("the trace does not tell that this machine takes no connections:\n%s", out)
+	}
 
 	l.addressesChange(host)
 	l.cli("down")
@@ -144,6 +147,13 @@ func TestJoinCrashes(t *testing.T) {
 	l := labOn(host, "join: true\njoin_hosts: true\ninternet: {uplink: host}\n"+joinedLab)
 	l.cli("up", l.file)
 	with := host.state()
+	host.run("ip link del vpcemu0") // while the daemon runs
+	eventually(t, "another device", func() error {
+		if out, status := host.try("curl -s -m 5 http://" + l.publicOf("web") + "/"); status != 0 || out != "hello\n" {
+			return fmt.Errorf("exit status %d: %s", status, out)
+		}
+		return nil
+	})
 	for what, damage := range map[string]string{
 		"the device is gone": "ip link del vpcemu0",
 		"no rules":           "nft flush ruleset",

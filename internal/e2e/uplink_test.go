@@ -245,14 +245,14 @@ func TestUplinkNarrowAndFirewalled(t *testing.T) {
 	out := newWorld(host)
 	out.serve(worldAddr+":80", world(t))
 	host.run("ip link set eth0 mtu 1300", "nft 'add table inet docker'",
-		"nft 'add chain inet docker forwarding { type filter hook forward priority 0 ; policy drop ; }'")
+		"nft 'add chain inet docker forwarding { type filter hook forward priority 0 ; policy drop ; }'",
+		"nft 'add rule inet docker forwarding meta iifname vpcemu0 accept'", "nft 'add rule inet docker forwarding meta oifname vpcemu0 accept'")
 	before := host.state()
 	l := labOn(host, strings.Replace(uplinkLab, "version: 1\n", "version: 1\njoin: true\n", 1))
 	_, notes, status := l.try("", "up", l.file)
 	if status != 0 || !strings.Contains(notes, "forwarding") || !strings.Contains(notes, "inet docker") || strings.Count(notes, "\n") != 1 {
 		t.Errorf("exit status %d, notes:\n%s", status, notes)
 	}
-	host.run("nft 'add rule inet docker forwarding meta iifname vpcemu0 accept'", "nft 'add rule inet docker forwarding meta oifname vpcemu0 accept'")
 	sum := l.in("web", "curl -sS -m 60 http://"+worldAddr+"/large >/root/large && curl -sS -m 60 -T /root/large http://"+worldAddr+"/sum; rm /root/large")
 	equal(t, "what the world got", sum, fmt.Sprintf("%d %x <nil>", large, sha256.Sum256(content())))
 	// Joined too, the machine has both in one device.

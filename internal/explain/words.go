@@ -3,6 +3,8 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/vpcemu/vpcemu/dataplane"
@@ -210,10 +212,25 @@ func (w *words) note(s *dataplane.Step, l *Leg) string {
 		return "the instance metadata service, exempt from security groups and ACLs"
 	case s.End && s.Reason == dataplane.ToTime:
 		return "the Amazon Time Sync Service, exempt from security groups and ACLs"
+	case s.End && s.Stage == dataplane.StageInternet && s.Reason == dataplane.Delivered && s.By.ID == vpc.HostName:
+		return w.machineNote(destination(l.Packet).Netip())
 	case s.Stage == dataplane.StageACLEgress || s.Stage == dataplane.StageACLIngress:
 		if s.At != nil {
 			return "subnet " + cmp.Or(s.At.Subnet.Name, s.At.Subnet.ID)
 		}
 	}
 	return ""
+}
+
+// machineNote tells what becomes of a packet that has come to the machine that the lab runs on.
+func (w *words) machineNote(dst netip.Addr) string {
+	o := &w.m.Outside
+	named := slices.ContainsFunc(o.UplinkAllow, func(p netip.Prefix) bool { return p.Contains(dst) })
+	switch {
+	case !o.Join || dst != o.Address:
+		return "by this machine's uplink"
+	case named:
+		return "this machine"
+	}
+	return "this machine, which takes answers to connections of its own; others where internet.uplink_allow names its address"
 }

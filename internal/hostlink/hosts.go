@@ -139,8 +139,8 @@ func editHosts(path string, edit func([]byte) []byte) error {
 		return err
 	}
 	defer dir.Close()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return &os.PathError{Op: "lock", Path: dir.Name(), Err: err}
+	if err := lock(dir); err != nil {
+		return err
 	}
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

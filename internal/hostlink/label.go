@@ -2,8 +2,10 @@ package hostlink
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,13 +50,30 @@ func locked(f func() error) error {
 		return err
 	}
 	defer ns.Close()
-	for {
-		err := unix.Flock(int(ns.Fd()), unix.LOCK_EX)
+	if err := lock(ns); err != nil {
+		return err
+	}
+	return f()
+}
+
+// Another lab holds a lock for some milliseconds, unless its daemon hangs.
+const (
+	lockPatience = 30 * time.Second
+	lockLook     = 10 * time.Millisecond
+)
+
+// lock waits for the lock on a file, until it is closed.
+func lock(f *os.File) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockLook) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return f()
+			return nil
 		}
-		if err != unix.EINTR {
-			return &os.PathError{Op: "lock", Path: ns.Name(), Err: err}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("lock %s: another lab has held it for %s: end its daemon if that hangs, and try again", f.Name(), lockPatience)
 		}
 	}
 }

@@ -1,10 +1,16 @@
 package hostlink
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 var joined = Wish{Pools: prefixes("203.0.113.0/24", "198.51.100.0/24"), Address: netip.MustParseAddr("198.51.100.254"), Join: true}
@@ -192,6 +198,76 @@ func TestLabelThatDoesNotFit(t *testing.T) {
 		if _, err := Apply(lab, joined); err == nil || !strings.Contains(err.Error(), "VPCEMU_RUN_DIR") {
 			t.Errorf("error %v", err)
 		}
+		same(t, before, network(t))
+	})
+}
+
+func TestWatchTellsOfChanges(t *testing.T) {
+	inside(t, func() {
+		outside(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		changes, ended := make(chan struct{}, 100), make(chan error, 1)
+		ready := make(chan struct{})
+		// In a goroutine it would listen in another namespace; the sockets stay in this one.
+		go func() {
+			<-ready
+			for _, line := range []string{"ip addr add 10.77.0.1/24 dev eth0", "ip route add 10.88.0.0/16 via 10.55.0.1"} {
+				ns := fmt.Sprintf("/proc/%d/task/%s/ns/net", os.Getpid(), threadOf)
+				if out, err := exec.Command("nsenter", append([]string{"--net=" + ns}, strings.Fields(line)...)...).CombinedOutput(); err != nil {
+					t.Errorf("%s: %v %s", line, err, out)
+				}
+				<-changes
+			}
+			cancel()
+		}()
+		threadOf = strconv.Itoa(unix.Gettid())
+		close(ready)
+		ended <- Watch(ctx, func() { changes <- struct{}{} })
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// threadOf is the thread of the namespace that TestWatchTellsOfChanges is in.
+var threadOf string
+
+func TestObstaclesAreChainsThatDrop(t *testing.T) {
+	inside(t, func() {
+		if notes, err := Obstacles("vpcemu0"); err != nil || len(notes) > 0 {
+			t.Errorf("%v, %v", notes, err)
+		}
+		run(t, "nft add table ip filter")
+		run(t, "nft add chain ip filter FORWARD { type filter hook forward priority 0 ; policy drop ; }")
+		run(t, "nft add chain ip filter INPUT { type filter hook input priority 0 ; policy drop ; }")
+		run(t, "nft add table inet mine")
+		run(t, "nft add chain inet mine fw { type filter hook forward priority 0 ; policy accept ; }")
+		notes, err := Obstacles("vpcemu0")
+		if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "FORWARD") || !strings.Contains(notes[0], "ip filter") || !strings.Contains(notes[0], "vpcemu0") {
+			t.Errorf("%v, %v", notes, err)
+		}
+	})
+}
+
+func TestCheckMakesNothing(t *testing.T) {
+	lab := newLab(t, "book")
+	w := joined
+	w.Uplink = true
+	inside(t, func() {
+		outside(t)
+		before := network(t)
+		if err := Check(lab, w); err != nil {
+			t.Error(err)
+		}
+		run(t, "ip route add 203.0.113.0/24 via 10.55.0.1")
+		if err := Check(lab, w); err == nil || !strings.Contains(err.Error(), "203.0.113.0/24") {
+			t.Errorf("error %v", err)
+		}
+		if _, err := Apply(lab, w); err == nil {
+			t.Error("applied all the same")
+		}
+		run(t, "ip route del 203.0.113.0/24")
 		same(t, before, network(t))
 	})
 }
