@@ -81,9 +81,10 @@ func (c *counters) ended(r Reason, packets uint64, bytes int) {
 	c.count(countBytes, uint64(bytes))
 }
 
-// recount moves packets of this batch, which are not published yet, to another end.
+// recount moves packets to another end. What was published of the one becomes less with
+// the next batch.
 func (c *counters) recount(from, to Reason, packets uint64) {
-	c.local[from] -= packets
+	c.add(int(from), -packets)
 	c.add(int(to), packets)
 }
 

@@ -12,6 +12,7 @@
 //	parse         walk.go             decodes, checks the virtio-net header             packet
 //	fragments     stage_fragments.go  gives later fragments the first one's ports       own table      AC-08 FR-01
 //	services      stage_services.go   DHCP, DNS, metadata, time; drops what nobody serves ENI, VPC     EX-01 EX-02 L2-01 DNS-02 IM-01 TI-01
+//	link          stage_link.go       what has failed; notes the links crossed           ENI, subnet
 //	source-check  stage_eni.go        the source is the ENI's, unless its check is off  ENI            PL-02 L2-05
 //	sg-egress     stage_filter.go     tracked connection, or a rule                     conntrack, ENI SG-01 to SG-09 CT-01 to CT-09
 //	              stage_eni.go        neighbour in the same subnet: on to sg-ingress                   AC-06 U-01
@@ -52,6 +53,22 @@
 // parse (fast.go). The two can never disagree: an entry holds for one snapshot, the
 // tracking entries and mappings that the stages would refresh are refreshed, and a
 // packet of which a stage looks at more than addresses, ports, size and TTL takes them.
+//
+// # Links that are not perfect
+//
+// A walk notes the impaired links on its way (Link): at an interface, at the edge of a
+// subnet, between two zones, to the Internet. Whether a packet survives them is decided when
+// its walk has ended well (lane.go): losses are drawn at once, and told of as any drop. What
+// is delayed is copied into the worker's line (line.go), a heap by time, which the wait for
+// packets serves, too, with a precision of microseconds. A link is a queue of its own, and a
+// packet meets each when it has left the one before, also in another worker's hands. A flow
+// of the cache has its links with its port; one that has none pays one comparison.
+//
+// A super-packet stays whole where links only delay; loss, duplicates, reordering and rates
+// are of the packets that it stands for. What waits keeps no snapshot, and is written to its
+// port only if the snapshot of that moment has given the port to the same receiver, who has
+// not failed. A loss at a link behind another one comes after the packet has been told of as
+// delivered: counters are put right, and a second event tells of it.
 //
 // # How packets are explained
 //

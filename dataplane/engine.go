@@ -60,6 +60,7 @@ type Engine struct {
 	// packet's way.
 	mu         sync.Mutex
 	sources    map[Port]*source
+	links      map[string]*linkState // by key
 	retired    [numTallys]uint64
 	closed     bool
 	stop       chan struct{}
@@ -132,7 +133,13 @@ func (e *Engine) Swap(s *Snapshot) {
 	if e.closed {
 		return
 	}
+	changed := e.bind(s)
 	e.snap.Store(s)
+	if changed {
+		for _, p := range e.pollers {
+			p.rouse()
+		}
+	}
 	for p := range s.ports {
 		if e.sources[p] == nil {
 			e.read(p)

@@ -51,6 +51,12 @@ func (w *walk) event(answered bool) Event {
 	}
 }
 
+// last makes the event one that may be kept for long. The worker whose way it has calls it.
+func (e *Event) last() {
+	e.Way = e.Way.lasting()
+	e.Rule = e.Way.rule
+}
+
 // dropRing keeps the most recent drops of all readers, and no snapshot with them: in a lab
 // that changes all the time, each of them may be of another.
 type dropRing struct {
@@ -62,8 +68,7 @@ type dropRing struct {
 const dropRingSize = 512
 
 func (d *dropRing) add(e Event) {
-	e.Way = e.Way.lasting()
-	e.Rule = e.Way.rule
+	e.last()
 	d.mu.Lock()
 	d.events[d.next%dropRingSize] = e
 	d.next++
@@ -127,14 +132,21 @@ func (l *subscribers) remove(s *Subscription) {
 }
 
 func (l *subscribers) publish(w *walk, answered bool) {
+	if list := l.list.Load(); list != nil && len(*list) > 0 {
+		e := w.event(answered)
+		l.tell(&e)
+	}
+}
+
+// tell gives all an event.
+func (l *subscribers) tell(e *Event) {
 	list := l.list.Load()
-	if list == nil || len(*list) == 0 {
+	if list == nil {
 		return
 	}
-	e := w.event(answered)
 	for _, s := range *list {
 		select {
-		case s.c <- e:
+		case s.c <- *e:
 		default:
 			s.skipped.Add(1)
 		}

@@ -1,5 +1,11 @@
 package dataplane
 
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
 // Walker gives tests the path of one port's packets without the goroutine and the
 // channel around it: what reads, walks, commits and writes.
 func (e *Engine) Walker(p Port) func(pkt []byte) {
@@ -114,4 +120,27 @@ func (e *Engine) Overtaken(p Port, pkt []byte, between func()) (again bool) {
 	r.w.reset()
 	r.walk(true)
 	return again
+}
+
+// Settle has the workers that poll send on what is due, and returns when they have.
+func (e *Engine) Settle() {
+	for _, p := range e.pollers {
+		for range 2 { // who hears the second call has done what the first was for
+			p.rouse()
+			for {
+				heard := []unix.PollFd{{Fd: int32(p.wake), Events: unix.POLLIN}}
+				if n, err := unix.Poll(heard, 0); err == nil && n == 0 {
+					break
+				}
+				time.Sleep(graceStep)
+			}
+		}
+	}
+}
+
+// SetMaxLine sets how many bytes may wait in a worker's line, and gives what puts it back.
+func SetMaxLine(bytes int) (restore func()) {
+	was := maxLine
+	maxLine = bytes
+	return func() { maxLine = was }
 }

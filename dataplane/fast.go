@@ -16,11 +16,13 @@ type target struct {
 	macs     [2][6]byte
 	eni      *ENI
 	host     *InternetHost
+	links    []*Link // to be crossed before
 }
 
 type targetKey struct {
 	handle uint32
 	src    [6]byte
+	chain  uint32
 }
 
 // known are the lists that flows point into, good for one snapshot.
@@ -29,6 +31,8 @@ type known struct {
 	targets  []target
 	targetOf map[targetKey]uint32
 	timeouts []*conntrack.Timeouts
+	chains   [][]*Link // of links that packets crossed
+	chainOf  map[[maxLinks]*Link]uint32
 	// looked is the key of the packet under way, if it may go by the cache.
 	looked flowKey
 	hash   uint32
@@ -52,6 +56,10 @@ func (r *worker) forget() {
 		r.targetOf = make(map[targetKey]uint32)
 	}
 	clear(r.targetOf)
+	r.chains, r.chainOf, r.lane = nil, nil, lane{}
+	if r.line.owner.worker == r {
+		r.line.renew(r.e.cfg.Now())
+	}
 }
 
 // cacheable tells whether packets like this one may go by the cache: those of which
@@ -212,10 +220,15 @@ func (r *worker) deliver(f *flow) {
 		w.out.host = t.host
 		w.end(StageInternet, Delivered, t.host.Ref, Rule{})
 	}
-	if !r.join(f, t) && !r.put(t.port, t.features, t.macs) {
+	if t.links != nil {
+		r.cross(t.port, t.features, t.macs, t.links, w.by)
+	} else if !r.join(f, t) && !r.put(t.port, t.features, t.macs) {
 		w.end(StageDeliver, PortWriteFailed, w.by, Rule{})
 	}
 	r.report(false)
+	if t.links != nil && len(r.lane.losses) > 0 {
+		r.amend()
+	}
 }
 
 // remember makes an entry of what the stages have just made of a packet.
@@ -224,7 +237,7 @@ func (r *worker) remember() {
 	if !r.may || w.reason != Delivered || w.out.eni == nil && w.out.host == nil || w.wire > math.MaxUint16 {
 		return
 	}
-	if w.nObserved > maxTracked || w.nMapped > maxNATs || w.limit > math.MaxUint16 {
+	if w.nObserved > maxTracked || w.nMapped > maxNATs || w.limit > math.MaxUint16 || len(w.links) > maxLinks {
 		return
 	}
 	w.way = w.endWay()
@@ -310,6 +323,7 @@ func (r *worker) targetIndex() uint32 {
 	} else {
 		t.port, k.handle = t.host.Port, t.host.Handle
 	}
+	t.links, k.chain = r.chain(w.links)
 	i, ok := r.targetOf[k]
 	if !ok {
 		t.features = t.port.Features()

@@ -117,29 +117,32 @@ func (r *worker) flush() {
 	}
 }
 
-// refused counts datagrams that had been taken for delivered as what they are.
-func (r *worker) refused(h *held) {
-	n := Traffic{uint64(h.used.Len()), h.bytes}
-	way := h.first.Way
+// revoke counts packets that this batch has taken for delivered as what they are. e is the
+// event of the first of them.
+func (r *worker) revoke(e Event, reason Reason, stage Stage, by Ref, rule Rule, n Traffic) {
+	way := e.Way
 	if !r.e.cfg.NoCounters {
-		r.tally.recount(Delivered, PortWriteFailed, n.Packets)
+		r.tally.recount(Delivered, reason, n.Packets)
 		way.uncount(n)
 	}
-	way = way.instead(PortWriteFailed, StageDeliver, h.first.By)
+	way = way.instead(reason, stage, by, rule)
 	if !r.e.cfg.NoCounters {
 		way.count(n)
 	}
 	if r.meter.on {
-		r.unmeasure(h, way, n)
+		r.unmeasure(&e, way, n)
 	}
-	h.first.Reason, h.first.Packets, h.first.Way = PortWriteFailed, int(n.Packets), way
-	r.e.drops.add(h.first)
+	e.Reason, e.Packets, e.Way = reason, int(n.Packets), way
+	if stage != StageDeliver {
+		e.Stage, e.By, e.Rule, e.Size, e.To = stage, by, rule, int(n.Bytes), 0
+	}
+	r.e.drops.add(e)
 }
 
 // release writes what is held back of one flow.
 func (r *worker) release(h *held) {
 	if !r.write(h.to.port, h.used.Bytes()) {
-		r.refused(h)
+		r.revoke(h.first, PortWriteFailed, StageDeliver, h.first.By, Rule{}, Traffic{uint64(h.used.Len()), h.bytes})
 	}
 	h.used.Reset()
 	h.flow, h.to, h.first = nil, nil, Event{}

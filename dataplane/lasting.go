@@ -6,7 +6,10 @@ package dataplane
 // lasting is the way with copies of all that it names, which lead nowhere else: of
 // interfaces no more than who they are and where. It is made once, by the worker.
 func (w *Way) lasting() *Way {
-	if w.kept != nil {
+	switch {
+	case w.tree == nil:
+		return w // it is one
+	case w.kept != nil:
 		return w.kept
 	}
 	c := &Way{decision: w.decision, depth: w.depth}
@@ -65,6 +68,11 @@ func (r Rule) lasting() Rule {
 		c := *r.Route
 		c.ENI, c.IGW, c.NAT = nil, nil, nil
 		r.Route = &c
+	}
+	if r.Link != nil {
+		c := *r.Link
+		c.state = nil
+		r.Link = &c
 	}
 	return r
 }

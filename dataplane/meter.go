@@ -326,10 +326,10 @@ func (r *worker) newRecord() *Flow {
 	return &m.records[i]
 }
 
-// unmeasure takes datagrams that had been metered for delivered to the way on which their
-// port refused them. Some packet of their flow is left: the one that took the stages.
-func (r *worker) unmeasure(h *held, way *Way, n Traffic) {
-	m, e := &r.meter, &h.first
+// unmeasure takes packets that had been metered for delivered to the way on which they were
+// not. Some packet of their flow is left: the one that took the stages.
+func (r *worker) unmeasure(e *Event, way *Way, n Traffic) {
+	m := &r.meter
 	i, ok := m.index[meterKey{way: e.Way, sent: e.Sent}]
 	if !ok {
 		return // skipped

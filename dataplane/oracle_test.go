@@ -61,6 +61,7 @@ type oracle struct {
 	groups  []*Group
 	nats    []*NAT
 	pending []oPending
+	lossy   bool // it has crossed a link that loses everything
 	reason  dataplane.Reason
 	port    string
 }
@@ -75,7 +76,7 @@ func (o *oracle) forget() { o.flows, o.mappings = nil, nil }
 func (o *oracle) drop(r dataplane.Reason) { o.reason, o.port = r, "" }
 
 func (o *oracle) begin(p oPacket) {
-	o.p, o.eni, o.last, o.groups, o.nats, o.pending = p, nil, nil, nil, nil, nil
+	o.p, o.eni, o.last, o.groups, o.nats, o.pending, o.lossy = p, nil, nil, nil, nil, nil, false
 }
 
 func (o *oracle) end(viaNAT bool) {
@@ -114,6 +115,10 @@ func (o *oracle) fromENI(e *ENI, p oPacket) {
 		o.drop(r)
 		return
 	}
+	if o.failed(e) {
+		return
+	}
+	o.crosses(e.Out)
 	own := has(e.Addrs, p.src)
 	if !e.NoCheck && !own {
 		o.drop(dataplane.SourceDestCheck)
@@ -164,6 +169,7 @@ func (o *oracle) subnet(s *Subnet) bool {
 	if !o.acl(s, filter.Egress) {
 		return false
 	}
+	o.crosses(s.Out)
 	table := s.Table
 	if table == nil {
 		table = s.VPC.Main
@@ -218,6 +224,15 @@ func (o *oracle) local(v *VPC, crossing bool) bool {
 }
 
 func (o *oracle) arrive(e *ENI, crossing bool) bool {
+	if o.failed(e) || o.cut(e) {
+		return false
+	}
+	if o.last != nil {
+		o.crosses(o.lab.ZoneLinks[[2]string{o.last.Subnet.Zone, e.Subnet.Zone}])
+	}
+	if crossing {
+		o.crosses(e.Subnet.In)
+	}
 	if crossing && !o.acl(e.Subnet, filter.Ingress) {
 		return false
 	}
@@ -234,7 +249,8 @@ func (o *oracle) arrive(e *ENI, crossing bool) bool {
 	case e.Port == nil:
 		o.drop(dataplane.ENIDetached)
 	default:
-		o.reason, o.port = dataplane.Delivered, e.Name
+		o.crosses(e.In)
+		o.arrives(e.Name)
 	}
 	return false
 }
@@ -426,6 +442,10 @@ func has(list []netip.Addr, a netip.Addr) bool {
 // nat is the NAT gateway: outbound unless the packet is for one of its addresses.
 func (o *oracle) nat(gw *NAT) {
 	o.groups = nil
+	if gw.Failed {
+		o.drop(dataplane.NATGatewayFailed)
+		return
+	}
 	inbound := has(gw.ENI.Addrs, o.p.dst)
 	if !inbound {
 		for _, met := range o.nats {
@@ -551,8 +571,12 @@ func (o *oracle) igwOut(v *VPC) bool {
 	case o.p.ttl <= 1:
 		o.drop(dataplane.TTLExpired)
 	default:
+		if o.cut(nil) {
+			return false
+		}
 		o.p.ttl--
 		o.p.src, o.groups, o.last = public, nil, nil
+		o.crosses(o.lab.Internet.Out)
 		return o.outside(false)
 	}
 	return false
@@ -569,8 +593,13 @@ func (o *oracle) redirected(v *VPC) bool {
 	return isENI && v.Find(name) != o.last
 }
 
-func (o *oracle) fromHost(p oPacket) {
+func (o *oracle) fromHost(h *Host, p oPacket) {
 	o.begin(p)
+	if h.Failed {
+		o.drop(dataplane.InstanceFailed)
+		return
+	}
+	o.crosses(h.Out)
 	o.end(o.outside(true))
 }
 
@@ -586,14 +615,20 @@ func (o *oracle) outside(fromHost bool) bool {
 		if h.Addr != o.p.dst {
 			continue
 		}
+		if h.Failed {
+			o.drop(dataplane.InstanceFailed)
+			return false
+		}
 		if fromHost {
 			if o.p.ttl <= 1 {
 				o.drop(dataplane.TTLExpired)
 				return false
 			}
 			o.p.ttl--
+			o.crosses(o.lab.Internet.Out)
 		}
-		o.reason, o.port = dataplane.Delivered, h.Name
+		o.crosses(h.In)
+		o.arrives(h.Name)
 		return false
 	}
 	o.drop(dataplane.InternetUnreachable)
@@ -614,6 +649,7 @@ func (o *oracle) igwIn(v *VPC, private netip.Addr) bool {
 	default:
 		o.p.ttl--
 		o.p.dst = private
+		o.crosses(o.lab.Internet.In)
 		return o.enter(v)
 	}
 	return false

@@ -117,6 +117,7 @@ func (m *model) drawChange(rt *rapid.T) {
 	for _, v := range m.lab.VPCs {
 		m.drawNetwork(rt, v)
 	}
+	m.drawFailures(rt)
 }
 
 // drawGroups changes rules only; half of the groups are open to all in a direction.
@@ -212,7 +213,7 @@ func (m *model) step(rt *rapid.T) {
 		m.oracle.fromENI(s.eni, s.p)
 	} else {
 		r = s.host.Send(s.p.bytes())
-		m.oracle.fromHost(s.p)
+		m.oracle.fromHost(s.host, s.p)
 	}
 	o := m.oracle
 	if r.Event.Reason != o.reason {

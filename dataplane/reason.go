@@ -28,6 +28,13 @@ const (
 	ReservedAddress          // the router's and the reserved addresses answer nothing else (EX-02)
 	LinkLocalAddress         // a link-local address without a service (EX-02)
 	BroadcastUnsupported     // broadcast and multicast (L2-01)
+	ZoneFailed               // an availability zone that was failed
+	SubnetFailed             // the same of a subnet
+	InstanceFailed           // of an instance or Internet host
+	NATGatewayFailed         // of a NAT gateway
+	LinkFailed               // of what lies between two ends
+	LinkLoss                 // lost by a link with conditions
+	LinkQueueFull            // as many waited already for such a link's rate
 	SourceDestCheck          // PL-02
 	SGHasNoRules             // SG-01
 	SGRulesMismatch          // SG-01
@@ -94,6 +101,13 @@ var reasonTexts = [numReasons]reasonText{
 	ReservedAddress:          {"RESERVED_ADDRESS", false, "the first four addresses of a subnet answer nothing but the router's own services"},
 	LinkLocalAddress:         {"LINK_LOCAL_ADDRESS", false, "no service at this link-local address and port"},
 	BroadcastUnsupported:     {"BROADCAST_UNSUPPORTED", false, "a VPC carries neither broadcast nor multicast"},
+	ZoneFailed:               {"ZONE_FAILED", false, "the availability zone is failed: nothing goes in, out or within it"},
+	SubnetFailed:             {"SUBNET_FAILED", false, "the subnet is failed: nothing goes in, out or within it"},
+	InstanceFailed:           {"INSTANCE_FAILED", false, "the instance or host is failed: nothing goes in or out of it"},
+	NATGatewayFailed:         {"NAT_GATEWAY_FAILED", false, "the NAT gateway is failed: it forwards nothing"},
+	LinkFailed:               {"LINK_FAILED", false, "the link between the two ends is failed"},
+	LinkLoss:                 {"LINK_LOSS", false, "lost by an impaired link"},
+	LinkQueueFull:            {"LINK_QUEUE_FULL", false, "the queue of an impaired link was full"},
 	SourceDestCheck:          {"ENI_SOURCE_DEST_CHECK_RESTRICTION", true, "source/destination check: the address is not one of the network interface's"},
 	SGHasNoRules:             {"SG_HAS_NO_RULES", true, "the security groups have no rule in this direction"},
 	SGRulesMismatch:          {"ENI_SG_RULES_MISMATCH", true, "no rule of the security groups allows the packet"},

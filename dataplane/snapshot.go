@@ -34,9 +34,13 @@ type Snapshot struct {
 	// ENIs of all VPCs by handle, those of NAT gateways too.
 	ENIs     map[uint32]*ENI
 	Internet *Internet
+	// ZoneLinks are those from one availability zone to another, or to itself; nil: none.
+	ZoneLinks map[[2]string]*Link
+	Cuts      []Cut // links that have failed
 
 	ports map[Port]Place
 	hosts map[uint32]*InternetHost
+	links []*Link // all there are
 }
 
 // VPC is one virtual private cloud.
@@ -66,6 +70,9 @@ type Subnet struct {
 	Router packet.Addr
 	ACL    *filter.ACL
 	Routes *RouteTable
+	Zone   string // the availability zone
+	// Out and In are what a packet meets at the subnet's edge, or nil.
+	Out, In *Link
 
 	routerMAC [6]byte
 	byMAC     map[[6]byte]*ENI
@@ -96,6 +103,8 @@ type ENI struct {
 	DHCP     *dhcp.Reservation
 	Port     Port        // nil while no running instance has it
 	NAT      *NATGateway // set for a NAT gateway's own ENI
+	Out, In  *Link       // at its instance, or nil
+	Failure  *Failure    // of it or what it is in, or nil
 }
 
 func (e *ENI) owns(a packet.Addr) bool {
@@ -111,7 +120,8 @@ func (e *ENI) owns(a packet.Addr) bool {
 type NATGateway struct {
 	Ref
 	nat.Gateway
-	ENI *ENI
+	ENI     *ENI
+	Failure *Failure // of the gateway itself, or nil
 }
 
 // InternetGateway is attached to one VPC.
@@ -131,15 +141,20 @@ type Internet struct {
 	GatewayOf map[packet.Addr]*InternetGateway
 	// Uplink is the way out of the lab, nil for none.
 	Uplink *Uplink
+	// Out is met by what leaves a VPC, and by what goes from host to host; In by what
+	// enters one; nil: no such link.
+	Out, In *Link
 }
 
 // InternetHost is a host with a public address and neither group nor ACL.
 type InternetHost struct {
 	Ref
-	Handle uint32 // shares the numbers of ENI handles
-	Addr   packet.Addr
-	MAC    [6]byte
-	Port   Port // nil while it does not run
+	Handle  uint32 // shares the numbers of ENI handles
+	Addr    packet.Addr
+	MAC     [6]byte
+	Port    Port     // nil while it does not run
+	Out, In *Link    // or nil
+	Failure *Failure // or nil
 }
 
 // Uplink leads from the lab's Internet to the real one, for destinations that nothing in
@@ -221,6 +236,34 @@ func (s *Snapshot) Finish() {
 	}
 	for v := range fresh {
 		v.finished = true
+	}
+	s.findLinks()
+}
+
+// findLinks lists the links.
+func (s *Snapshot) findLinks() {
+	s.links = nil
+	add := func(links ...*Link) {
+		for _, l := range links {
+			if l != nil {
+				s.links = append(s.links, l)
+			}
+		}
+	}
+	add(s.Internet.Out, s.Internet.In)
+	for _, l := range s.ZoneLinks {
+		add(l)
+	}
+	for _, v := range s.VPCs {
+		for _, u := range v.Subnets {
+			add(u.Out, u.In)
+		}
+	}
+	for _, e := range s.ENIs {
+		add(e.Out, e.In)
+	}
+	for _, h := range s.Internet.Hosts {
+		add(h.Out, h.In)
 	}
 }
 

@@ -10,7 +10,15 @@ import (
 func (w *walk) fromENI() {
 	e := w.in.ENI
 	w.subnet, w.last, w.at = e.Subnet, e, e
-	if !w.services(e) || !w.sourceCheck(e) || !w.securityGroups(e, filter.Egress) {
+	if !w.services(e) {
+		return
+	}
+	if e.Failure != nil {
+		w.failed(e.Failure)
+		return
+	}
+	w.over(e.Out)
+	if !w.sourceCheck(e) || !w.securityGroups(e, filter.Egress) {
 		return
 	}
 	if !w.fits(StageSGEgress, e.MTU, e.Subnet.Router, e.Ref) {
@@ -51,6 +59,7 @@ func (w *walk) fromSubnet() {
 	if !w.acl(s, filter.Egress) {
 		return
 	}
+	w.over(s.Out)
 	r := s.Routes.Lookup(w.hdr.Dst)
 	if !w.checkRoute(StageRoute, r, s.VPC, s.Routes.Ref) {
 		return
@@ -98,7 +107,7 @@ func (w *walk) deliverLocal(v *VPC) {
 // port.
 func (w *walk) arrive(e *ENI) {
 	w.at = e
-	if w.crossed && !w.acl(e.Subnet, filter.Ingress) {
+	if !w.enters(e) || w.crossed && !w.acl(e.Subnet, filter.Ingress) {
 		return
 	}
 	if e.NAT != nil {
@@ -108,6 +117,7 @@ func (w *walk) arrive(e *ENI) {
 	if !w.securityGroups(e, filter.Ingress) || !w.destCheck(e) {
 		return
 	}
+	w.over(e.In)
 	w.deliver(e)
 }
 
@@ -126,6 +136,10 @@ func (w *walk) deliver(e *ENI) {
 		return
 	}
 	if !w.fits(StageDeliver, e.MTU, w.nearRouter(e.Subnet), e.Ref) {
+		return
+	}
+	if w.loser != nil {
+		w.lose()
 		return
 	}
 	w.out = output{eni: e}

@@ -50,6 +50,9 @@ func (w *walk) igwEgress(g *InternetGateway) {
 		h.SetSrc(public)
 	}
 	w.pass(StageIGWEgress, g.Ref, Rule{})
+	if !w.leavesVPC() {
+		return
+	}
 	w.groups, w.subnet, w.last = nil, nil, nil // public from here on (SG-08)
 	w.next = hopInternet
 }
@@ -89,6 +92,16 @@ func (w *walk) hopCount(stage Stage, by Ref) bool {
 	return true
 }
 
+// fromHost is the way out of an Internet host.
+func (w *walk) fromHost(h *InternetHost) {
+	if h.Failure != nil {
+		w.failed(h.Failure)
+		return
+	}
+	w.over(h.Out)
+	w.next = hopInternet
+}
+
 // acrossInternet finds the gateway or host that has the destination address. Source
 // addresses are not checked here: the Internet does not.
 func (w *walk) acrossInternet() {
@@ -112,7 +125,19 @@ func (w *walk) acrossInternet() {
 		w.end(StageInternet, InternetUnreachable, Ref{}, Rule{})
 		return
 	}
-	if w.in.Host != nil && !w.hopCount(StageInternet, h.Ref) {
+	if h.Failure != nil {
+		w.failed(h.Failure)
+		return
+	}
+	if w.in.Host != nil {
+		if !w.hopCount(StageInternet, h.Ref) {
+			return
+		}
+		w.over(net.Out)
+	}
+	w.over(h.In)
+	if w.loser != nil {
+		w.lose()
 		return
 	}
 	w.out = output{host: h}
@@ -178,6 +203,7 @@ func (w *walk) igwIngress(g *InternetGateway) {
 		h.SetDst(to)
 	}
 	w.pass(StageIGWIngress, g.Ref, Rule{})
+	w.over(w.snap.Internet.In)
 	w.crossed = true
 	w.enterVPC(g)
 }

@@ -17,6 +17,10 @@ const (
 func (w *walk) natGateway(gw *NATGateway) {
 	w.metNAT = true
 	w.groups = nil // SG-09
+	if gw.Failure != nil {
+		w.failed(gw.Failure)
+		return
+	}
 	var ok bool
 	if gw.ENI.owns(w.hdr.Dst) {
 		ok = w.natInbound(gw)

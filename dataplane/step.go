@@ -18,6 +18,7 @@ const (
 	StageParse
 	StageFragments
 	StageServices
+	StageLink
 	StageSourceCheck
 	StageSGEgress
 	StageACLEgress
@@ -36,7 +37,7 @@ const (
 )
 
 var stageNames = [...]string{
-	StageFrame: "frame", StageParse: "parse", StageFragments: "fragments", StageServices: "services",
+	StageFrame: "frame", StageParse: "parse", StageFragments: "fragments", StageServices: "services", StageLink: "link",
 	StageSourceCheck: "source-check", StageSGEgress: "sg-egress", StageACLEgress: "acl-egress",
 	StageRoute: "route", StageNAT: "nat-gateway", StageIGWEgress: "igw-egress", StageInternet: "internet",
 	StageIGWIngress: "igw-ingress", StageEdgeRoute: "edge-route", StageACLIngress: "acl-ingress",
@@ -56,6 +57,7 @@ type Rule struct {
 	Group   *filter.GroupRule
 	ACL     *filter.ACLRule
 	Route   *Route
+	Link    *Link
 	Tracked bool // admitted as part of a tracked connection (CT-01)
 	Related bool // admitted as an ICMP error about an admitted flow (CT-09)
 }
@@ -78,6 +80,8 @@ func (r Rule) String() string {
 			s += r.Route.Target.String()
 		}
 		return s
+	case r.Link != nil:
+		return r.Link.Conditions.String()
 	case r.Tracked:
 		return "tracked connection"
 	case r.Related:

@@ -63,6 +63,8 @@ type walk struct {
 	limit   int  // smallest MTU met, 0 none
 	nats    [maxHops]*NATGateway
 	nNATs   int
+	links   []*Link // on the way, in order
+	loser   *Link   // the first of them that loses everything
 
 	observed  [2]observation // at most the first and the last ENI
 	nObserved int
@@ -184,6 +186,7 @@ func (w *walk) reset() {
 	w.node, w.way, w.steps = w.root, nil, w.steps[:0]
 	w.crossed, w.metNAT, w.mtu, w.limit = false, false, 0, 0
 	w.nNATs, w.nObserved, w.nMapped = 0, 0, 0
+	w.links, w.loser = w.links[:0], nil
 	w.reason, w.stage = Delivered, 0
 	w.by = Ref{}
 	w.rule = Rule{}
@@ -201,7 +204,7 @@ func (w *walk) run() {
 	case w.in.ENI != nil:
 		w.next = hopENI
 	case w.in.Host != nil:
-		w.next = hopInternet
+		w.fromHost(w.in.Host)
 	default:
 		w.fromServices()
 	}

@@ -218,6 +218,10 @@ func (t *wayTree) publish() {
 
 // instead is the end of packets that had ended as w and then did not: their port
 // refused them.
-func (w *Way) instead(reason Reason, stage Stage, by Ref) *Way {
-	return w.parent.next(&decision{stage: stage, end: true, reason: reason, at: w.at, by: by})
+func (w *Way) instead(reason Reason, stage Stage, by Ref, rule Rule) *Way {
+	d := decision{stage: stage, end: true, reason: reason, at: w.at, by: by, rule: rule}
+	if w.tree == nil {
+		return &Way{parent: w.parent, decision: d, depth: w.depth} // of a lasting one
+	}
+	return w.parent.next(&d)
 }

@@ -44,6 +44,8 @@ type worker struct {
 	ways  atomic.Pointer[wayTree] // the same, for others to read
 	known
 	joiner joiner
+	line   *line // for packets that wait in links
+	lane   lane
 
 	meter flowMeter
 	// record is the meter's of the packet under way, made the flow that was remembered of
@@ -75,6 +77,9 @@ type emission struct {
 func newWorker(e *Engine) *worker {
 	r := &worker{e: e, done: make(chan struct{})}
 	r.tree = newWayTree(&r.tally.mu)
+	if len(e.pollers) > 0 {
+		r.line = e.pollers[0].line // that of one that polls, which has its own soon
+	}
 	for _, b := range []*[]byte{&r.buf, &r.scratch, &r.piece} {
 		*b = make([]byte, bufferSize)
 	}
@@ -240,6 +245,9 @@ func (r *worker) walk(parsed bool) {
 	r.send()
 	answered := w.answer.kind != answerNone && r.answer()
 	r.report(answered)
+	if len(r.lane.losses) > 0 {
+		r.amend()
+	}
 }
 
 // learn keeps for later what is only known at the end of a walk.
@@ -260,6 +268,8 @@ func (w *walk) learn() {
 func (r *worker) send() {
 	w := &r.w
 	switch {
+	case w.loser != nil && w.reason == LinkLoss:
+		w.loser.state.Loses(w.gso.Segments, w.size) // for its counters
 	case w.out.dhcp != nil:
 		r.serveDHCP(w.out.dhcp)
 	case w.out.services != nil:
@@ -289,7 +299,10 @@ func (w *walk) macs() [2][6]byte {
 // forward writes the packet to a port: cut into what is on the wire where the port
 // takes no super-packet, and that into fragments where an MTU on its way asks for them.
 func (r *worker) forward(p Port, macs [2][6]byte, by Ref) {
-	if !r.put(p, p.Features(), macs) {
+	if len(r.w.links) > 0 {
+		links, _ := r.chain(r.w.links)
+		r.cross(p, p.Features(), macs, links, by)
+	} else if !r.put(p, p.Features(), macs) {
 		r.w.end(StageDeliver, PortWriteFailed, by, Rule{})
 	}
 }
@@ -454,7 +467,7 @@ func (r *worker) report(answered bool) {
 	case w.way == nil:
 		w.way = w.endWay()
 	case w.way.reason != w.reason:
-		w.way = w.way.instead(w.reason, w.stage, w.by)
+		w.way = w.way.instead(w.reason, w.stage, w.by, w.rule)
 	}
 	if !w.cfg.NoCounters {
 		w.way.count(Traffic{w.packets(), uint64(w.size)})

@@ -38,6 +38,8 @@ var kinds = map[string]kind{
 	"instance":          {"DescribeInstances", "Reservations.Instances", "InstanceId", []string{"STATE=State.Name", "TYPE=InstanceType", "PRIVATE=PrivateIpAddress", "PUBLIC=PublicIpAddress", "SUBNET=SubnetId", "GROUPS=SecurityGroups", "KEY=KeyName"}},
 	"internet-host":     {"DescribeInternetHosts", "InternetHosts", "InternetHostId", []string{"STATE=State", "PUBLIC=PublicIp", "KEYS=KeyNames"}},
 	"flow-log":          {"DescribeFlowLogs", "FlowLogs", "FlowLogId", []string{"OF=ResourceId", "TRAFFIC=TrafficType", "EVERY=MaxAggregationInterval", "TO=LogDestinationType", "GROUP=LogGroupName", "DESTINATION=LogDestination"}},
+	"impairment":        {"DescribeImpairments", "Impairments", "ImpairmentId", []string{"PLACE=Place", "TO=To", "EGRESS=Egress", "INGRESS=Ingress"}},
+	"failure":           {"DescribeFailures", "Failures", "FailureId", []string{"OF=ResourceType", "PLACE=Place", "TO=To"}},
 	"key-pair":          {"DescribeKeyPairs", "KeyPairs", "KeyPairId", []string{"TYPE=KeyType", "FINGERPRINT=KeyFingerprint"}},
 }
 

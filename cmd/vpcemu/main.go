@@ -93,7 +93,7 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 		newPower("reboot", "Reboot instances; they keep every address", rebootActions),
 		newPower("terminate", "Terminate instances and destroy their disks", terminateActions),
 		newEC2(), newDaemon(),
-		newFlowLogs(),
+		newFlowLogs(), newImpair(), newFail(), newHeal(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, err) })
 	for _, cmd := range root.Commands() {

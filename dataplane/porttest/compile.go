@@ -64,6 +64,10 @@ func (l *Lab) compile() *dataplane.Snapshot {
 		if h.Port != nil {
 			host.Port = h.Port
 		}
+		host.Out, host.In = h.links(h.Name)
+		if h.Failed {
+			host.Failure = &dataplane.Failure{Ref: host.Ref, Reason: dataplane.InstanceFailed}
+		}
 		c.out.Internet.Hosts[addr(h.Addr)] = host
 	}
 	if u := l.Uplink; u != nil {
@@ -73,6 +77,7 @@ func (l *Lab) compile() *dataplane.Snapshot {
 	for a, v := range l.Stale {
 		c.out.Internet.GatewayOf[addr(netip.MustParseAddr(a))] = c.igws[v]
 	}
+	c.links()
 	c.out.Finish()
 	return c.out
 }
@@ -114,6 +119,8 @@ func (c *compiler) subnet(s *Subnet, v *dataplane.VPC) {
 		Ref: dataplane.Ref{ID: "subnet-" + s.Name, Name: s.Name}, VPC: v, CIDR: s.CIDR,
 		Router: addr(s.CIDR.Addr().Next()), ACL: filter.CompileACL("acl-"+acl.Name, acl.Name, acl.Rules),
 	}
+	out.Zone = s.Zone
+	out.Out, out.In = s.links(s.Name)
 	v.Subnets = append(v.Subnets, out)
 	for _, e := range s.ENIs {
 		c.eni(e, out)
@@ -129,6 +136,8 @@ func (c *compiler) eni(e *ENI, s *dataplane.Subnet) {
 	for _, a := range e.Addrs {
 		out.Addrs = append(out.Addrs, addr(a))
 	}
+	out.Out, out.In = e.links(e.Name)
+	out.Failure = e.failure()
 	out.Groups, out.GroupHandles = e.compileGroups()
 	if e.Port != nil {
 		out.Port = e.Port
@@ -141,6 +150,9 @@ func (c *compiler) eni(e *ENI, s *dataplane.Subnet) {
 		out.NAT = &dataplane.NATGateway{
 			Ref:     dataplane.Ref{ID: "nat-" + e.NAT.Name, Name: e.NAT.Name},
 			Gateway: nat.Gateway{Handle: e.NAT.Handle, Addrs: out.Addrs, IdleTimeout: e.NAT.Idle}, ENI: out,
+		}
+		if e.NAT.Failed {
+			out.NAT.Failure = &dataplane.Failure{Ref: out.NAT.Ref, Reason: dataplane.NATGatewayFailed}
 		}
 		c.nats[e.NAT] = out.NAT
 		out.Groups = nil

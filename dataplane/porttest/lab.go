@@ -11,6 +11,7 @@ import (
 	"github.com/vpcemu/vpcemu/dhcp"
 	"github.com/vpcemu/vpcemu/filter"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
+	"github.com/vpcemu/vpcemu/internal/impair"
 	"github.com/vpcemu/vpcemu/internal/packet"
 	"github.com/vpcemu/vpcemu/nat"
 )
@@ -26,6 +27,11 @@ type Lab struct {
 	// Stale are public addresses that lead to the gateway of a VPC which has no private
 	// address for them.
 	Stale map[string]*VPC
+	// Conditions of links and what has failed. Zones are named by subnets.
+	ZoneLinks   map[[2]string]impair.Conditions
+	Internet    Conditions
+	FailedZones map[string]bool
+	Cuts        []dataplane.Cut
 	// Config may be changed before the first Apply.
 	// Uplink is nil for none.
 	Uplink *Uplink
@@ -64,6 +70,9 @@ type Subnet struct {
 	ACL   *ACL
 	Table *Table
 	ENIs  []*ENI
+	Zone  string
+	Conditions
+	Failed bool
 }
 
 // Table is a route table; each route is "DEST TARGET", where TARGET is local, igw,
@@ -98,7 +107,9 @@ type ENI struct {
 	Timeouts *conntrack.Timeouts
 	NAT      *NAT
 	Port     *Port // nil: its instance does not run
-	mac      [6]byte
+	Conditions
+	Failed bool
+	mac    [6]byte
 }
 
 // NAT is a NAT gateway.
@@ -107,6 +118,7 @@ type NAT struct {
 	Handle uint32
 	Idle   time.Duration
 	ENI    *ENI
+	Failed bool
 }
 
 // Host is a host on the Internet.
@@ -116,6 +128,8 @@ type Host struct {
 	Handle uint32
 	Addr   netip.Addr
 	Port   *Port
+	Conditions
+	Failed bool
 }
 
 // Uplink leads out of the lab; the fields are dataplane.Uplink's.

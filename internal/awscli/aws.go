@@ -47,6 +47,8 @@ var ownRequired = map[string][]string{
 	"ModifyInternetHost": {"internet-host-id"},
 	"StartInternetHost":  {"internet-host-id"},
 	"StopInternetHost":   {"internet-host-id"},
+	"ModifyImpairment":   {"place"},
+	"CreateFailure":      {"place"},
 }
 
 // required returns the flags without which the action cannot run.

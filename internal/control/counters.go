@@ -24,6 +24,24 @@ type Counters struct {
 	Rules      []RuleCounter      `json:"rules"`
 	Interfaces []InterfaceCounter `json:"interfaces"`
 	Gateways   []GatewayCounter   `json:"gateways"`
+	Links      []LinkCounter      `json:"links"` // that are impaired
+}
+
+// LinkCounter is what one direction of an impaired link has done, in packets on the wire.
+type LinkCounter struct {
+	ID         string `json:"id"`   // imp-…
+	Name       string `json:"name"` // web outward
+	Place      string `json:"place"`
+	To         string `json:"to,omitempty"` // the other one of two zones
+	Direction  string `json:"direction"`    // egress, ingress
+	Conditions string `json:"conditions"`   // delay 20ms, loss 1%
+	Traffic           // that was sent into it
+	Held       int64  `json:"held"`       // that are in it now
+	Delayed    uint64 `json:"delayed"`    // that had to wait
+	Lost       uint64 `json:"lost"`       // by its loss
+	Overflowed uint64 `json:"overflowed"` // as its queue was full
+	Reordered  uint64 `json:"reordered"`
+	Duplicated uint64 `json:"duplicated"`
 }
 
 // FlowCache is what the workers remember of flows.

@@ -46,11 +46,12 @@ type fakeMachine struct {
 	noLimits   error
 	hang       chan struct{} // starts wait for it, or for the end of their context
 	taken      map[string]bool
+	link       *fakeLink
 }
 
 func newMachine(t testing.TB) *fakeMachine {
 	return &fakeMachine{t: t, running: map[string]*fakeInstance{}, ended: map[string]host.Exit{}, boots: map[string]int{}, disks: map[string]bool{},
-		failStart: map[string]error{}, failRemove: map[string]error{}, taken: map[string]bool{}}
+		failStart: map[string]error{}, failRemove: map[string]error{}, taken: map[string]bool{}, link: &fakeLink{}}
 }
 
 type fakeInstance struct {
@@ -173,6 +174,8 @@ func (m *fakeMachine) Ended(id string) (int, host.Exit, bool) {
 	exit, ok := m.ended[id]
 	return m.boots[id], exit, ok
 }
+
+func (m *fakeMachine) Link() linker { return m.link }
 
 func (m *fakeMachine) CheckLimits(l host.Limits) error {
 	if l.IsZero() {

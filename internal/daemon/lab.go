@@ -43,6 +43,10 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	}
 	all.Wait()
 	lab.Notes = append(slices.Concat(notes...), d.logs.notes()...)
+	if lab.Outside = d.outside.of(m); lab.Outside != nil && lab.Outside.Problem != "" {
+		lab.Notes = append(lab.Notes, lab.Outside.Problem+": it is tried again")
+	}
+	lab.Notes = append(lab.Notes, linkNotes(m)...)
 	return lab, nil
 }
 
@@ -142,6 +146,7 @@ func (d *Daemon) Counters(context.Context) (*control.Counters, error) {
 	out.Mappings = control.Table{Entries: m.Mappings, Capacity: m.Capacity, Made: m.Made, Expired: m.Expired,
 		Refused: map[string]uint64{"table full": m.RefusedFull, "no port left": m.RefusedExhausted, "protocol": m.RefusedProtocol}}
 	explain.Count(d.Model(), d.engine.Account(), out)
+	out.Links = d.linkCounters(d.Model())
 	for reason, n := range s.Reasons {
 		out.Verdicts[reason.Name()] = n
 	}

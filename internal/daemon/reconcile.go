@@ -64,6 +64,7 @@ func (d *Daemon) reconcile() {
 			delete(d.failed, id)
 		}
 	}
+	d.outside.poke()
 	d.notify()
 }
 

@@ -47,6 +47,13 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 	dataplane.NATPortsExhausted:        adviseExhausted,
 	dataplane.NATIdleTimeout:           adviseIdle,
 
+	dataplane.ZoneFailed:       adviseHeal,
+	dataplane.SubnetFailed:     adviseHeal,
+	dataplane.InstanceFailed:   adviseHeal,
+	dataplane.NATGatewayFailed: adviseHeal,
+	dataplane.LinkFailed:       adviseHeal,
+	dataplane.LinkLoss:         adviseLoss,
+
 	dataplane.DHCPNotServed: say("The DHCP service answers the interfaces of instances alone, and DHCP messages that it understands."),
 	dataplane.ServicesUnavailable: say("The VPC's servers for DNS, metadata and time do not run: the reason is in the lab's daemon.log. " +
 		"`vpcemu up` with the lab's file starts it again."),
@@ -75,11 +82,11 @@ var advisers = map[dataplane.Reason]func(f *fault) []string{
 
 // neverTraced are reasons that no trace ends with: those of Ethernet frames, malformed
 // packets, fragments out of order and rates, none of which a trace sends, and of a port's own
-// failure, as traces deliver to none.
+// failure, as traces deliver to none and wait in no queue.
 var neverTraced = map[dataplane.Reason]bool{
 	dataplane.PortWriteFailed: true, dataplane.FrameMalformed: true, dataplane.NotIP: true, dataplane.SourceMAC: true,
 	dataplane.UnknownMAC: true, dataplane.ARPUnanswered: true, dataplane.PacketMalformed: true,
-	dataplane.FragmentWithoutFirst: true, dataplane.ServicesRate: true,
+	dataplane.FragmentWithoutFirst: true, dataplane.ServicesRate: true, dataplane.LinkQueueFull: true,
 }
 
 func say(text string) func(*fault) []string {

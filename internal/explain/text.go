@@ -135,6 +135,7 @@ var stageWords = map[string]string{
 	dataplane.StageParse.String():       "packet",
 	dataplane.StageFragments.String():   "fragments",
 	dataplane.StageServices.String():    "VPC services",
+	dataplane.StageLink.String():        "link",
 	dataplane.StageSourceCheck.String(): "source check",
 	dataplane.StageSGEgress.String():    "security group out",
 	dataplane.StageACLEgress.String():   "network ACL out",

@@ -26,6 +26,8 @@ const (
 	kindENI     = "interface"
 	kindHost    = "internet host"
 	kindOutside = "internet"
+	kindLink    = "impairment"
+	kindFailure = "failure"
 )
 
 // object is whom a step belongs to.
@@ -42,6 +44,12 @@ func (w *words) object(s *dataplane.Step) control.Object {
 		o.Kind = kindIGW
 	case dataplane.StageInternet:
 		o.Kind = kindHost
+	case dataplane.StageLink:
+		o.Kind = kindLink
+		if s.Rule.Link == nil {
+			o.Kind = kindFailure
+		}
+		return o
 	default:
 		o.Kind = kindENI
 	}
@@ -76,6 +84,8 @@ func (w *words) rule(s *dataplane.Step) (text, id string) {
 		return aclRule(r.ACL), r.ACL.Label()
 	case r.Route != nil:
 		return r.Route.Dest.String() + " → " + w.target(r.Route), r.Route.Dest.String()
+	case r.Link != nil:
+		return r.Link.Conditions.String(), ""
 	case r.Tracked:
 		return "tracked connection", ""
 	case r.Related:

@@ -19,6 +19,9 @@ const (
 	tokenLength = 40
 )
 
+// tokenText is strict, so that a token has one form.
+var tokenText = base64.URLEncoding.Strict()
+
 // issue makes a token for the instance. At most a second of its time is lost to rounding.
 func (k *Keys) issue(instance string, now time.Time, ttl time.Duration) string {
 	var t [tokenLength]byte
@@ -26,15 +29,15 @@ func (k *Keys) issue(instance string, now time.Time, ttl time.Duration) string {
 	binary.BigEndian.PutUint64(t[tokenExpiry:], uint64(now.Add(ttl).UnixMilli()))
 	rand.Read(t[tokenExpiry+8 : tokenMAC])
 	copy(t[tokenMAC:], k.mac(t[:tokenMAC], instance))
-	return base64.URLEncoding.EncodeToString(t[:])
+	return tokenText.EncodeToString(t[:])
 }
 
 // check tells how long a token is still good for, for this instance.
 func (k *Keys) check(token, instance string, now time.Time) (left time.Duration, ok bool) {
-	if len(token) != base64.URLEncoding.EncodedLen(tokenLength) {
+	if len(token) != tokenText.EncodedLen(tokenLength) {
 		return 0, false
 	}
-	t, err := base64.URLEncoding.DecodeString(token)
+	t, err := tokenText.DecodeString(token)
 	if err != nil || !hmac.Equal(t[tokenMAC:], k.mac(t[:tokenMAC], instance)) {
 		return 0, false
 	}

@@ -21,7 +21,7 @@ var (
 )
 
 // texts explains every reason. The rules are those of the comments in dataplane/reason.go.
-var texts = both(entering, routing)
+var texts = both(both(entering, routing), linking)
 
 func both(a, b map[dataplane.Reason]text) map[dataplane.Reason]text {
 	all := maps.Clone(a)

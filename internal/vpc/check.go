@@ -23,6 +23,7 @@ func (m *Model) Check() []error {
 	c.natGateways()
 	c.instances()
 	c.flowLogs()
+	c.links()
 	c.others()
 	return c.errs
 }

@@ -103,6 +103,23 @@ func (c *checker) instances() {
 	}
 }
 
+func (c *checker) links() {
+	seen := map[[2]Place]string{}
+	for id, i := range c.Impairments.All() {
+		c.want(i.ID == id, id, "is stored under another ID, %s", i.ID)
+		c.want(c.hasPlace(i.Place), id, "%s %s does not exist", i.Place.Type, i.Place.ID)
+		c.want(i.To == Place{} && i.Place.Type != PlaceZone || c.hasPlace(i.To) && i.To.Type == PlaceZone && i.Place.ID <= i.To.ID, id, "it is between %v and %v", i.Place, i.To)
+		c.want(i.Egress.Check() == nil && i.Ingress.Check() == nil, id, "conditions %v and %v", i.Egress, i.Ingress)
+		c.want(!i.Egress.IsZero() || !i.Ingress.IsZero(), id, "it is perfect")
+		unique(c, seen, [2]Place{i.Place, i.To}, string(id))
+	}
+	for id, f := range c.Failures.All() {
+		c.want(f.ID == id, id, "is stored under another ID, %s", f.ID)
+		c.want(c.hasPlace(f.Place), id, "%s %s does not exist", f.Place.Type, f.Place.ID)
+		c.want(f.To == Place{} || c.hasPlace(f.To), id, "%s %s does not exist", f.To.Type, f.To.ID)
+	}
+}
+
 func (c *checker) flowLogs() {
 	for id, l := range c.FlowLogs.All() {
 		c.want(l.ID == id, id, "is stored under another ID, %s", l.ID)
@@ -137,4 +154,17 @@ func (c *checker) others() {
 			unique(c, c.handles, h.Handle, string(id))
 		}
 	}
+	c.outside()
+}
+
+func (c *checker) outside() {
+	o := &c.Outside
+	c.want(o.Uplink == "" || o.Uplink == UplinkHost, "lab "+c.Lab, "has an uplink %q", o.Uplink)
+	if !o.Linked() {
+		return
+	}
+	unique(c, c.public, o.Address, HostName)
+	c.want(c.inPools(o.Address), HostName, "address %s is in none of the public pools", o.Address)
+	c.want(o.Handle != 0, HostName, "has no handle")
+	unique(c, c.handles, o.Handle, HostName)
 }

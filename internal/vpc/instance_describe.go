@@ -2,7 +2,6 @@ package vpc
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -235,11 +234,7 @@ func (i *Instance) stateReason() *StateReason {
 }
 
 func (m *Model) nameOptions(i *Instance) *PrivateDnsNameOptions {
-	o := &PrivateDnsNameOptions{HostnameType: "ip-name", EnableResourceNameDnsARecord: i.EnableResourceNameDnsARecord}
-	if strings.HasPrefix(i.PrivateDnsName, string(i.ID)) {
-		o.HostnameType = "resource-name"
-	}
-	return o
+	return &PrivateDnsNameOptions{HostnameType: i.HostnameType(), EnableResourceNameDnsARecord: i.EnableResourceNameDnsARecord}
 }
 
 // instanceInterface is an attached interface as part of its instance.

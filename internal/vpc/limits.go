@@ -133,31 +133,3 @@ func (i *Instance) LimitsInForce() Limits {
 	l.OfType = false
 	return l
 }
-
-// ModifyInternetHostInput is vpcemu's own, as Internet hosts are.
-type ModifyInternetHostInput struct {
-	InternetHostId InternetHostID
-	Limits         *LimitsSpecification
-	DryRun         bool
-}
-
-type ModifyInternetHostOutput struct {
-	InternetHost InternetHostInfo `json:"InternetHost"`
-}
-
-// ModifyInternetHost changes what a host may use of the machine, also while it runs.
-func (tx *Tx) ModifyInternetHost(in *ModifyInternetHostInput) (*ModifyInternetHostOutput, error) {
-	h, err := tx.hostIn(in.InternetHostId, "modified", StatePending, StateRunning, StateStopping, StateStopped)
-	if err != nil {
-		return nil, err
-	}
-	if in.Limits == nil {
-		return nil, errMissing("limits")
-	}
-	c := *h
-	if c.Limits, err = in.Limits.limits(); err != nil {
-		return nil, err
-	}
-	tx.InternetHosts.Put(c.ID, &c)
-	return &ModifyInternetHostOutput{c.info()}, nil
-}

@@ -32,6 +32,9 @@ type (
 
 	SubnetCidrReservationID string // scr-
 	FlowLogID               string // fl-
+
+	ImpairmentID string // imp- (vpcemu's own, as the next)
+	FailureID    string // fail-
 )
 
 // Meta is what every object carries.
@@ -313,7 +316,7 @@ type Instance struct {
 	InstanceType   string
 	KeyName        string
 	Tenancy        string // default, dedicated
-	UserData       string // plain text, not base64
+	UserData       string // the bytes, which need not be text; not base64
 	VpcID          VpcID
 	SubnetID       SubnetID
 	LaunchTime     time.Time
@@ -418,6 +421,8 @@ type Model struct {
 
 	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
 	FlowLogs               Table[FlowLogID, FlowLog]
+	Impairments            Table[ImpairmentID, Impairment]
+	Failures               Table[FailureID, Failure]
 	// ClientTokens are the requests that may be repeated (key: action/token).
 	ClientTokens Table[string, TokenRecord]
 }

@@ -267,6 +267,7 @@ func (tx *Tx) DeleteNatGateway(in *DeleteNatGatewayInput) (*DeleteNatGatewayOutp
 	if n := tx.NetworkInterfaces.Get(g.NetworkInterfaceID); n != nil {
 		tx.removeInterface(n)
 	}
+	tx.dropPlace(Place{PlaceNatGateway, string(g.ID)})
 	c := *g
 	c.State, c.Deleted = natDeleted, tx.Call.Now
 	tx.NatGateways.Put(c.ID, &c)

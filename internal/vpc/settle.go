@@ -69,6 +69,7 @@ func (tx *Tx) endInstance(i *Instance, reason string) {
 		}
 		tx.detach(tx.NetworkInterfaces.Get(n.ID))
 	}
+	tx.dropPlace(Place{PlaceInstance, string(i.ID)})
 	c := *i
 	if i.State != StateShuttingDown {
 		c.StateReason, c.StateTransitionReason = reason, ""
@@ -118,6 +119,7 @@ func (tx *Tx) InternetHostStopped(id InternetHostID, reason string) {
 // InternetHostTerminated: the host is gone; its address is free.
 func (tx *Tx) InternetHostTerminated(id InternetHostID) {
 	if h := tx.InternetHosts.Get(id); h != nil && h.State == StateShuttingDown {
+		tx.dropPlace(Place{PlaceInternetHost, string(id)})
 		tx.InternetHosts.Delete(id)
 	}
 }

@@ -163,6 +163,7 @@ func (tx *Tx) DeleteSubnet(in *DeleteSubnetInput) (*DeleteSubnetOutput, error) {
 		}
 	}
 	tx.dropFlowLogs(string(s.ID))
+	tx.dropPlace(Place{PlaceSubnet, string(s.ID)})
 	tx.Subnets.Delete(s.ID)
 	return &DeleteSubnetOutput{}, nil
 }

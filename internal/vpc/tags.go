@@ -118,6 +118,7 @@ func (tx *Tx) tagged() []taggedTable {
 		taggedIn(&tx.InternetGateways), taggedIn(&tx.NatGateways), taggedIn(&tx.Addresses), taggedIn(&tx.SecurityGroups),
 		tx.taggedRules(), taggedIn(&tx.NetworkAcls), taggedIn(&tx.DhcpOptions), taggedIn(&tx.NetworkInterfaces),
 		taggedIn(&tx.Instances), tx.taggedKeyPairs(), taggedIn(&tx.InternetHosts), taggedIn(&tx.FlowLogs),
+		taggedIn(&tx.Impairments), taggedIn(&tx.Failures),
 	}
 }
 
