@@ -18,7 +18,7 @@ const module = "github.com/vpcemu/vpcemu/"
 // the pairs in friends.
 var layers = [][]string{
 	{"internal/flowlog/record", "internal/impair"},
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun", "internal/cgroup"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun", "internal/cgroup", "internal/transfer"},
 	{"internal/cloudconfig"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds"},
 	{"dataplane", "internal/guest", "internal/check"},

@@ -52,7 +52,7 @@ func (d *Daemon) purge() error {
 }
 
 func (d *Daemon) call() vpc.Call {
-	return vpc.Call{Now: time.Now().UTC(), NewID: vpc.RandomID, NewKey: vpc.RandomKey}
+	return vpc.Call{Now: time.Now().UTC(), NewID: vpc.RandomID, NewKey: vpc.RandomKey, Console: d.console}
 }
 
 // portDown is told by the engine of a port that cannot be read any more. Its

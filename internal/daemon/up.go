@@ -91,25 +91,31 @@ func unfinished(lab *control.Lab) (notes []string) {
 
 // PlanStopped tells what `up` would do for a lab whose daemon does not run.
 func PlanStopped(ctx context.Context, cfg Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
+	if beingRemoved(cfg) {
+		return PlanNew(f, cfg.Lab, req)
+	}
+	m, err := modelAtRest(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	_, changes, _, err := f.Converge(m, time.Now().UTC(), options(req, cfg.Lab))
+	return &control.UpResult{Changes: wireChanges(changes)}, err
+}
+
+// modelAtRest reads the model of a lab whose daemon does not run.
+func modelAtRest(ctx context.Context, cfg Config) (*vpc.Model, error) {
 	lock, err := takeLock(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Close()
-	if beingRemoved(cfg) {
-		return PlanNew(f, cfg.Lab, req)
-	}
 	s, err := store.Open(filepath.Join(cfg.StateDir, "state.db"))
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
 	m, _, err := s.Load()
-	if err != nil {
-		return nil, err
-	}
-	_, changes, _, err := f.Converge(m, time.Now().UTC(), options(req, cfg.Lab))
-	return &control.UpResult{Changes: wireChanges(changes)}, err
+	return m, err
 }
 
 // mayStart asks the host whether what m adds can be made there, before anything

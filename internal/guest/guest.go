@@ -31,6 +31,10 @@ const defaultUmask = 0o022
 func Main(args []string) int {
 	var err error
 	name := filepath.Base(args[0])
+	if name == filepath.Base(programPath) && len(args) > 1 { // where a root has no place for the names
+		args = args[1:]
+		name = args[0]
+	}
 	switch name {
 	case "systemctl":
 		return unit.Main(unit.SocketPath, args[1:], os.Stdout, os.Stderr)
@@ -42,6 +46,8 @@ func Main(args []string) int {
 		return cloudInit(args[1:], os.Stdout, os.Stderr)
 	case "runlevel":
 		fmt.Println("N 3" /* a server: multi-user */)
+	case wire.CopySend, wire.CopyReceive:
+		name, err = "copy", copyFiles(name, args[1:])
 	case unit.TrampolineName:
 		err = unit.Trampoline(args)
 	default:
@@ -64,6 +70,7 @@ type guest struct {
 	units     *unit.Manager
 	exit      *os.File // takes the cause of the exit
 	memory    memory
+	console   *console
 
 	userData *userData
 
@@ -125,7 +132,7 @@ func keepDescriptors() error {
 // start takes the steps that must succeed. On failure it names the step.
 func start() (g *guest, l *net.UnixListener, step string, err error) {
 	g = &guest{ready: make(chan struct{}), stopped: make(chan struct{}), state: wire.StateBooting, execs: make(map[int]bool),
-		exit: os.NewFile(wire.FDExit, "exit")}
+		exit: os.NewFile(wire.FDExit, "exit"), console: newConsole(os.Stderr, os.NewFile(wire.FDOldConsole, "old console"))}
 	if l, err = inheritListener(); err != nil {
 		return nil, nil, "control socket", err
 	}
@@ -275,9 +282,4 @@ func (g *guest) handleSignals() {
 			}
 		}
 	}()
-}
-
-// logf writes to the console, a file of the host's beside the disk.
-func (g *guest) logf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%s vpcemu-guest: %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprintf(format, args...))
 }

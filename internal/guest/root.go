@@ -14,7 +14,7 @@ import (
 
 // programPath is where an instance finds this program, for systemctl, poweroff and the like. It is a mount of
 // the file PID 1 was started from, so that a new version on the host does not disturb it.
-const programPath = "/run/vpcemu/guest"
+const programPath = wire.ProgramPath
 
 // makeRoot puts the instance's root together in c.Root and moves into it. Nothing of the host's mounts is
 // left afterwards. first tells that the disk is new; notes are remarks for the user.

@@ -50,6 +50,9 @@ func (g *guest) startManager() error {
 		return fmt.Errorf("service manager: %w", err)
 	}
 	go func() {
+		g.logf("logs of services are not bounded any more: %v", unit.BoundLogs("/"))
+	}()
+	go func() {
 		if err := g.units.Serve(l); err != nil {
 			g.logf("%v", err)
 		}

@@ -37,9 +37,6 @@ const startPatience = 60 * time.Second
 // hangs does not keep the lab from coming back.
 const adoptPatience = 10 * time.Second
 
-// maxConsole is the size in bytes beyond which the console's log starts anew at a boot.
-const maxConsole = 1 << 20
-
 // state is what Start records of a sandbox.
 type state struct {
 	Name       string
@@ -135,7 +132,7 @@ func (h *Host) create(ctx context.Context, spec Spec) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	child, err := h.spawn(spec.ID)
+	child, err := h.spawn(spec.ID, spec.BootID)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +184,7 @@ func (c *child) close() {
 }
 
 // spawn starts PID 1 in its namespaces, detached from this process and its terminal.
-func (h *Host) spawn(id string) (c *child, err error) {
+func (h *Host) spawn(id string, boot int) (c *child, err error) {
 	dir := h.runDir(id)
 	var theirs []*os.File // descriptors 0, 1, 2... of the child
 	defer func() {
@@ -201,11 +198,16 @@ func (h *Host) spawn(id string) (c *child, err error) {
 		return nil, err
 	}
 	theirs = append(theirs, null)
-	console, err := openConsole(c.console)
+	console, old, err := openConsole(h.diskDir(id), boot)
 	if err != nil {
 		return nil, err
 	}
 	theirs = append(theirs, console, console)
+	defer func() {
+		if len(theirs) == 0 || theirs[len(theirs)-1] != old {
+			old.Close()
+		}
+	}()
 	listener, err := wire.Listen(filepath.Join(dir, socketFile))
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -229,7 +231,7 @@ func (h *Host) spawn(id string) (c *child, err error) {
 	theirs, c.report = append(theirs, reportW), reportR
 	exit, err := os.OpenFile(filepath.Join(dir, exitFile), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
-		theirs = append(theirs, exit)
+		theirs = append(theirs, exit, old)
 		c.process, err = forkGuest(h.cfg.GuestPath, wire.Label(h.cfg.Lab, h.cfg.RunDir, id), theirs)
 	}
 	if err != nil {
@@ -238,14 +240,6 @@ func (h *Host) spawn(id string) (c *child, err error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-func openConsole(path string) (*os.File, error) {
-	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if fi, err := os.Stat(path); err == nil && fi.Size() > maxConsole {
-		flags |= os.O_TRUNC
-	}
-	return os.OpenFile(path, flags, 0o600)
 }
 
 // guestEnv is PID 1's environment, which its programs do not inherit. One thread that runs Go is enough for what

@@ -33,6 +33,8 @@ type Call struct {
 	// NewKey makes a private key of the type (rsa, ed25519) for CreateKeyPair;
 	// front ends pass RandomKey. Nil: the call makes no keys.
 	NewKey func(keyType string) (crypto.Signer, error)
+	// Console gives what an instance wrote to its console, for GetConsoleOutput; nil where there are no consoles.
+	Console func(InstanceID) ([]byte, error)
 	// Source is put into the Meta of the objects that the call makes.
 	Source string
 }

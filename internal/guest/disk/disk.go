@@ -26,9 +26,14 @@ import (
 
 // Names inside a disk's directory.
 const (
-	Console  = "console.log"
-	prepared = "prepared"
+	Console = "console.log"
+	// OldConsole takes what was in Console when that had grown to MaxConsole bytes.
+	OldConsole = "console.log.1"
+	prepared   = "prepared"
 )
+
+// MaxConsole bounds Console and OldConsole each, in bytes.
+const MaxConsole = 1 << 20
 
 // Layer is one overlay of a disk: the host's file system mounted at Mount, and what lies on top of it.
 type Layer struct {

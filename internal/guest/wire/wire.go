@@ -15,10 +15,11 @@ import (
 
 // Descriptors that PID 1 is born with.
 const (
-	FDSocket = 3 + iota // listening control socket
-	FDConfig            // read end of the pipe that carries the Config
-	FDReport            // write end of the pipe that takes the Report
-	FDExit              // file that takes the cause of the exit, one of the Cause constants
+	FDSocket     = 3 + iota // listening control socket
+	FDConfig                // read end of the pipe that carries the Config
+	FDReport                // write end of the pipe that takes the Report
+	FDExit                  // file that takes the cause of the exit, one of the Cause constants
+	FDOldConsole            // file that takes what is in the console's log when that is full
 )
 
 // Argv0 is how an instance's PID 1 names itself; the arguments after it are the label by which the host
@@ -38,6 +39,17 @@ func ParseLabel(argv []string) (lab, runDir, id string, ok bool) {
 	}
 	return argv[2], argv[4], argv[6], true
 }
+
+// ProgramPath is where an instance has this program. With one of its other names as first argument it is called by
+// that name.
+const ProgramPath = "/run/vpcemu/guest"
+
+// Names by which the program is one end of `vpcemu cp` (package transfer): CopySend PATH writes to its standard output,
+// CopyReceive [-a] PATH reads from its standard input.
+const (
+	CopySend    = "copy-send"
+	CopyReceive = "copy-receive"
+)
 
 // What ended an instance, as PID 1 writes it to FDExit.
 const (
