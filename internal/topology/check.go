@@ -44,6 +44,7 @@ func check(p *problems, f *File) {
 	c.dhcpOptions()
 	c.keyPairs()
 	c.flowLogs()
+	c.impairs()
 	c.checks()
 }
 

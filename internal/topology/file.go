@@ -90,6 +90,9 @@ type File struct {
 	// Records of the traffic of network interfaces, as AWS's VPC flow logs have them. `vpcemu flow-logs NAME` shows them.
 	FlowLogs Objects[FlowLog] `key:"flow_logs"`
 
+	// What links between availability zones are like, where they are not perfect.
+	Impair List[ZoneImpair] `key:"impair" unset:"perfect" change:"in place"`
+
 	// What has to be true of the lab, for `vpcemu check`: sentences such as
 	// `laptop reaches web on tcp 22`, or mappings that say the same.
 	Checks List[Check] `key:"checks" unset:"none" change:"in place"`
@@ -100,6 +103,8 @@ type Internet struct {
 	// Ranges from which public addresses are drawn: Elastic IPs, automatic ones
 	// and those of Internet hosts.
 	PublicPools List[netip.Prefix] `key:"public_pools" unset:"203.0.113.0/24 and 198.51.100.0/24" change:"in place"`
+	// What the way between VPCs and the Internet, and between hosts on it, is like.
+	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 }
 
 // Head is what all objects have.
