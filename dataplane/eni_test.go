@@ -90,7 +90,7 @@ func withResolver(b *book) *book {
 	return b
 }
 
-func TestEX01_ResolverIsExemptFromFilters(t *testing.T) {
+func TestEX01_DNS03_ResolverIsExemptFromFilters(t *testing.T) {
 	b := withResolver(newBook(t))
 	b.db.Groups = []*Group{b.Group("nothing")}
 	b.private.ACL = &ACL{Name: "closed"}

@@ -18,12 +18,12 @@ const module = "github.com/vpcemu/vpcemu/"
 // the pairs in friends.
 var layers = [][]string{
 	{"internal/flowlog/record", "internal/impair"},
-	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun"},
+	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun", "internal/cgroup"},
 	{"internal/cloudconfig"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds"},
 	{"dataplane", "internal/guest", "internal/check"},
 	{"internal/flowlog"},
-	{"internal/compile", "internal/host", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
+	{"internal/compile", "internal/host", "internal/hostlink", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
 	{"internal/matrix", "internal/graph"},
 	{"internal/daemon"},
 	{"cmd/vpcemu"},
@@ -40,7 +40,8 @@ var friends = map[string][]string{
 // only says which packages may import a module of the outside.
 var only = map[string][]string{
 	"github.com/songgao/water":             {"internal/tun", "internal/bench/forward"},
-	"github.com/vishvananda/netlink":       {"internal/host", "internal/guest", "internal/bench"},
+	"github.com/vishvananda/netlink":       {"internal/host", "internal/hostlink", "internal/guest", "internal/bench"},
+	"github.com/google/nftables":           {"internal/hostlink"},
 	"github.com/google/gopacket":           {"internal/bench/forward"}, // else tests alone
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},
 	"go.etcd.io/bbolt":                     {"internal/store"},

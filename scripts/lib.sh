@@ -7,7 +7,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Debian packages that the demo and the tests use inside instances.
 lab_packages=(openssh-server openssh-client curl iproute2 iputils-ping netcat-openbsd python3)
-test_packages=(nftables udhcpc isc-dhcp-client dhcpcd-base tcpdump traceroute bind9-dnsutils socat iputils-tracepath procps tshark busybox-static bzip2 xz-utils zstd)
+test_packages=(nftables udhcpc isc-dhcp-client dhcpcd-base tcpdump traceroute bind9-dnsutils socat iputils-tracepath procps tshark busybox-static bzip2 xz-utils zstd chrony ntpsec-ntpdig dnsmasq-base)
 
 bold='' cyan='' plain=''
 if [ -t 1 ]; then bold=$'\033[1m' cyan=$'\033[36m' plain=$'\033[0m'; fi

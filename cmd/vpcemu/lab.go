@@ -33,7 +33,8 @@ func envOr(name, value string) string {
 
 // labDirs says where a lab lives.
 func labDirs(lab string) daemon.Config {
-	return daemon.Config{Lab: lab, StateDir: filepath.Join(stateBase(), lab), RunDir: filepath.Join(runBase(), lab), GuestPath: os.Getenv("VPCEMU_GUEST")}
+	return daemon.Config{Lab: lab, StateDir: filepath.Join(stateBase(), lab), RunDir: filepath.Join(runBase(), lab),
+		GuestPath: os.Getenv("VPCEMU_GUEST"), HostsFile: os.Getenv("VPCEMU_HOSTS_FILE")}
 }
 
 // labs lists the labs that have left anything on this machine.

@@ -96,6 +96,22 @@ func printableLines(text string) string {
 	return b.String()
 }
 
+// outsideRow is this machine among a lab's instances; its device stands for an ID.
+func outsideRow(o *control.Outside) []string {
+	var ties []string
+	if o.Join {
+		ties = append(ties, "joined")
+	}
+	if o.Uplink != "" {
+		ties = append(ties, "uplink")
+	}
+	row := []string{"host", "this machine", strings.Join(ties, ", "), "", "", "", "", o.Device}
+	if o.Join {
+		row[4] = o.Address.String()
+	}
+	return row
+}
+
 func printLab(w io.Writer, lab *control.Lab) error {
 	rows := [][]string{{"NAME", "KIND", "STATE", "PRIVATE", "PUBLIC", "SUBNET", "ZONE", "ID"}}
 	for _, i := range lab.Instances {
@@ -107,6 +123,9 @@ func printLab(w io.Writer, lab *control.Lab) error {
 			row[4] = i.PublicIp.String()
 		}
 		rows = append(rows, row)
+	}
+	if o := lab.Outside; o != nil {
+		rows = append(rows, outsideRow(o))
 	}
 	if err := table(w, rows); err != nil {
 		return err

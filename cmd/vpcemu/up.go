@@ -33,7 +33,8 @@ holds its DHCP lease; user data may still be at work then, as on EC2. FILE is a 
 was changed by other means; it touches only objects that a file made, unless --prune.`,
 		Example: `  sudo vpcemu up book
   sudo vpcemu up ./lab.yaml
-  sudo vpcemu up ./lab.yaml --lab second   # the same file again, side by side`,
+  sudo vpcemu up ./lab.yaml --lab second   # the same file again, side by side
+  sudo vpcemu up book --hosts              # and then, on this machine: ping web.book`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,6 +65,8 @@ func newPlan() *cobra.Command {
 func upFlags(cmd *cobra.Command, req *control.UpRequest, out *string) {
 	cmd.Flags().BoolVar(&req.Prune, "prune", false, "also remove objects that no topology file made")
 	cmd.Flags().BoolVar(&req.Replace, "replace", false, "allow changes that destroy the disk of an instance")
+	cmd.Flags().BoolVar(&req.Join, "join", false, "put this machine on the lab's Internet: its own ssh, curl and browser reach the lab (until the next up without)")
+	cmd.Flags().BoolVar(&req.Hosts, "hosts", false, "the same, and keep the names of what has a public address in /etc/hosts")
 	outputFlag(cmd, out)
 }
 

@@ -44,6 +44,7 @@ var awsActions = sync.OnceValue(func() map[string]*awsFlags {
 // ownRequired are the required flags of vpcemu's own actions.
 var ownRequired = map[string][]string{
 	"DeleteInternetHost": {"internet-host-id"},
+	"ModifyInternetHost": {"internet-host-id"},
 	"StartInternetHost":  {"internet-host-id"},
 	"StopInternetHost":   {"internet-host-id"},
 	"ModifyImpairment":   {"place"},

@@ -74,7 +74,7 @@ func TestCommandsGiveTheRequestsOfTheAWSCLI(t *testing.T) {
 }
 
 // ownFlags are vpcemu's own parameters of AWS's actions.
-var ownFlags = []string{"link-type", "devices"}
+var ownFlags = []string{"link-type", "devices", "rootfs", "limits"}
 
 func TestActionsAndFlagsAreThoseOfTheAWSCLI(t *testing.T) {
 	for _, a := range vpc.Actions() {

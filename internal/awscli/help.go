@@ -119,6 +119,8 @@ var notes = map[string]string{
 	"RuleAction":        "allow or deny",
 	"LinkType":          "vpcemu's own: tun (default) or tap",
 	"Devices":           "vpcemu's own: device files of this machine that the instance shall have",
+	"Rootfs":            "vpcemu's own: host, host-read-only, or the path of a directory or tar archive",
+	"Limits":            "vpcemu's own: Cpus=0.5,Memory=512MiB, or InstanceType=true; what is not named is not limited",
 	"DryRun":            "only check whether it would succeed",
 }
 
@@ -213,7 +215,10 @@ var examples = map[string][]string{
 	"RevokeSecurityGroupEgress":     {"--group-id web --protocol all --cidr 0.0.0.0/0"},
 	"CreateDhcpOptions":             {"--dhcp-configurations Key=domain-name-servers,Values=10.2.5.1,10.2.5.2 Key=domain-name,Values=example.com"},
 	"CreateInternetGateway":         {"--tag-specifications 'ResourceType=internet-gateway,Tags=[{Key=Name,Value=igw}]'"},
+	"ModifyInternetHost":            {"--internet-host-id server --dns-names www.example.com example.com", "--internet-host-id laptop --limits Memory=512MiB"},
 	"CreateInternetHost":            {"--host-name laptop --public-ip 198.51.100.10"},
+	"ModifyImpairment":              {"--place web --delay 20ms --loss 1%", "--place zone:a --to zone:c --direction egress --rate 10mbit"},
+	"CreateFailure":                 {"--place zone:a", "--place web --to internet"},
 	"CreateKeyPair":                 {"--key-name book --key-type ed25519 --output text"},
 	"ImportKeyPair":                 {"--key-name book --public-key-material fileb://~/.ssh/id_ed25519.pub"},
 	"CreateNatGateway":              {"--subnet-id public --allocation-id nat"},
@@ -236,11 +241,10 @@ var examples = map[string][]string{
 	"DescribeSubnets":               {"--filters Name=vpc-id,Values=vpc-0123456789abcdef0"},
 	"ModifyInstanceAttribute":       {"--instance-id nat --no-source-dest-check", "--instance-id web --groups web admin"},
 	"ModifyInstanceMetadataOptions": {"--instance-id web --http-tokens required", "--instance-id web --http-put-response-hop-limit 2 --instance-metadata-tags enabled"},
-	"ModifyImpairment":              {"--place web --delay 20ms --loss 1%", "--place zone:a --to zone:c --direction egress --rate 10mbit"},
-	"CreateFailure":                 {"--place zone:a", "--place web --to internet"},
 	"ModifyNetworkInterfaceAttribute": {
 		"--network-interface-id appliance --no-source-dest-check",
 	},
+	"ModifyPrivateDnsNameOptions":  {"--instance-id web --enable-resource-name-dns-a-record"},
 	"ModifySubnetAttribute":        {"--subnet-id public --map-public-ip-on-launch"},
 	"ModifyVpcAttribute":           {"--vpc-id book --enable-dns-hostnames", "--vpc-id book --enable-dns-support '{\"Value\":false}'"},
 	"ReplaceNetworkAclAssociation": {"--association-id aclassoc-0123456789abcdef0 --network-acl-id public"},

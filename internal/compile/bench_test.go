@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/vpcemu/vpcemu/dataplane"
@@ -14,6 +15,7 @@ type noPorts struct{}
 
 func (noPorts) ENI(uint32) dataplane.Port         { return nil }
 func (noPorts) Services(vpc.VpcID) dataplane.Port { return nil }
+func (noPorts) Refused() []netip.Prefix           { return nil }
 
 // largeModel has n instances, twenty a subnet and five hundred a VPC, each subnet with
 // a route table, an ACL and a group of its own beside the VPC's.

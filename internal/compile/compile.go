@@ -20,6 +20,8 @@ type Ports interface {
 	ENI(handle uint32) dataplane.Port
 	// Services is the port of a VPC's own servers, or of the Internet's for "".
 	Services(id vpc.VpcID) dataplane.Port
+	// Refused are destinations that the uplink does not carry: those of the machine's own networks.
+	Refused() []netip.Prefix
 }
 
 // Snapshot compiles m. An error means that the model is inconsistent, which its
@@ -43,7 +45,7 @@ func Snapshot(m *vpc.Model, ports Ports, generation uint64) (*dataplane.Snapshot
 		tables:  map[vpc.RouteTableID]*dataplane.RouteTable{},
 	}
 	for _, step := range []func() error{
-		c.makeVPCs, c.makeSubnets, c.makeENIs, c.makeNATGateways, c.makeInternetGateways, c.makeRoutes, c.makeHosts,
+		c.makeVPCs, c.makeSubnets, c.makeENIs, c.makeNATGateways, c.makeInternetGateways, c.makeRoutes, c.makeHosts, c.makeOutside,
 		c.makeLinks, c.makeFailures,
 	} {
 		if err := step(); err != nil {

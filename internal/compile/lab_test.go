@@ -222,6 +222,9 @@ func (l *lab) owner(handle uint32) (name string, tap bool) {
 		}
 		return name, e.LinkType == "tap"
 	}
+	if l.Outside.Linked() && l.Outside.Handle == handle {
+		return vpc.HostName, false
+	}
 	for _, h := range l.InternetHosts.All() {
 		if h.Handle == handle && h.State == vpc.StateRunning {
 			if name = h.Name(); name == "" {
@@ -244,6 +247,12 @@ func (l *lab) Services(id vpc.VpcID) dataplane.Port {
 		l.services[id] = pt.NewPort("resolver of " + of)
 	}
 	return l.services[id]
+}
+
+// Refused implements Ports: the machine is in one private network, and has one neighbour
+// with public addresses.
+func (l *lab) Refused() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("8.8.4.0/24")}
 }
 
 // eni is the interface of an instance ("web", "web/1") or of a NAT gateway, or one

@@ -88,7 +88,7 @@ func moduleRoot(t *testing.T) string {
 }
 
 // idInName finds the IDs in a test's name: RT07 in TestRT07_… and in TestTAP_RT07_….
-var idInName = regexp.MustCompile(`(?:^(?:Test|Fuzz)|_)(AD|RT|IG|PI|EI|EO|NA|SG|CT|AC|EX|PL|EN|L2|IN|DH|MT|TT|FR|DV|FL)([0-9]{2})(?:$|[^0-9])`)
+var idInName = regexp.MustCompile(`(?:^(?:Test|Fuzz)|_)(AD|RT|IG|PI|EI|EO|NA|SG|CT|AC|EX|PL|EN|L2|IN|DH|DNS|IM|TI|MT|TT|FR|DV|FL)([0-9]{2})(?:$|[^0-9])`)
 
 // idsIn lists the rules that a test's name names. Two IDs share the underscore
 // between them, which a single regular expression match cannot.

@@ -18,6 +18,7 @@ const (
 	regional    = "regional NAT gateways are not emulated"
 	multicast   = "multicast domains belong to transit gateways, which are not emulated"
 	interRegion = "a lab is in one Region"
+	endpoints   = "VPC endpoints and hosted zones are not emulated"
 )
 
 type section struct {
@@ -157,6 +158,28 @@ var sections = []section{
 		{"DH-03", "the account's default set", ""},
 		{"DH-04", "a change arrives at the next renewal", ""},
 		{"DH-08", "DHCPv6 and router advertisements", ipv6},
+	}},
+	{"DNS", []rule{
+		{"DNS-01", "the resolver answers at the primary block's base plus two and at 169.254.169.253, not at each subnet's", ""},
+		{"DNS-02", "1024 packets a second from one interface, other link-local services included", ""},
+		{"DNS-03", "groups and ACLs do not filter the resolver, and flow logs do not show it", ""},
+		{"DNS-04", "enableDnsSupport and enableDnsHostnames: defaults, one a request, the latter needs the former", ""},
+		{"DNS-05", "private names after the address and after the instance's ID", ""},
+		{"DNS-06", "public names: the private address from inside the VPC, the public one from outside", ""},
+		{"DNS-07", "with either attribute off there are no public names, and private ones do not resolve", ""},
+		{"DNS-08", "private names of other VPCs of the Region resolve where the address is RFC 1918", ""},
+		{"DNS-10", "the resolver of a peer VPC", peering},
+		{"DNS-11", "private DNS of interface endpoints, private hosted zones", endpoints},
+	}},
+	{"Instance metadata and time", []rule{
+		{"IM-01", "169.254.169.254 answers instances by HTTP whatever groups and ACLs say, and each its own; what is missing is 404", ""},
+		{"IM-02", "version 2: a token by PUT, for 1 to 21600 seconds, for that instance alone; none through a proxy", ""},
+		{"IM-03", "options of an instance: tokens, hop limit, endpoint, tags; the account's defaults", ""},
+		{"IM-04", "the hop limit is the IP TTL of the answer with a token, and of nothing else", ""},
+		{"IM-05", "the tree of categories, user data and dynamic data, as an instance without a role has it", ""},
+		{"IM-06", "the identity document, and signatures that openssl verifies with the lab's certificate", ""},
+		{"IM-07", "changes made after launch show at once", ""},
+		{"TI-01", "NTP at 169.254.169.123, not filtered", ""},
 	}},
 	{"Sizes and hops", []rule{
 		{"MT-01", "9001 bytes within a VPC", ""},

@@ -59,6 +59,9 @@ type UpRequest struct {
 	Plan    bool // only tell what would change
 	Prune   bool // also remove what no file made
 	Replace bool // allow what destroys a disk
+	// Join puts this machine on the lab's Internet, and Hosts the lab's names into its hosts
+	// file, whatever the topology file says.
+	Join, Hosts bool
 }
 
 // Change is one line of a plan.
@@ -91,7 +94,18 @@ type Lab struct {
 	Daemon    int // process ID
 	Started   time.Time
 	Instances []Instance
+	Outside   *Outside `json:",omitempty"`
 	Notes     []string
+}
+
+// Outside is the lab's link to the network of the machine that it runs on.
+type Outside struct {
+	Device  string // vpcemu0; "" while there is none
+	Address netip.Addr
+	Join    bool   // this machine's programs reach the lab
+	Hosts   bool   // by name, too
+	Uplink  string // "host": the lab reaches the world outside
+	Problem string `json:",omitempty"` // why it is not as it should be
 }
 
 // Instance is one sandbox: an EC2 instance or a host on the lab's Internet.

@@ -45,7 +45,7 @@ func (d *Daemon) adoptAll(ctx context.Context, m *vpc.Model) error {
 func (d *Daemon) adopt(ctx context.Context, w *wish) error {
 	in, err := d.host.Adopt(ctx, w.id)
 	if err == nil {
-		err = d.keep(ctx, in, w)
+		err = d.keep(ctx, in, w, nil)
 	}
 	if err == nil {
 		return nil

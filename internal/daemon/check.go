@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -56,6 +57,9 @@ func (d *Daemon) Check(ctx context.Context, req control.CheckRequest, result fun
 // space is the path of the network namespace of a running instance or host, "" if it
 // does not run.
 func (d *Daemon) space(id string) string {
+	if port, _ := d.outside.end(); id == vpc.HostName && port != nil {
+		return fmt.Sprintf("/proc/%d/ns/net", os.Getpid())
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.actual[id]

@@ -199,6 +199,9 @@ func endOf(a packet.Addr, port uint16, proto uint8) string {
 // handlesOf are the numbers on the packet path of an instance's interfaces, or of a host.
 func handlesOf(m *vpc.Model, id string) map[uint32]bool {
 	all := map[uint32]bool{}
+	if id == vpc.HostName && m.Outside.Linked() {
+		all[m.Outside.Handle] = true
+	}
 	if h := m.InternetHosts.Get(vpc.InternetHostID(id)); h != nil {
 		all[h.Handle] = true
 	}

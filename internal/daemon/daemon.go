@@ -60,6 +60,8 @@ type Config struct {
 	Log        *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
+	// HostsFile gets the names of a lab that wants it (join_hosts); "" is hostlink.DefaultHosts.
+	HostsFile string
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
 	Profile string
 }
@@ -98,6 +100,7 @@ type Daemon struct {
 	wish         atomic.Pointer[wishList]
 	slots        chan struct{} // one place for each who starts a sandbox
 	steps        atomic.Uint64 // that workers have taken
+	outside      outside       // the link to the machine's own network
 	metadataKeys *imds.Keys
 
 	// the host side, see reconcile.go
@@ -152,6 +155,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	}
 	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
 	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
+	d.outside = newOutside(h.Link())
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -182,6 +186,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	d.workers.Go(func() { d.logs.run(d.ctx) })
 	d.workers.Go(d.keepLeases)
 	d.workers.Go(d.houseKeeping)
+	d.workers.Go(d.keepOutside)
 	d.reconcile()
 	return d, nil
 }
@@ -241,6 +246,7 @@ func (d *Daemon) releaseTables() {
 	}
 	d.services.close()
 	d.forward.Close()
+	d.outside.close()
 	if d.flows != nil {
 		d.warn("connection table", d.flows.Close())
 	}

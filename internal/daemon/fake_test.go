@@ -42,13 +42,16 @@ type fakeMachine struct {
 	failStart  map[string]error
 	failRemove map[string]error
 	failAttach error
+	failLimits error
+	noLimits   error
 	hang       chan struct{} // starts wait for it, or for the end of their context
 	taken      map[string]bool
+	link       *fakeLink
 }
 
 func newMachine(t testing.TB) *fakeMachine {
 	return &fakeMachine{t: t, running: map[string]*fakeInstance{}, ended: map[string]host.Exit{}, boots: map[string]int{}, disks: map[string]bool{},
-		failStart: map[string]error{}, failRemove: map[string]error{}, taken: map[string]bool{}}
+		failStart: map[string]error{}, failRemove: map[string]error{}, taken: map[string]bool{}, link: &fakeLink{}}
 }
 
 type fakeInstance struct {
@@ -172,6 +175,15 @@ func (m *fakeMachine) Ended(id string) (int, host.Exit, bool) {
 	return m.boots[id], exit, ok
 }
 
+func (m *fakeMachine) Link() linker { return m.link }
+
+func (m *fakeMachine) CheckLimits(l host.Limits) error {
+	if l.IsZero() {
+		return nil
+	}
+	return m.noLimits
+}
+
 func (m *fakeMachine) ConsoleLog(id string) string { return "/disks/" + id + "/console.log" }
 
 // die ends an instance by itself, as its daemon sees or, with none there, finds it.
@@ -290,6 +302,12 @@ func (in *fakeInstance) DetachNIC(_ context.Context, handle uint32) error {
 
 func (in *fakeInstance) Status(context.Context) (host.Status, error) {
 	return host.Status{State: "ready"}, nil
+}
+func (in *fakeInstance) SetLimits(_ context.Context, l host.Limits) error {
+	in.m.mu.Lock()
+	defer in.m.mu.Unlock()
+	in.m.note("limits %s %v", in.spec.Name, l)
+	return in.m.failLimits
 }
 func (in *fakeInstance) WaitReady(context.Context) error           { return nil }
 func (in *fakeInstance) Done() <-chan host.Exit                    { return in.done }

@@ -43,6 +43,9 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	}
 	all.Wait()
 	lab.Notes = append(slices.Concat(notes...), d.logs.notes()...)
+	if lab.Outside = d.outside.of(m); lab.Outside != nil && lab.Outside.Problem != "" {
+		lab.Notes = append(lab.Notes, lab.Outside.Problem+": it is tried again")
+	}
 	lab.Notes = append(lab.Notes, linkNotes(m)...)
 	return lab, nil
 }

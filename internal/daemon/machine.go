@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -19,6 +20,8 @@ type machine interface {
 	NameFree(name, id string) error
 	Ended(id string) (boot int, exit host.Exit, ok bool)
 	ConsoleLog(id string) string
+	Link() linker
+	CheckLimits(host.Limits) error
 }
 
 // instance is a running sandbox; *host.Sandbox is one.
@@ -32,17 +35,29 @@ type instance interface {
 	WaitReady(ctx context.Context) error
 	Done() <-chan host.Exit
 	Stop(ctx context.Context, grace time.Duration) error
+	SetLimits(context.Context, host.Limits) error
 }
 
 // realMachine is this machine.
-type realMachine struct{ *host.Host }
+type realMachine struct {
+	*host.Host
+	link realLink
+}
 
 func openMachine(cfg Config) (machine, error) {
 	h, err := host.Open(host.Config{Lab: cfg.Lab, StateDir: cfg.StateDir, RunDir: cfg.RunDir, GuestPath: cfg.GuestPath, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
-	return realMachine{h}, nil
+	return realMachine{h, linkOf(cfg)}, nil
+}
+
+// Link is the lab's link to the machine's network.
+func (m realMachine) Link() linker { return m.link }
+
+// RemoveAll removes the link as well: first, so that nothing leads to what is going.
+func (m realMachine) RemoveAll(ctx context.Context) error {
+	return errors.Join(m.link.remove(), m.Host.RemoveAll(ctx))
 }
 
 func (m realMachine) Start(ctx context.Context, spec host.Spec) (instance, error) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net/netip"
 	"os"
 	"sync/atomic"
 
@@ -38,15 +39,20 @@ func (p *queuePort) Close() error {
 type ports struct {
 	eni      map[uint32]*queuePort
 	services *allServices
+	refused  []netip.Prefix
 }
 
 // portsOf finds the queue of every interface in the sandbox that m attaches it
 // to: one that moved from an instance to another is never reached in the old.
 func (d *Daemon) portsOf(m *vpc.Model) ports {
 	wishes := d.wishes(m)
+	link, refused := d.outside.end()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p := ports{eni: make(map[uint32]*queuePort, len(d.actual)), services: &d.services}
+	p := ports{eni: make(map[uint32]*queuePort, len(d.actual)), services: &d.services, refused: refused}
+	if link != nil && m.Outside.Linked() {
+		p.eni[m.Outside.Handle] = link
+	}
 	for id, s := range d.actual {
 		w := wishes[id]
 		if w == nil || s.exit != nil {
@@ -72,3 +78,6 @@ func (p ports) ENI(handle uint32) dataplane.Port {
 
 // Services is the port of a VPC's servers, or of the Internet's for "".
 func (p ports) Services(id vpc.VpcID) dataplane.Port { return p.services.port(id) }
+
+// Refused are the destinations that the uplink does not carry.
+func (p ports) Refused() []netip.Prefix { return p.refused }

@@ -28,6 +28,7 @@ type sandbox struct {
 	netns    string
 	ports    map[uint32]*queuePort // by NIC handle
 	exit     *host.Exit            // set once it has ended
+	limits   *host.Limits          // what it was told last; nil where that was another daemon
 }
 
 // failure is why an instance is not what it should be.
@@ -63,6 +64,7 @@ func (d *Daemon) reconcile() {
 			delete(d.failed, id)
 		}
 	}
+	d.outside.poke()
 	d.notify()
 }
 
@@ -170,6 +172,9 @@ func (d *Daemon) next(wishes map[string]*wish, id string) (do step, blocked bool
 		return func(ctx context.Context) error {
 			return d.record(ctx, func(tx *vpc.Tx) { markRunning(tx, id) })
 		}, false
+	}
+	if have.limits == nil || *have.limits != want.limits {
+		return func(ctx context.Context) error { return d.limit(ctx, have, want.limits) }, false
 	}
 	return d.nextNIC(want, have), false
 }

@@ -69,9 +69,12 @@ func (s *shower) index() {
 			s.parties[n.Handle] = party{control.Named{ID: string(n.ID), Name: g.Name()}, n.VpcID}
 		}
 	}
-	for id, h := range s.m.InternetHosts.All() {
+	for id, h := range s.m.Hosts() {
 		s.parties[h.Handle] = party{control.Named{ID: string(id), Name: h.HostName}, ""}
 		s.public[h.PublicIp] = h.Handle
+	}
+	if o := &s.m.Outside; o.Linked() { // also where nothing but the uplink leads to the machine
+		s.parties[o.Handle] = party{control.Named{ID: vpc.HostName, Name: vpc.HostName}, ""}
 	}
 }
 

@@ -43,19 +43,20 @@ func (d *Daemon) boot(ctx context.Context, w *wish) error {
 	if err != nil {
 		return err
 	}
-	if err := d.keep(ctx, in, w); err != nil {
+	if err := d.keep(ctx, in, w, &w.limits); err != nil {
 		return errors.Join(err, d.host.Remove(context.WithoutCancel(ctx), w.id, false))
 	}
 	return nil
 }
 
 // keep makes a sandbox's queues ports of the network and watches for its end.
-func (d *Daemon) keep(ctx context.Context, in instance, w *wish) error {
+// limits are those that it is known to have.
+func (d *Daemon) keep(ctx context.Context, in instance, w *wish, limits *host.Limits) error {
 	queues, err := in.Queues(ctx)
 	if err != nil {
 		return err
 	}
-	s := &sandbox{instance: in, id: w.id, boot: in.BootID(), netns: in.Name(), ports: map[uint32]*queuePort{}}
+	s := &sandbox{instance: in, id: w.id, boot: in.BootID(), netns: in.Name(), ports: map[uint32]*queuePort{}, limits: limits}
 	names := make(map[uint32]string, len(w.nics))
 	for _, n := range w.nics {
 		names[n.Handle] = n.ID

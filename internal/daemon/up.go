@@ -13,7 +13,6 @@ import (
 
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
-	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/topology"
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -28,7 +27,7 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	if err != nil {
 		return nil, err
 	}
-	opt := topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: d.cfg.Lab}
+	opt := options(req, d.cfg.Lab)
 	if req.Plan {
 		_, changes, _, err := file.Converge(d.Model(), time.Now().UTC(), opt)
 		return &control.UpResult{Changes: wireChanges(changes)}, err
@@ -57,7 +56,7 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("after %s", upTimeout))
 	defer cancel()
-	if err := d.settle(ctx, since, nil); err != nil {
+	if err := errors.Join(d.settle(ctx, since, nil), d.linkReady(ctx)); err != nil {
 		return nil, err
 	}
 	if err := d.ready(ctx, nil, progress); err != nil {
@@ -67,12 +66,16 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	if err != nil {
 		return nil, err
 	}
-	return &control.UpResult{Changes: wireChanges(changes), Notes: append(lab.Notes, unfinished(lab)...), Lab: lab}, nil
+	return &control.UpResult{Changes: wireChanges(changes), Notes: slices.Concat(lab.Notes, unfinished(lab), d.outside.obstacles(d.Model()), strangers(d.Model())), Lab: lab}, nil
+}
+
+func options(req control.UpRequest, lab string) topology.Options {
+	return topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: lab, Join: req.Join, Hosts: req.Hosts}
 }
 
 // PlanNew tells what `up` would do for a lab that does not exist yet.
 func PlanNew(f *topology.File, lab string, req control.UpRequest) (*control.UpResult, error) {
-	_, changes, _, err := f.Converge(nil, time.Now().UTC(), topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: lab})
+	_, changes, _, err := f.Converge(nil, time.Now().UTC(), options(req, lab))
 	return &control.UpResult{Changes: wireChanges(changes)}, err
 }
 
@@ -105,13 +108,14 @@ func PlanStopped(ctx context.Context, cfg Config, f *topology.File, req control.
 	if err != nil {
 		return nil, err
 	}
-	_, changes, _, err := f.Converge(m, time.Now().UTC(), topology.Options{Prune: req.Prune, Replace: req.Replace, Lab: cfg.Lab})
+	_, changes, _, err := f.Converge(m, time.Now().UTC(), options(req, cfg.Lab))
 	return &control.UpResult{Changes: wireChanges(changes)}, err
 }
 
 // mayStart asks the host whether what m adds can be made there, before anything
 // is committed: a name of `ip netns` that someone else holds, a public pool that
-// the host itself routes.
+// the host itself routes or another lab has joined it with, a limit that it has no
+// means for.
 func (d *Daemon) mayStart(m *vpc.Model) error {
 	var errs []error
 	before := d.Model()
@@ -120,13 +124,9 @@ func (d *Daemon) mayStart(m *vpc.Model) error {
 		if have[id] == nil && !d.holds(w.netns) {
 			errs = append(errs, d.host.NameFree(w.netns, id))
 		}
+		errs = append(errs, d.mayLimit(w, have[id]))
 	}
-	for _, pool := range m.PublicPools {
-		if !slices.Contains(before.PublicPools, pool) {
-			errs = append(errs, host.PoolFree(pool))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.outside.check(before, m))...)
 }
 
 // holds tells whether one of this lab's sandboxes has the name now: what replaces

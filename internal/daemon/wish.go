@@ -36,6 +36,7 @@ type wish struct {
 	run      bool // a sandbox should be there
 	userData bool // it has user data
 	nics     []host.NIC
+	limits   host.Limits
 	spec     func(*Daemon) host.Spec // all that starting it needs
 }
 
@@ -115,7 +116,7 @@ func (w *wish) age() uint32 {
 
 // same tells whether the model wants the same of the host.
 func (w *wish) same(o *wish) bool {
-	return w != nil && o != nil && w.state == o.state && w.boot == o.boot && slices.Equal(w.nics, o.nics)
+	return w != nil && o != nil && w.state == o.state && w.boot == o.boot && slices.Equal(w.nics, o.nics) && w.limits == o.limits
 }
 
 func (w *wish) has(handle uint32) bool {
@@ -141,9 +142,9 @@ func nicsByInstance(m *vpc.Model) map[vpc.InstanceID][]host.NIC {
 }
 
 func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
-	w := &wish{id: string(i.ID), name: cmp.Or(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics}
+	w := &wish{id: string(i.ID), name: cmp.Or(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics, limits: limitsOf(i.LimitsInForce())}
 	w.spec = func(*Daemon) host.Spec {
-		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices, Rootfs: i.Rootfs}
+		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices, Rootfs: i.Rootfs, Limits: w.limits}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")
 		// A key pair that was deleted meanwhile is on the disk since the first boot.
 		if k := m.KeyPairs.Get(i.KeyName); i.KeyName != "" && k != nil {
@@ -155,11 +156,11 @@ func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
 }
 
 func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
-	w := &wish{id: string(h.ID), name: cmp.Or(h.HostName, string(h.ID)), state: h.State, boot: h.BootID, run: runs(h.State), userData: h.UserData != ""}
+	w := &wish{id: string(h.ID), name: cmp.Or(h.HostName, string(h.ID)), state: h.State, boot: h.BootID, run: runs(h.State), userData: h.UserData != "", limits: limitsOf(h.Limits)}
 	w.nics = []host.NIC{{ID: w.id, Handle: h.Handle, LinkType: h.LinkType, MAC: h.Mac, MTU: internetMTU,
 		Static: netip.PrefixFrom(h.PublicIp, h.PublicIp.BitLen())}}
 	w.spec = func(d *Daemon) host.Spec {
-		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, Resolvers: []netip.Addr{vpc.InternetResolver}, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}, Rootfs: h.Rootfs}
+		s := host.Spec{ID: w.id, Name: w.netns, Hostname: w.name, Resolvers: []netip.Addr{vpc.InternetResolver}, BootID: h.BootID, NICs: w.nics, UserData: h.UserData, PrivateKeys: map[string]string{}, Rootfs: h.Rootfs, Limits: w.limits}
 		if len(s.Hostname) > maxHostName {
 			s.Hostname, _, _ = strings.Cut(w.name, ".") // a label has 63 bytes at most
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,12 @@ type session struct {
 // as `ssh … cat`.
 func (l *lab) open(instance, script string) *session {
 	l.t.Helper()
-	cmd := l.command("exec", instance, "--", "sh", "-c", "exec "+script)
+	return l.session(l.command("exec", instance, "--", "sh", "-c", "exec "+script))
+}
+
+// session starts a program that echoes lines.
+func (l *lab) session(cmd *exec.Cmd) *session {
+	l.t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		l.t.Fatal(err)

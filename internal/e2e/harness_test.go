@@ -65,6 +65,8 @@ type lab struct {
 	t    *testing.T
 	name string
 	file string
+	// host is the machine that the lab runs on; nil is this one.
+	host *space
 }
 
 // newLab writes a topology file for a lab of its own; the text needs no name.
@@ -114,7 +116,14 @@ func (l *lab) tell() {
 
 func (l *lab) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*limit)
-	cmd := exec.CommandContext(ctx, vpcemu, append([]string{"--lab", l.name}, args...)...)
+	args = append([]string{vpcemu, "--lab", l.name}, args...)
+	if l.host != nil {
+		args = l.host.enter(args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	if l.host != nil {
+		cmd.Env = append(os.Environ(), "VPCEMU_HOSTS_FILE="+l.host.hosts)
+	}
 	cmd.Cancel = func() error { cancel(); return cmd.Process.Kill() }
 	return cmd
 }

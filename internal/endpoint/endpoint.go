@@ -172,7 +172,7 @@ func all(m *vpc.Model) (ends []End) {
 		}
 		ends = append(ends, ofInterface(m, primary[id], End{Name: cmp.Or(i.Name(), string(id)), ID: string(id), Kind: KindInstance}))
 	}
-	for id, h := range m.InternetHosts.All() {
+	for id, h := range m.Hosts() {
 		if h.State != vpc.StateTerminated && h.Deleted.IsZero() {
 			ends = append(ends, ofHost(h, string(id)))
 		}
@@ -208,7 +208,7 @@ func ofInterface(m *vpc.Model, n *vpc.NetworkInterface, e End) End {
 // nothing has is an end all the same: packets can be sent to it.
 func addressIn(m *vpc.Model, a netip.Addr, in vpc.VpcID) (End, error) {
 	var found []End
-	for _, h := range m.InternetHosts.All() {
+	for _, h := range m.Hosts() {
 		if h.PublicIp == a && h.State != vpc.StateTerminated {
 			e := ofHost(h, string(h.ID))
 			e.Asked = a

@@ -63,7 +63,7 @@ func Interfaces(m *vpc.Model, text string) (Set, error) {
 // Everything is all interfaces, hosts and gateways of the lab.
 func Everything(m *vpc.Model) Set {
 	s := Set{Name: "everything", Interfaces: interfacesWith(m, func(*vpc.NetworkInterface) bool { return true })}
-	for _, h := range m.InternetHosts.All() {
+	for _, h := range m.Hosts() {
 		if h.State != vpc.StateTerminated {
 			s.Hosts = append(s.Hosts, h)
 		}
@@ -99,7 +99,7 @@ func instances(m *vpc.Model, text string) (s Set, n int) {
 			})
 		}
 	}
-	for id, h := range m.InternetHosts.All() {
+	for id, h := range m.Hosts() {
 		if h.State != vpc.StateTerminated && (string(id) == text || h.HostName == text) {
 			n++
 			s.Hosts = []*vpc.InternetHost{h}

@@ -119,7 +119,7 @@ func adviseReserved(f *fault) []string {
 	magic := netip.AddrFrom4([4]byte{169, 254, 169, 253})
 	a := f.pkt.Dst.Netip()
 	if f.pkt.DstPort != 53 || !hasPorts(f.pkt.Proto) {
-		return []string{fmt.Sprintf("The first four addresses and the last of a subnet, and link-local ones, are AWS's own: nothing but the resolver (%s and %s, port 53) answers there.", resolver, magic)}
+		return []string{fmt.Sprintf("The first four addresses and the last of a subnet, and link-local ones, are AWS's own: nothing answers there but the resolver (%s and %s, port 53), instance metadata (169.254.169.254, tcp 80) and time (169.254.169.123, udp 123).", resolver, magic)}
 	}
 	if (a == resolver || a == magic) && !v.EnableDnsSupport {
 		return []string{"The VPC's attribute enableDnsSupport is off, so the resolver answers nowhere:",

@@ -63,6 +63,7 @@ func TestTraceTextsOfTheVectors(t *testing.T) {
 		{"13-more-specific-RT05", "$ create-route --route-table-id private --destination-cidr-block 10.0.2.0/24 --instance-id router\napp svc tcp/80"},
 		{"14-resolver-DNS01", "svc 10.0.0.2 udp/53\nsvc 10.0.2.2 udp/53\nsvc 169.254.169.253 udp/53"},
 		{"15-no-dns-support-DNS04", "$ modify-vpc-attribute --vpc-id main --no-enable-dns-support\nsvc 10.0.0.2 udp/53\nsvc 169.254.169.253 udp/53"},
+		{"14-metadata-and-time-IM01", "svc 169.254.169.254 tcp/80\nsvc 169.254.169.123 udp/123\nsvc 169.254.169.254 tcp/443"},
 		{"17-group-by-public-address-SG08", "$ modify-network-interface-attribute --network-interface-id %web! --groups from-b\n$ modify-network-interface-attribute --network-interface-id %web2! --groups b\n$ associate-address --allocation-id spare --instance-id web2\nweb2 %web* tcp/80\nweb2 web tcp/80"},
 		{"18-group-through-middlebox-SG09", "$ modify-network-interface-attribute --network-interface-id %svc! --groups from-b\n$ modify-network-interface-attribute --network-interface-id %app! --groups b\n$ create-route --route-table-id private --destination-cidr-block 10.0.2.0/24 --instance-id router\napp svc tcp/80"},
 		{"19-check-on-PL02", "$ replace-route --route-table-id private --destination-cidr-block 0.0.0.0/0 --instance-id web\napp server tcp/80\n$ modify-network-interface-attribute --network-interface-id %web! --no-source-dest-check\napp server tcp/80"},

@@ -3,6 +3,7 @@ package graph_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"testing"
 	"time"
@@ -60,6 +61,8 @@ func (p ports) ENI(handle uint32) dataplane.Port {
 }
 
 func (ports) Services(id vpc.VpcID) dataplane.Port { return pt.NewPort(string(id)) }
+
+func (ports) Refused() []netip.Prefix { return nil }
 
 // running is a model after the host has started everything.
 func running(m *vpc.Model) *vpc.Model {

@@ -150,7 +150,7 @@ func (r rule) String() string {
 // newScene reads a model.
 func newScene(m *vpc.Model) *scene {
 	s := &scene{title: m.Lab, nodes: map[string]*node{}, gates: map[string]*network{}}
-	for _, h := range m.InternetHosts.All() {
+	for _, h := range m.Hosts() {
 		s.addHost(h)
 	}
 	slices.SortStableFunc(s.hosts, byName)

@@ -63,6 +63,7 @@ type guest struct {
 	names     *names
 	units     *unit.Manager
 	exit      *os.File // takes the cause of the exit
+	memory    memory
 
 	userData *userData
 

@@ -180,7 +180,35 @@ func mountSys(c *wire.Config) error {
 	if err := unix.Mount(devices, devices, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mount /sys/devices/virtual/net on itself: %w", err)
 	}
+	if err := mountCgroups(c, filepath.Join(sys, "fs/cgroup")); err != nil {
+		return err
+	}
 	return remountReadOnly(sys)
+}
+
+// mountCgroups shows the instance its own control groups where programs look for their limits.
+func mountCgroups(c *wire.Config, dir string) error {
+	if len(c.Cgroups) == 0 {
+		return nil
+	}
+	if c.Cgroups[0].Name != "" { // version 1 has a directory for each controller
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
+			return fmt.Errorf("mount /sys/fs/cgroup: %w", err)
+		}
+	}
+	for _, g := range c.Cgroups {
+		target := filepath.Join(dir, g.Name)
+		if err := os.MkdirAll(target, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(g.Dir, target, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("show control group %s: %w", g.Dir, err)
+		}
+		if err := remountReadOnly(target); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // devices are the nodes of an instance's /dev. Another one could reach the host: a bound /dev would hand over

@@ -40,6 +40,11 @@ func (g *guest) handle(c wire.Conn) {
 		g.exec(c, req.Exec, files)
 		return
 	}
+	if req.Op == wire.OpMemory && len(files) == 1 {
+		g.memory.watch(files[0], req.Memory, g.logf)
+		g.send(c, wire.Reply{})
+		return
+	}
 	wire.CloseFiles(files)
 	if req.Op == wire.OpQueues {
 		err = g.network.Queues(func(handles []uint32, queues []*os.File) error {

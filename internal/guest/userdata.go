@@ -131,6 +131,7 @@ func (u *userData) late() {
 		return
 	}
 	out := u.begin()
+	whole := true
 	if u.once {
 		for _, w := range u.plan.Warnings {
 			u.warn(out, "%s", w)
@@ -138,13 +139,16 @@ func (u *userData) late() {
 		for _, f := range u.plan.Failures {
 			u.fail(out, "%s", f)
 		}
-		u.run(out, u.plan.Final)
+		whole = u.run(out, u.plan.Final)
 	}
-	u.run(out, u.plan.LastBoot)
-	if u.plan.Message != "" {
+	whole = u.run(out, u.plan.LastBoot) && whole
+	if u.plan.Message != "" && whole {
 		out.line("%s", u.message())
 	}
 	out.Close()
+	if u.g.ending() && (!whole || len(u.failures) > 0) {
+		return // cut short, as the next boot will find
+	}
 	if u.once {
 		u.set(u.result())
 	}
@@ -224,14 +228,15 @@ func (u *userData) warn(out *output, format string, a ...any) {
 	out.line("vpcemu: warning: %s", text)
 }
 
-// run takes steps one after the other.
-func (u *userData) run(out *output, steps []wire.Step) {
+// run takes steps one after the other; false means that the instance's end came first.
+func (u *userData) run(out *output, steps []wire.Step) bool {
 	for _, s := range steps {
 		if u.g.ending() {
-			return
+			return false
 		}
 		u.take(out, s)
 	}
+	return true
 }
 
 // take carries out one step.

@@ -3,6 +3,7 @@ package guest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -133,8 +134,8 @@ func inputOf(text []string) (*os.File, error) {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "input")
-	if _, err := f.WriteString(strings.Join(text, "")); err == nil {
-		_, err = f.Seek(0, 0)
+	if _, err = f.WriteString(strings.Join(text, "")); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		f.Close()

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vpcemu/vpcemu/internal/cgroup"
 	"github.com/vpcemu/vpcemu/internal/guest/disk"
 	"github.com/vpcemu/vpcemu/internal/guest/wire"
 )
@@ -63,6 +64,8 @@ type Spec struct {
 	// Rootfs is what its disk lies over: "" for the host's root, RootfsHostReadOnly, or the absolute path of a
 	// directory or of a tar archive. It counts at the first boot of a disk.
 	Rootfs string
+	// Limits of what it may use.
+	Limits Limits
 }
 
 // Host is a lab's part of the machine. It is safe for concurrent use; calls about one instance take turns.
@@ -73,6 +76,8 @@ type Host struct {
 	overlays atomic.Bool
 
 	unpacking sync.Mutex // held by who unpacks an archive
+
+	cgroups atomic.Pointer[cgroup.Machine] // found once
 
 	mu    sync.Mutex
 	turns map[string]*sync.Mutex // by instance
@@ -267,7 +272,8 @@ func (h *Host) remove(ctx context.Context, id string, withDisk bool, found inven
 			errs = append(errs, releaseNetns(name))
 		}
 	}
-	errs = append(errs, unmountBelow(h.runDir(id), found.mounts), os.RemoveAll(h.runDir(id)))
+	// The directory last: it is what a removal that is cut short is known by.
+	errs = append(errs, h.free(id), unmountBelow(h.runDir(id), found.mounts), os.RemoveAll(h.runDir(id)))
 	if withDisk {
 		errs = append(errs, h.removeDisk(id, found.mounts))
 	}

@@ -4,12 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/vpcemu/vpcemu/internal/guest/disk"
 )
@@ -30,30 +26,6 @@ func (h *Host) NameFree(name, id string) error {
 		return nil
 	}
 	return fmt.Errorf("network namespace %s: the name is taken by something else: remove it (ip netns del %s) or give the instance or the lab another name", full, full)
-}
-
-// PoolFree tells, by an error, whether a public pool of the lab collides with a
-// route of this machine: what is said of an address in it would then be true of
-// two hosts. The default route does not count.
-func PoolFree(pool netip.Prefix) error {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return fmt.Errorf("routes of this machine: %w", err)
-	}
-	for _, r := range routes {
-		if r.Dst == nil {
-			continue
-		}
-		addr, ok := netip.AddrFromSlice(r.Dst.IP)
-		ones, _ := r.Dst.Mask.Size()
-		if !ok || ones == 0 {
-			continue
-		}
-		if route := netip.PrefixFrom(addr.Unmap(), ones); route.Overlaps(pool) {
-			return fmt.Errorf("public pool %s: this machine has a route to %s itself: choose another range with internet: {public_pools: […]} in the topology file", pool, route)
-		}
-	}
-	return nil
 }
 
 // ConsoleLog is the file with what an instance's PID 1 printed.

@@ -255,13 +255,18 @@ func (s *Sandbox) call(ctx context.Context, req wire.Request) (wire.Reply, []*os
 
 // call sends one request to an instance's PID 1 and takes the answer.
 func call(ctx context.Context, runDir, id string, req wire.Request) (r wire.Reply, files []*os.File, err error) {
+	return callWith(ctx, runDir, id, req, nil)
+}
+
+// callWith is call with descriptors for PID 1.
+func callWith(ctx context.Context, runDir, id string, req wire.Request, theirs []*os.File) (r wire.Reply, files []*os.File, err error) {
 	c, err := dial(runDir, id)
 	if err != nil {
 		return r, nil, err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
-	if err = c.Send(req); err == nil {
+	if err = c.Send(req, theirs...); err == nil {
 		files, err = c.Receive(&r)
 	}
 	switch {

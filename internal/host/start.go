@@ -144,13 +144,24 @@ func (h *Host) create(ctx context.Context, spec Spec) (*Sandbox, error) {
 	if err := writeState(dir, st); err != nil {
 		return nil, err
 	}
-	if err := h.configure(ctx, child, spec, base, note); err != nil {
+	shown, err := h.confine(spec.ID, st.PID, spec.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("limits: %w", err)
+	}
+	if err := h.configure(ctx, child, spec, base, shown, note); err != nil {
 		return nil, err
 	}
 	if err := bindNetns(netns, st.PID); err != nil {
 		return nil, err
 	}
-	return newSandbox(h, spec.ID, st, child.keep()), nil
+	s := newSandbox(h, spec.ID, st, child.keep())
+	if spec.Limits.Memory > 0 {
+		if err := s.SetLimits(ctx, spec.Limits); err != nil {
+			s.release()
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // child is a PID 1 that waits for its configuration.
@@ -263,10 +274,10 @@ func forkGuest(path string, argv []string, files []*os.File) (*process, error) {
 }
 
 // configure hands the configuration over and waits for the report.
-func (h *Host) configure(ctx context.Context, c *child, spec Spec, b base, note string) error {
+func (h *Host) configure(ctx context.Context, c *child, spec Spec, b base, shown []wire.Cgroup, note string) error {
 	cfg := wire.Config{
 		Lab: h.cfg.Lab, ID: spec.ID, Name: spec.Name, Hostname: spec.Hostname, Resolvers: spec.Resolvers,
-		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Tree: b.tree, ReadOnly: b.readOnly, Hidden: hidden(h.cfg),
+		Root: filepath.Join(h.runDir(spec.ID), rootDir), Disk: h.diskDir(spec.ID), Tree: b.tree, ReadOnly: b.readOnly, Cgroups: shown, Hidden: hidden(h.cfg),
 		UserData: []byte(spec.UserData), AuthorizedKeys: spec.AuthorizedKeys, PrivateKeys: spec.PrivateKeys, Devices: spec.Devices,
 	}
 	if note != "" {

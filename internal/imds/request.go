@@ -85,7 +85,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, c *caller, path [
 // read answers a GET or HEAD. Without a token header it is version 1, which an instance
 // may have switched off; with one, the token has to be good.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, c *caller, path []string) {
-	if len(path) == 3 && path[0] == "latest" && isToken(path) {
+	if isToken(path) && path[0] == "latest" {
 		notAllowed(w, path)
 		return
 	}

@@ -109,7 +109,8 @@ func (l *limited) Accept() (net.Conn, error) {
 			reset(c)
 			continue
 		}
-		setOption(c, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silentTimeout.Milliseconds()))
+		// Without it the kernel's own, longer limits hold.
+		_ = setOption(c, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silentTimeout.Milliseconds()))
 		return &counted{Conn: c, gone: sync.OnceFunc(func() { l.give(from) })}, nil
 	}
 }

@@ -65,8 +65,8 @@ func (c *converger) internetHost(o *InternetHost) {
 	id, present := c.present(&o.Head)
 	if !present {
 		c.line = max(o.Line, o.Address.Line)
-		id = string(call[vpc.CreateInternetHostOutput](c, &vpc.CreateInternetHostInput{HostName: o.Name, PublicIp: text(o.Address), KeyNames: values(o.KeyNames),
-			UserData: encoded(o.UserData.V), LinkType: o.LinkType.V, Rootfs: o.Rootfs.V, TagSpecifications: c.tagged("internet-host")}).InternetHost.InternetHostId)
+		id = string(call[vpc.CreateInternetHostOutput](c, &vpc.CreateInternetHostInput{HostName: o.Name, PublicIp: text(o.Address), DnsNames: values(o.DnsNames), KeyNames: values(o.KeyNames),
+			UserData: encoded(o.UserData.V), LinkType: o.LinkType.V, Rootfs: o.Rootfs.V, Limits: o.limits().Specification(), TagSpecifications: c.tagged("internet-host")}).InternetHost.InternetHostId)
 		c.made(id)
 	}
 	is := c.tx.InternetHosts.Get(vpc.InternetHostID(id))
@@ -74,6 +74,11 @@ func (c *converger) internetHost(o *InternetHost) {
 		return
 	}
 	c.retag(id, is.Tags)
+	c.hostNames(o, is)
+	if l := o.limits(); is.Limits != l {
+		call[vpc.ModifyInternetHostOutput](c, &vpc.ModifyInternetHostInput{InternetHostId: is.ID, Limits: specification(l)})
+		c.did("limits")
+	}
 	c.done()
 	c.power(o.State, is.State, !present, machine{
 		start: func() {
@@ -225,7 +230,7 @@ func (c *converger) instance(o *Instance) {
 	out := call[vpc.RunInstancesOutput](c, &vpc.RunInstancesInput{InstanceType: o.InstanceType.V, KeyName: o.KeyName.V, UserData: encoded(o.UserData.V),
 		NetworkInterfaces: []vpc.InstanceNetworkInterfaceSpecification{nic}, Placement: &vpc.Placement{Tenancy: o.Tenancy.V},
 		DisableApiTermination: &o.DisableApiTermination.V, InstanceInitiatedShutdownBehavior: o.InstanceInitiatedShutdownBehavior.V,
-		Devices: values(o.Devices), MetadataOptions: metadataRequest(o.MetadataOptions.V), Rootfs: o.Rootfs.V, TagSpecifications: c.tagged("instance")})
+		Devices: values(o.Devices), MetadataOptions: metadataRequest(o.MetadataOptions.V), PrivateDnsNameOptions: privateNames(o), Rootfs: o.Rootfs.V, Limits: o.limits().Specification(), TagSpecifications: c.tagged("instance")})
 	if c.err != nil {
 		return
 	}
@@ -352,6 +357,10 @@ func (c *converger) instanceAttributes(o *Instance) {
 		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, InstanceInitiatedShutdownBehavior: &vpc.AttributeValue{Value: b}})
 		c.did("instance_initiated_shutdown_behavior")
 	}
+	if l := o.limits(); is.Limits != l {
+		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, Limits: specification(l)})
+		c.did("limits")
+	}
 	c.whileStopped(o, is)
 	c.done()
 }
@@ -359,6 +368,7 @@ func (c *converger) instanceAttributes(o *Instance) {
 // whileStopped changes what can be changed only while the instance is stopped
 // (IN-04): it is stopped for that, and started again if it is to run.
 func (c *converger) whileStopped(o *Instance, is *vpc.Instance) {
+	c.resourceNames(o, is)
 	var changes []*vpc.ModifyInstanceAttributeInput
 	if is.InstanceType != o.InstanceType.V {
 		changes = append(changes, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, InstanceType: &vpc.AttributeValue{Value: o.InstanceType.V}})
@@ -368,7 +378,8 @@ func (c *converger) whileStopped(o *Instance, is *vpc.Instance) {
 		changes = append(changes, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, UserData: &vpc.BlobAttributeValue{Value: []byte(o.UserData.V)}})
 		c.did("user_data")
 	}
-	if len(changes) == 0 || c.err != nil {
+	rename := c.renamed(o, is)
+	if len(changes) == 0 && rename == nil || c.err != nil {
 		return
 	}
 	on := is.State != vpc.StateStopped
@@ -379,6 +390,9 @@ func (c *converger) whileStopped(o *Instance, is *vpc.Instance) {
 	}
 	for _, in := range changes {
 		call[vpc.ModifyInstanceAttributeOutput](c, in)
+	}
+	if rename != nil {
+		call[vpc.ModifyPrivateDnsNameOptionsOutput](c, rename)
 	}
 	if on && o.State.V == "running" {
 		call[vpc.StartInstancesOutput](c, &vpc.StartInstancesInput{InstanceIds: []vpc.InstanceID{is.ID}})

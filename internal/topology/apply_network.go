@@ -231,6 +231,7 @@ func (c *converger) subnet(o *Subnet) {
 		call[vpc.ModifySubnetAttributeOutput](c, &vpc.ModifySubnetAttributeInput{SubnetId: is.ID, MapPublicIpOnLaunch: boolean(o.MapPublicIpOnLaunch.V)})
 		c.did("map_public_ip_on_launch")
 	}
+	c.subnetNames(o, is)
 	c.done()
 }
 

@@ -218,10 +218,9 @@ func (c *checker) dhcpOptions() {
 			}
 			for _, s := range list.V {
 				if key == "domain_name_servers" && s.V == "AmazonProvidedDNS" {
-					if len(list.V) > 1 {
-						c.add(s.Line, o.String(), "%s: AmazonProvidedDNS stands alone", key)
-					}
-				} else if a, err := netip.ParseAddr(s.V); err != nil || !a.Is4() {
+					continue
+				}
+				if a, err := netip.ParseAddr(s.V); err != nil || !a.Is4() {
 					c.add(s.Line, o.String(), "%s: %q is no IPv4 address", key, shorten(s.V))
 				}
 			}

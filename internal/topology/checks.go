@@ -120,8 +120,8 @@ func (c *checker) nameOf(one *Check, line int, key, name string, kinds []string)
 	for _, kind := range kinds {
 		known = append(known, c.f.namesOf(kind)...)
 	}
-	if slices.Contains(known, name) {
-		return
+	if slices.Contains(known, name) || name == vpc.HostName && slices.Contains(kinds, "internet_hosts") {
+		return // the machine itself is there where the lab is joined, which `up --join` may do
 	}
 	what := make([]string, len(kinds))
 	for i, kind := range kinds {

@@ -25,6 +25,8 @@ type Options struct {
 	Replace bool
 	// Lab is the name of a new lab; "" means the file's name.
 	Lab string
+	// Join and Hosts are as `join` and `join_hosts` in the file; Hosts is never without Join.
+	Join, Hosts bool
 }
 
 // Verb is what Converge does to an object.
@@ -102,6 +104,7 @@ func (f *File) converge(m *vpc.Model, now time.Time, opt Options, newKey func(st
 	c.machines()
 	c.connect()
 	c.remove(left, true)
+	c.outside()
 	if c.err != nil {
 		return vpc.Model{}, nil, nil, c.err
 	}

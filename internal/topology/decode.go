@@ -331,6 +331,10 @@ func article(key *keySpec) string {
 		return "a port such as 22"
 	case reflect.TypeFor[Protocol]():
 		return "a protocol such as tcp"
+	case reflect.TypeFor[Cpus]():
+		return "a number of processors such as 0.5"
+	case reflect.TypeFor[Memory]():
+		return "an amount of memory such as 512MiB"
 	case reflect.TypeFor[bool]():
 		return "true or false"
 	case reflect.TypeFor[int]():

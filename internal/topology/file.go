@@ -58,6 +58,13 @@ type File struct {
 	Internet Value[Internet] `key:"internet" change:"in place"`
 	// The root file system of instances and Internet hosts that name none. See their key.
 	Rootfs Value[string] `key:"rootfs" default:"host" change:"replace"`
+	// Whether this machine is a host on the lab's Internet, so that its own ssh, curl and browser
+	// reach public addresses of the lab, through Internet gateway, network ACL and security group.
+	// It is called `host` in traces and checks. `vpcemu up --join` does so too, until the next `up` without.
+	Join Value[bool] `key:"join" default:"false" change:"in place"`
+	// Whether this machine's /etc/hosts gets the names of what has a public address: NAME.LAB, NAME where
+	// nothing else is called so, and the public DNS name. It needs `join`. `vpcemu up --hosts` does so too.
+	JoinHosts Value[bool] `key:"join_hosts" default:"false" change:"in place"`
 	// Limits of the account that are to differ from AWS's, such as elastic-ips-per-region: 10.
 	Quotas Value[map[string]int] `key:"quotas" unset:"AWS's" change:"in place"`
 
@@ -103,6 +110,13 @@ type Internet struct {
 	// Ranges from which public addresses are drawn: Elastic IPs, automatic ones
 	// and those of Internet hosts.
 	PublicPools List[netip.Prefix] `key:"public_pools" unset:"203.0.113.0/24 and 198.51.100.0/24" change:"in place"`
+	// Where packets go for which nothing on the lab's Internet has the address: nowhere (none), or out by
+	// this machine's own routes, with its address as their source (host). What comes to private addresses is refused:
+	// this machine, its neighbours, RFC 1918, other labs.
+	Uplink Value[string] `key:"uplink" enum:"none|host" default:"none" change:"in place"`
+	// Private destinations that the uplink carries nevertheless, and addresses of this machine at which the lab may
+	// reach its services. Instances do not reach RFC 1918 ranges that way: an Internet gateway drops them (IG-03).
+	UplinkAllow List[netip.Prefix] `key:"uplink_allow" unset:"none" change:"in place"`
 	// What the way between VPCs and the Internet, and between hosts on it, is like.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 }

@@ -277,6 +277,10 @@ func (d fieldDocs) valueSchema(k *keySpec) map[string]any {
 		s["type"], s["pattern"] = "string", `^[0-9]{1,3}(\.[0-9]{1,3}){3}$`
 	case reflect.TypeFor[Ports](), reflect.TypeFor[Protocol]():
 		s["type"] = []string{"string", "integer"}
+	case reflect.TypeFor[Cpus]():
+		s["type"], s["exclusiveMinimum"] = "number", 0
+	case reflect.TypeFor[Memory]():
+		s["type"], s["pattern"] = "string", `^[0-9.]+ ?([KMGT](i?B)?)$`
 	case reflect.TypeFor[map[string]string]():
 		s["type"], s["additionalProperties"] = "object", map[string]any{"type": []string{"string", "number", "boolean", "null"}}
 	case reflect.TypeFor[map[string]int]():
@@ -392,6 +396,10 @@ func (d fieldDocs) typeText(k *keySpec) string {
 			text = "port or ports"
 		case reflect.TypeFor[Protocol]():
 			text = "protocol"
+		case reflect.TypeFor[Cpus]():
+			text = "number of processors"
+		case reflect.TypeFor[Memory]():
+			text = "amount of memory"
 		case reflect.TypeFor[map[string]string]():
 			text = "mapping of text to text"
 		case reflect.TypeFor[map[string]int]():

@@ -58,6 +58,10 @@ type Subnet struct {
 	AvailabilityZone Value[string] `key:"availability_zone" unset:"the region's first zone" change:"replace"`
 	// Whether instances get a public address unless they say otherwise.
 	MapPublicIpOnLaunch Value[bool] `key:"map_public_ip_on_launch" default:"false" change:"in place"`
+	// What instances are named after when they are launched: their address (ip-10-0-0-4) or their ID.
+	PrivateDnsHostnameTypeOnLaunch Value[string] `key:"private_dns_hostname_type_on_launch" default:"ip-name" enum:"ip-name|resource-name" change:"in place"`
+	// Whether the DNS answers for the IDs of instances that are launched here, too.
+	EnableResourceNameDnsARecordOnLaunch Value[bool] `key:"enable_resource_name_dns_a_record_on_launch" default:"false" change:"in place"`
 	// What its edge is like, where it is not perfect: what leaves or enters the subnet crosses it.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 }
@@ -206,7 +210,7 @@ type DhcpOptions struct {
 	Head
 	// Domain that guests complete host names with.
 	DomainName Value[string] `key:"domain_name" change:"replace"`
-	// Up to four name servers, or AmazonProvidedDNS.
+	// Up to four name servers, in the order in which guests ask them. AmazonProvidedDNS is the VPC's resolver.
 	DomainNameServers List[string] `key:"domain_name_servers" change:"replace"`
 	// Up to four time servers.
 	NtpServers List[string] `key:"ntp_servers" change:"replace"`
@@ -255,7 +259,7 @@ type Instance struct {
 	Head
 	// Kept and shown, no more: `rootfs` says what an instance boots.
 	Ami Value[string] `key:"ami" unset:"the lab's own image" pattern:"^ami-[0-9a-f]{8,17}$" change:"replace"`
-	// Kept and shown; it limits how many network interfaces and addresses there may be.
+	// Kept and shown; it limits how many network interfaces and addresses there may be, and with instance_type_limits processors and memory.
 	InstanceType Value[string] `key:"instance_type" default:"t3.micro" change:"stop"`
 	// The subnet that it is in.
 	Subnet Value[string] `key:"subnet" ref:"subnets" words:"default-ZONE" unset:"the default VPC's subnet of the zone" change:"replace"`
@@ -277,10 +281,20 @@ type Instance struct {
 	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
 	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
 	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// Processors that it may use, such as 0.5. It still sees all of the machine's.
+	Cpus Value[Cpus] `key:"cpus" unset:"all" change:"in place"`
+	// Memory that it may use, such as 512MiB. A process that would take more is killed.
+	Memory Value[Memory] `key:"memory" unset:"all" change:"in place"`
+	// How many processes and threads there may be in it.
+	Pids Value[int] `key:"pids" min:"32" max:"4194304" unset:"no limit" change:"in place"`
+	// Whether it may use the processors and the memory of its instance type only, where cpus and memory do not say otherwise.
+	InstanceTypeLimits Value[bool] `key:"instance_type_limits" default:"false" change:"in place"`
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"stop"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"stop"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"stop"`
 	// Whether it runs on hardware of its own. No effect on packets.
 	Tenancy Value[string] `key:"tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames, as stock DHCP clients want.
@@ -293,6 +307,8 @@ type Instance struct {
 	InstanceInitiatedShutdownBehavior Value[string] `key:"instance_initiated_shutdown_behavior" default:"stop" enum:"stop|terminate" change:"in place"`
 	// Device files of this host that it may use, such as /dev/net/tun.
 	Devices List[string] `key:"devices" unset:"none" change:"replace"`
+	// Its names in the VPC's DNS.
+	PrivateDnsNameOptions Value[PrivateDnsNameOptions] `key:"private_dns_name_options" unset:"as the subnet says at launch" change:"stop"`
 	// What the link of all its interfaces is like, where it is not perfect.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 	// How it reaches its metadata at 169.254.169.254.
@@ -315,21 +331,39 @@ type MetadataOptions struct {
 	InstanceMetadataTags Value[string] `key:"instance_metadata_tags" enum:"enabled|disabled" unset:"the account's default, disabled" change:"in place"`
 }
 
+// PrivateDnsNameOptions are an instance's names in the DNS of its VPC.
+type PrivateDnsNameOptions struct {
+	// What it is named after: its address (ip-10-0-0-4) or its ID.
+	HostnameType Value[string] `key:"hostname_type" enum:"ip-name|resource-name" unset:"the subnet's private_dns_hostname_type_on_launch at launch" change:"stop"`
+	// Whether the DNS answers for its ID, too.
+	EnableResourceNameDnsARecord Value[bool] `key:"enable_resource_name_dns_a_record" unset:"the subnet's enable_resource_name_dns_a_record_on_launch at launch" change:"in place"`
+}
+
 // InternetHost is an entry of internet_hosts; the name is also its host name.
 type InternetHost struct {
 	Head
 	// Its public address, one of internet.public_pools or any other.
 	Address Value[netip.Addr] `key:"address|public_ip" unset:"the next free one of the last pool" change:"replace"`
+	// Names in the DNS besides its own name and NAME.internet, such as www.example.com. Resolvers in VPCs and on the Internet answer them.
+	DnsNames List[string] `key:"dns_names" unset:"none" change:"in place"`
 	// Key pairs that may log in; of pairs that vpcemu made it also has the private half in ~/.ssh.
 	KeyNames List[string] `key:"key_names" ref:"key_pairs" unset:"none" change:"replace"`
 	// What its disk lies over: `host`, this host's own root file system; `host-read-only`, the same but read-only outside of
 	// /etc, /home, /root, /tmp and /var; a directory with a root file system, such as debootstrap makes, which is never
 	// written to; or a tar archive of one (plain, or compressed with gzip, bzip2, xz or zstd). A path is relative to the topology file.
 	Rootfs Value[string] `key:"rootfs" unset:"the file's rootfs, or host" change:"replace"`
-	// A script that is run at the first boot, at most 16 KiB.
+	// Processors that it may use, such as 0.5. It still sees all of the machine's.
+	Cpus Value[Cpus] `key:"cpus" unset:"all" change:"in place"`
+	// Memory that it may use, such as 512MiB. A process that would take more is killed.
+	Memory Value[Memory] `key:"memory" unset:"all" change:"in place"`
+	// How many processes and threads there may be in it.
+	Pids Value[int] `key:"pids" min:"32" max:"4194304" unset:"no limit" change:"in place"`
+	// What is done at the first boot, at most 16 KiB: a script (#!), #cloud-config, a MIME archive of these.
 	UserData Value[string] `key:"user_data" change:"replace"`
-	// A file with that script, in the topology file's folder or below.
+	// A file with that, in the topology file's folder or below; gzip may have compressed it.
 	UserDataFile Value[string] `key:"user_data_file" change:"replace"`
+	// The same as base64, for what is no text.
+	UserDataBase64 Value[string] `key:"user_data_base64" change:"replace"`
 	// tun carries IP packets; tap carries Ethernet frames.
 	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
 	// Whether it is to run.

@@ -2,8 +2,6 @@ package topology
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +45,7 @@ func parse(name string, data []byte, beside fs.FS) (*File, error) {
 	if !f.Name.Set {
 		f.nameAfterPath(p)
 	}
-	f.readUserData(p, beside)
+	f.readUserData(p, data, beside)
 	f.findRootfs(p)
 	check(p, f)
 	if err := p.err(); err != nil {
@@ -68,54 +66,6 @@ func (f *File) nameAfterPath(p *problems) {
 			p.add(1, "", "name is missing, and the file's name makes none (it has to match %s)", k.pattern)
 		}
 	}
-}
-
-// maxUserData is AWS's limit (EC2 User Guide, User data).
-const maxUserData = 16 << 10
-
-// readUserData puts the contents of user_data_file into user_data.
-func (f *File) readUserData(p *problems, beside fs.FS) {
-	read := func(h *Head, inline, file *Value[string]) {
-		switch {
-		case inline.Set && file.Set:
-			p.add(file.Line, h.String(), "user_data and user_data_file exclude one another")
-		case file.Set:
-			text, err := readSmall(beside, filepath.ToSlash(filepath.Clean(file.V)))
-			if err != nil {
-				p.add(file.Line, h.String(), "user_data_file: %v", err)
-			}
-			*inline = Value[string]{text, true, file.Line}
-		}
-		if len(inline.V) > maxUserData {
-			p.add(inline.Line, h.String(), "user data has %d bytes; AWS takes at most %d", len(inline.V), maxUserData)
-		}
-	}
-	for _, i := range f.Instances.List {
-		read(&i.Head, &i.UserData, &i.UserDataFile)
-	}
-	for _, h := range f.InternetHosts.List {
-		read(&h.Head, &h.UserData, &h.UserDataFile)
-	}
-}
-
-func readSmall(fsys fs.FS, name string) (string, error) {
-	if fsys == nil || !fs.ValidPath(name) {
-		return "", fmt.Errorf("%q is not in the topology file's folder", shorten(name))
-	}
-	// Looked at before it is opened: opening a named pipe would wait for ever.
-	switch info, err := fs.Stat(fsys, name); {
-	case err != nil:
-		return "", fmt.Errorf("%s: %w", name, cause(err))
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is no regular file", name)
-	}
-	file, err := fsys.Open(name)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, cause(err))
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxUserData+1))
-	return string(data), err
 }
 
 // cause is err without the operation and path that package os puts before it.

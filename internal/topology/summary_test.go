@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -24,7 +25,8 @@ func summary(m *vpc.Model) []string {
 	}
 	for _, s := range m.Subnets.All() {
 		acl := m.NetworkAcls.Get(s.NetworkAclID)
-		add("%s in %s %s %s public %t acl %s default %t", n(s.ID), n(s.VpcID), s.CidrBlock, s.AvailabilityZone, s.MapPublicIpOnLaunch, acl.Source, acl.IsDefault)
+		add("%s in %s %s %s public %t acl %s default %t names %s %t", n(s.ID), n(s.VpcID), s.CidrBlock, s.AvailabilityZone, s.MapPublicIpOnLaunch, acl.Source, acl.IsDefault,
+			cmp.Or(s.PrivateDnsHostnameType, "ip-name"), s.EnableResourceNameDnsARecord)
 	}
 	for _, g := range m.InternetGateways.All() {
 		add("%s at %s", n(g.ID), n(g.VpcID))
@@ -95,7 +97,7 @@ func machines(m *vpc.Model, n func(any) string) []string {
 		add("%s at %s", n(a.AllocationID), a.PrivateIp)
 	}
 	for _, h := range m.InternetHosts.All() {
-		add("%s %s keys %v", n(h.ID), h.State, h.KeyNames)
+		add("%s %s keys %v names %v", n(h.ID), h.State, h.KeyNames, h.DnsNames)
 	}
 	for _, l := range m.FlowLogs.All() {
 		add("flow log of %s %s %s every %d to %s %s%s: %s tags %v", l.ResourceType, n(l.ResourceID), l.TrafficType, l.MaxAggregationInterval, l.LogDestinationType, l.LogGroupName, l.LogDestination, l.LogFormat, l.Tags)

@@ -37,7 +37,7 @@ func Make(name string, ethernet bool) (*os.File, error) {
 	if ethernet {
 		typ = water.TAP
 	}
-	if err := makePersistent(name, typ); err != nil {
+	if err := makePersistent(name, typ, nil); err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	queue, err := attach(name, ethernet)
@@ -47,17 +47,42 @@ func Make(name string, ethernet bool) (*os.File, error) {
 	return queue, nil
 }
 
+// MakeLabelled makes the TUN device name without a queue, in the network namespace of the
+// calling thread. label is to mark the device as somebody's: until it has returned without an
+// error the device goes with the process, so that a crash leaves none that nobody knows.
+func MakeLabelled(name string, label func() error) error {
+	if err := makePersistent(name, water.TUN, label); err != nil {
+		return fmt.Errorf("device %s: %w", name, err)
+	}
+	return nil
+}
+
+// Attach opens a queue of the TUN device name, which has none, as Make does.
+func Attach(name string) (*os.File, error) {
+	queue, err := attach(name, false)
+	if err != nil {
+		return nil, fmt.Errorf("device %s: queue: %w", name, err)
+	}
+	return queue, nil
+}
+
 // makePersistent leaves a device without a queue. water does not mark its descriptor close-on-exec: with the
 // lock, no program started at this moment gets a queue.
-func makePersistent(name string, typ water.DeviceType) error {
+func makePersistent(name string, typ water.DeviceType, label func() error) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	dev, err := water.New(water.Config{DeviceType: typ, PlatformSpecificParams: water.PlatformSpecificParams{
-		Name: name, Persist: true, MultiQueue: true}})
+		Name: name, Persist: label == nil, MultiQueue: true}})
 	if err != nil {
 		return err
 	}
-	return dev.Close()
+	if label != nil {
+		err = label()
+	}
+	if f, ok := dev.ReadWriteCloser.(*os.File); ok && err == nil && label != nil {
+		err = os.NewSyscallError("TUNSETPERSIST", unix.IoctlSetInt(int(f.Fd()), unix.TUNSETPERSIST, 1))
+	}
+	return errors.Join(err, dev.Close())
 }
 
 // attach opens a queue of the device that has none.

@@ -154,4 +154,17 @@ func (c *checker) others() {
 			unique(c, c.handles, h.Handle, string(id))
 		}
 	}
+	c.outside()
+}
+
+func (c *checker) outside() {
+	o := &c.Outside
+	c.want(o.Uplink == "" || o.Uplink == UplinkHost, "lab "+c.Lab, "has an uplink %q", o.Uplink)
+	if !o.Linked() {
+		return
+	}
+	unique(c, c.public, o.Address, HostName)
+	c.want(c.inPools(o.Address), HostName, "address %s is in none of the public pools", o.Address)
+	c.want(o.Handle != 0, HostName, "has no handle")
+	unique(c, c.handles, o.Handle, HostName)
 }

@@ -9,12 +9,14 @@ import (
 // CreateInternetHostInput and the types below are vpcemu's own: hosts on the
 // lab's Internet, outside every VPC.
 type CreateInternetHostInput struct {
-	HostName          string // the guest's host name; "" makes one from the address
-	PublicIp          string // "" draws one from the pools
+	HostName          string   // the guest's host name; "" makes one from the address
+	PublicIp          string   // "" draws one from the pools
+	DnsNames          []string // besides NAME and NAME.internet
 	KeyNames          []string
 	UserData          string // base64
 	LinkType          string // tun (default), tap
 	Rootfs            string // as in RunInstancesInput
+	Limits            *LimitsSpecification
 	TagSpecifications []TagSpecification
 	ClientToken       string
 	DryRun            bool
@@ -69,14 +71,17 @@ type InternetHostInfo struct {
 	InternetHostId InternetHostID `json:"InternetHostId"`
 	HostName       string         `json:"HostName"`
 	PublicIp       string         `json:"PublicIp,omitempty"`
+	DnsNames       []string       `json:"DnsNames"`
 	KeyNames       []string       `json:"KeyNames"`
 	State          string         `json:"State"`
 	StateReason    string         `json:"StateReason,omitempty"`
 	Rootfs         string         `json:"Rootfs,omitempty"`
-	LinkType       string         `json:"LinkType"`
-	MacAddress     string         `json:"MacAddress"`
-	CreateTime     time.Time      `json:"CreateTime"`
-	Tags           []Tag          `json:"Tags"`
+
+	Limits     *LimitsSpecification `json:"Limits,omitempty"`
+	LinkType   string               `json:"LinkType"`
+	MacAddress string               `json:"MacAddress"`
+	CreateTime time.Time            `json:"CreateTime"`
+	Tags       []Tag                `json:"Tags"`
 }
 
 // CreateInternetHost makes a host with a public address and leaves it pending for
@@ -103,8 +108,16 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 	if err != nil {
 		return nil, err
 	}
+	limits, err := in.Limits.limits()
+	if err != nil {
+		return nil, err
+	}
 	if !validHostName(in.HostName) {
 		return nil, errValue(in.HostName, "hostName", "It has letters, digits, hyphens and dots (RFC 1123).")
+	}
+	names, err := dnsNames(in.DnsNames)
+	if err != nil {
+		return nil, err
 	}
 	var public netip.Addr
 	if in.PublicIp != "" {
@@ -116,8 +129,8 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 		return nil, err
 	}
 	h := &InternetHost{
-		Meta: meta, ID: newID[InternetHostID](tx), Handle: tx.newHandle(), HostName: in.HostName, PublicIp: public,
-		KeyNames: slices.Clone(in.KeyNames), UserData: data, State: StatePending, BootID: 1, LinkType: link, Rootfs: root,
+		Meta: meta, ID: newID[InternetHostID](tx), Handle: tx.newHandle(), HostName: in.HostName, DnsNames: names, PublicIp: public,
+		KeyNames: slices.Clone(in.KeyNames), UserData: data, State: StatePending, BootID: 1, LinkType: link, Rootfs: root, Limits: limits,
 	}
 	h.Mac = tx.newMac(string(h.ID))
 	if h.HostName == "" {
@@ -253,7 +266,42 @@ func (tx *Tx) DescribeInternetHosts(in *DescribeInternetHostsInput) (*DescribeIn
 
 func (h *InternetHost) info() InternetHostInfo {
 	return InternetHostInfo{
-		InternetHostId: h.ID, HostName: h.HostName, PublicIp: addressText(h.PublicIp), KeyNames: append([]string{}, h.KeyNames...), State: h.State,
-		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags), Rootfs: h.Rootfs,
+		InternetHostId: h.ID, HostName: h.HostName, PublicIp: addressText(h.PublicIp), DnsNames: append([]string{}, h.DnsNames...), KeyNames: append([]string{}, h.KeyNames...), State: h.State,
+		StateReason: h.StateNote, LinkType: h.LinkType, MacAddress: h.Mac, CreateTime: h.Created, Tags: tagList(h.Tags), Rootfs: h.Rootfs, Limits: h.Limits.Specification(),
 	}
+}
+
+// ModifyInternetHostInput is vpcemu's own, as Internet hosts are.
+type ModifyInternetHostInput struct {
+	InternetHostId InternetHostID
+	DnsNames       []string // all that it is to have
+	Limits         *LimitsSpecification
+	DryRun         bool
+}
+
+type ModifyInternetHostOutput struct {
+	InternetHost InternetHostInfo `json:"InternetHost"`
+}
+
+// ModifyInternetHost changes what a host may use of the machine, also while it runs, and
+// the names that it has in the DNS instead of those before. With neither given it has no
+// such name any more.
+func (tx *Tx) ModifyInternetHost(in *ModifyInternetHostInput) (*ModifyInternetHostOutput, error) {
+	h, err := tx.hostIn(in.InternetHostId, "modified", StatePending, StateRunning, StateStopping, StateStopped)
+	if err != nil {
+		return nil, err
+	}
+	c := *h
+	if in.Limits != nil {
+		if c.Limits, err = in.Limits.limits(); err != nil {
+			return nil, err
+		}
+	}
+	if in.Limits == nil || len(in.DnsNames) > 0 {
+		if c.DnsNames, err = dnsNames(in.DnsNames); err != nil {
+			return nil, err
+		}
+	}
+	tx.InternetHosts.Put(c.ID, &c)
+	return &ModifyInternetHostOutput{c.info()}, nil
 }

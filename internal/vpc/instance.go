@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // RunInstancesInput and the other types below have the members of the EC2 API.
@@ -25,6 +24,7 @@ type RunInstancesInput struct {
 	DisableApiTermination             *bool
 	DisableApiStop                    *bool
 	InstanceInitiatedShutdownBehavior string // stop (default), terminate
+	PrivateDnsNameOptions             *PrivateDnsNameOptionsRequest
 	MetadataOptions                   *InstanceMetadataOptionsRequest
 	TagSpecifications                 []TagSpecification
 	ClientToken                       string
@@ -36,6 +36,8 @@ type RunInstancesInput struct {
 	// Rootfs is vpcemu's own, too: host (the default), host-read-only, or the absolute path of a directory or tar
 	// archive that holds a root file system.
 	Rootfs string
+	// Limits of what the instance may use of the machine; vpcemu's own.
+	Limits *LimitsSpecification
 }
 
 // InstanceNetworkInterfaceSpecification describes an interface to make, or names
@@ -84,6 +86,7 @@ type launch struct {
 	template    Instance
 	nics        []InstanceNetworkInterfaceSpecification // by device index
 	nicTags     map[string]string
+	names       *PrivateDnsNameOptionsRequest // nil: as the subnet says
 	min, max    int
 	reservation ReservationID
 }
@@ -135,6 +138,11 @@ func (tx *Tx) planLaunch(in *RunInstancesInput) (*launch, error) {
 	var err error
 	if l.template, err = tx.instanceTemplate(in); err != nil {
 		return nil, err
+	}
+	if l.names = in.PrivateDnsNameOptions; l.names != nil {
+		if err := l.names.check(); err != nil {
+			return nil, err
+		}
 	}
 	if l.nicTags, err = specTags(in.TagSpecifications, "network-interface", "instance", "volume"); err != nil {
 		return nil, err
@@ -206,6 +214,9 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.Rootfs, err = rootfs(in.Rootfs); err != nil {
 		return i, err
 	}
+	if i.Limits, err = in.Limits.limits(); err != nil {
+		return i, err
+	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {
 		return i, err
 	}
@@ -220,7 +231,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	return i, i.tagsFitMetadata()
 }
 
-// decodeUserData decodes the API's base64. The model keeps text.
+// decodeUserData decodes the API's base64. The model keeps the bytes.
 func decodeUserData(s string) (string, error) {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -230,11 +241,8 @@ func decodeUserData(s string) (string, error) {
 }
 
 func checkUserData(b []byte) error {
-	switch {
-	case len(b) > maxUserData:
+	if len(b) > maxUserData {
 		return errInvalid("User data is limited to %d bytes", maxUserData)
-	case !utf8.Valid(b):
-		return errInvalid("User data must be UTF-8 text")
 	}
 	return nil
 }
@@ -316,7 +324,7 @@ func (tx *Tx) launchOne(l *launch, number int) (InstanceID, error) {
 	}
 	primary := tx.InstanceInterfaces(i.ID)[0]
 	c := i
-	c.PrivateDnsName = tx.privateName(&i, primary)
+	tx.nameFor(&c, primary, l.names)
 	tx.Instances.Put(c.ID, &c)
 	p := primary.change()
 	if err := tx.givePublic(p); err != nil {
@@ -324,15 +332,6 @@ func (tx *Tx) launchOne(l *launch, number int) (InstanceID, error) {
 	}
 	tx.NetworkInterfaces.Put(p.ID, p)
 	return i.ID, nil
-}
-
-// privateName is the instance's private DNS name, after its address or, where
-// the subnet says so, its ID (DNS-05).
-func (m *Model) privateName(i *Instance, primary *NetworkInterface) string {
-	if s := m.Subnets.Get(i.SubnetID); s != nil && s.PrivateDnsHostnameType == "resource-name" {
-		return string(i.ID) + "." + internalDomain(m.Region)
-	}
-	return m.PrivateDnsName(primary.Primary())
 }
 
 // instanceZone is the availability zone that the instance is in.

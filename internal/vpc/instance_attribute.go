@@ -40,6 +40,7 @@ type ModifyInstanceAttributeInput struct {
 	UserData                          *BlobAttributeValue
 	InstanceInitiatedShutdownBehavior *AttributeValue
 	Groups                            []SecurityGroupID
+	Limits                            *LimitsSpecification // vpcemu's own
 	DryRun                            bool
 }
 
@@ -104,7 +105,7 @@ func (m *Model) liveInstance(id InstanceID) (*Instance, error) {
 
 // ModifyInstanceAttribute changes one attribute. Type and user data can be
 // changed only while the instance is stopped (IN-04); the source/destination
-// check and the groups are those of its only interface.
+// check and the groups are those of its only interface. Limits count at once.
 func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*ModifyInstanceAttributeOutput, error) {
 	i, err := tx.liveInstance(in.InstanceId)
 	if err != nil {
@@ -115,7 +116,7 @@ func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*Modify
 		return nil, err
 	}
 	if err := oneGiven(r.SourceDestCheck.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
-		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil); err != nil {
+		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil, r.Limits != nil); err != nil {
 		return nil, err
 	}
 	if r.SourceDestCheck.Value != nil || r.Groups != nil {
@@ -148,6 +149,8 @@ func (tx *Tx) modifyInstance(i *Instance, r *ModifyInstanceAttributeInput) (err 
 		i.InstanceInitiatedShutdownBehavior, err = shutdownBehavior(r.InstanceInitiatedShutdownBehavior.Value)
 	case r.UserData != nil:
 		i.UserData, err = string(r.UserData.Value), checkUserData(r.UserData.Value)
+	case r.Limits != nil:
+		i.Limits, err = r.Limits.limits()
 	case r.InstanceType != nil:
 		i.InstanceType = r.InstanceType.Value
 		err = tx.fits(i)

@@ -2,7 +2,6 @@ package vpc
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -66,6 +65,8 @@ type InstanceInfo struct {
 	Devices []string `json:"Devices,omitempty"`
 	// Rootfs is vpcemu's own.
 	Rootfs string `json:"Rootfs,omitempty"`
+	// Limits are vpcemu's own.
+	Limits *LimitsSpecification `json:"Limits,omitempty"`
 }
 
 // InstanceNetworkInterface is an attached interface as part of its instance.
@@ -201,7 +202,7 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
 		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
-		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs,
+		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),
 	}
 	if i.State == StateTerminated {
 		return info
@@ -233,11 +234,7 @@ func (i *Instance) stateReason() *StateReason {
 }
 
 func (m *Model) nameOptions(i *Instance) *PrivateDnsNameOptions {
-	o := &PrivateDnsNameOptions{HostnameType: "ip-name", EnableResourceNameDnsARecord: i.EnableResourceNameDnsARecord}
-	if strings.HasPrefix(i.PrivateDnsName, string(i.ID)) {
-		o.HostnameType = "resource-name"
-	}
-	return o
+	return &PrivateDnsNameOptions{HostnameType: i.HostnameType(), EnableResourceNameDnsARecord: i.EnableResourceNameDnsARecord}
 }
 
 // instanceInterface is an attached interface as part of its instance.

@@ -354,7 +354,6 @@ func TestRunInstances_Refuses(t *testing.T) {
 		"key":           {func(s *site) RunInstancesInput { return RunInstancesInput{KeyName: "none"} }, "InvalidKeyPair.NotFound"},
 		"subnet":        {func(s *site) RunInstancesInput { return RunInstancesInput{SubnetId: "subnet-00000000000000bad"} }, "InvalidSubnetID.NotFound"},
 		"user data":     {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: "#!/bin/sh"} }, "InvalidUserData.Malformed"},
-		"binary data":   {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: "//8="} }, "InvalidParameterValue"},
 		"long data":     {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: strings.Repeat("QUFB", 5462)} }, "InvalidParameterValue"},
 		"behavior":      {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceInitiatedShutdownBehavior: "nap"} }, "InvalidParameterValue"},
 		"no instances":  {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(0)} }, "InvalidParameterValue"},

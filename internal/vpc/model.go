@@ -316,7 +316,7 @@ type Instance struct {
 	InstanceType   string
 	KeyName        string
 	Tenancy        string // default, dedicated
-	UserData       string // plain text, not base64
+	UserData       string // the bytes, which need not be text; not base64
 	VpcID          VpcID
 	SubnetID       SubnetID
 	LaunchTime     time.Time
@@ -342,6 +342,8 @@ type Instance struct {
 	// Rootfs is what the disk lies over (vpcemu's own): "" for the host's root, RootfsHostReadOnly, or the
 	// absolute path of a directory or an archive.
 	Rootfs string `json:",omitempty"`
+	// Limits of what it may use of the machine (vpcemu's own).
+	Limits Limits `json:",omitzero"`
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -371,6 +373,7 @@ type InternetHost struct {
 	Mac       string
 	StateNote string
 	Rootfs    string `json:",omitempty"` // as an instance's
+	Limits    Limits `json:",omitzero"`
 }
 
 // Model is one lab's cloud: every object of every type. Copy it with Clone.

@@ -24,7 +24,7 @@ func (m *Model) PublicAddressOf(n *NetworkInterface, p PrivateAddress) netip.Add
 }
 
 // publicInUse are all public addresses that are taken, by Elastic IPs, by
-// interfaces and by hosts on the Internet.
+// interfaces, by hosts on the Internet and by the machine itself.
 func (m *Model) publicInUse() map[netip.Addr]bool {
 	used := make(map[netip.Addr]bool, m.Addresses.Len()+m.InternetHosts.Len())
 	for _, a := range m.Addresses.m {
@@ -39,6 +39,9 @@ func (m *Model) publicInUse() map[netip.Addr]bool {
 		if h.PublicIp.IsValid() {
 			used[h.PublicIp] = true
 		}
+	}
+	if m.Outside.Address.IsValid() {
+		used[m.Outside.Address] = true
 	}
 	return used
 }

@@ -4,6 +4,7 @@ package labtest
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
@@ -133,6 +134,11 @@ func (l *Lab) ENI(handle uint32) dataplane.Port {
 // Services implements compile.Ports.
 func (l *Lab) Services(id vpc.VpcID) dataplane.Port {
 	return pt.NewPort("resolver of " + string(id))
+}
+
+// Refused implements compile.Ports: the machine is in one private network.
+func (l *Lab) Refused() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16")}
 }
 
 // EC2 runs an operation, written as on the command line.

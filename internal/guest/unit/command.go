@@ -19,6 +19,7 @@ type options struct {
 	lines                                int
 	signal                               string
 	when, message                        string // of poweroff and reboot
+	presetMode                           string
 }
 
 // valued options take a value as the next word; those not handled are ignored with it.
@@ -71,6 +72,8 @@ func (o *options) set(name, kind, value string) error {
 		o.when = value
 	case "message":
 		o.message = value
+	case "preset-mode":
+		o.presetMode = value
 	case "lines":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
@@ -129,13 +132,13 @@ func init() {
 		"reload-or-restart": {each((*call).reloadOrRestart), 1, true}, "try-reload-or-restart": {each((*call).tryReloadOrRestart), 1, true},
 		"kill":   {each((*call).kill), 1, true},
 		"enable": {each((*call).enable), 1, true}, "disable": {each((*call).disable), 1, true}, "reenable": {each((*call).reenable), 1, true},
-		"mask": {each((*call).mask), 1, true}, "unmask": {each((*call).unmask), 1, true}, "preset": {each(func(*call, string) {}), 1, true},
+		"mask": {each((*call).mask), 1, true}, "unmask": {each((*call).unmask), 1, true}, "preset": {each((*call).preset), 1, true},
 		"reset-failed": {(*call).resetFailed, 0, true}, "daemon-reload": {func(*call, []string) {}, 0, true}, "daemon-reexec": {func(*call, []string) {}, 0, true},
 		"set-environment": {(*call).setEnvironment, 1, true}, "unset-environment": {(*call).unsetEnvironment, 1, true}, "import-environment": {func(*call, []string) {}, 0, true},
 		"show-environment": {(*call).showEnvironment, 0, false},
 		"status":           {(*call).status, 0, false}, "show": {(*call).show, 0, false}, "cat": {each((*call).cat), 1, false},
 		"is-active": {(*call).isActive, 1, false}, "is-failed": {(*call).isFailed, 1, false}, "is-enabled": {(*call).isEnabled, 1, false},
-		"is-system-running": {(*call).isSystemRunning, 0, false}, "list-units": {(*call).listUnits, 0, false}, "list-unit-files": {(*call).listUnitFiles, 0, false},
+		"is-system-running": {(*call).isSystemRunning, 0, false}, "list-units": {(*call).listUnits, 0, false}, "list-unit-files": {(*call).listUnitFiles, 0, false}, "list-timers": {(*call).listTimers, 0, false},
 		"poweroff": {power("poweroff"), 0, true}, "reboot": {power("reboot"), 0, true}, "halt": {power("poweroff"), 0, true},
 	}
 	verbs["condreload"], verbs["condstop"] = verbs["try-reload-or-restart"], verbs["stop"]

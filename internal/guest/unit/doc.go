@@ -9,11 +9,12 @@
 // processes of them; notify.go is sd_notify(3).
 //
 // What it knows: services of type simple, exec, forking, oneshot, notify, dbus and idle (the last two run
-// like exec), templates, drop-ins, aliases, masks, conditions on paths, Requires, Wants and After among services, Restart
-// with start limits, and /etc/init.d scripts where there is no unit. Settings it does not know are ignored,
-// as systemd ignores those of a later version. Sandboxing (ProtectSystem, PrivateTmp, capabilities) is not
-// applied: the instance is the sandbox. The ExecStartPre that tests sshd's configuration is left to sshd. There are no cgroups: the processes of a unit are those that carry
-// its invocation ID or session, and their descendants.
+// like exec), timers, templates, drop-ins, aliases, masks, presets, conditions on paths, Requires, Wants and After
+// among services, Restart with start limits, and /etc/init.d scripts where there is no unit. Settings it does not
+// know are ignored, as systemd ignores those of a later version. Sandboxing (ProtectSystem, PrivateTmp,
+// capabilities) is not applied: the instance is the sandbox. The ExecStartPre that tests sshd's configuration is
+// left to sshd. There are no cgroups: the processes of a unit are those that carry its invocation ID or session, and
+// their descendants.
 //
 // # Enabled
 //

@@ -103,7 +103,7 @@ func (m *Manager) enabled() []string {
 	}
 	var names []string
 	for _, n := range append(candidates, m.c.Enabled...) {
-		if f, err := m.c.find(n); err == nil && strings.HasSuffix(f.name, ".service") && m.c.enabledUnit(f) {
+		if f, err := m.c.find(n); err == nil && (strings.HasSuffix(f.name, ".service") || strings.HasSuffix(f.name, ".timer")) && m.c.enabledUnit(f) {
 			names = append(names, f.name)
 		}
 	}

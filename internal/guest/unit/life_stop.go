@@ -30,6 +30,9 @@ func (l *life) supervise() {
 		case answer := <-l.reloads:
 			answer <- l.reload()
 		case ws := <-l.main.exited:
+			if l.moved() {
+				continue
+			}
 			l.mainEnded(ws)
 			l.result = l.resultOf(ws)
 			if l.result != "success" {
@@ -41,6 +44,17 @@ func (l *life) supervise() {
 			l.s.to("active", "exited")
 		}
 	}
+}
+
+// moved tells whether the main process has handed over to another one before it ended, and follows. A daemon that
+// renews its program does so, and says it in its PID file (nginx's on-the-fly upgrade).
+func (l *life) moved() bool {
+	pid, ok := l.readPIDFile()
+	if l.d.pidFile == "" || !ok || pid == l.main.pid || !slices.ContainsFunc(l.members(), func(p procInfo) bool { return p.pid == pid }) {
+		return false
+	}
+	l.adopt(pid)
+	return l.main.pid == pid
 }
 
 // reload runs ExecReload, within the time that a start may take.

@@ -15,18 +15,21 @@ import (
 type Manager struct {
 	c Config
 
+	booted time.Time
+
 	declaredMu sync.Mutex
 	declared   map[string]bool // files of tmpfiles.d that were followed
 
 	mu       sync.Mutex
 	services map[string]*service // by name without alias
+	timers   map[string]*timer   // that wait
 	env      environ             // set-environment
 }
 
 // NewManager returns a manager without any unit running.
 func NewManager(c Config) *Manager {
 	c.setDefaults()
-	return &Manager{c: c, services: map[string]*service{}, env: environ{}, declared: map[string]bool{}}
+	return &Manager{c: c, booted: time.Now(), services: map[string]*service{}, timers: map[string]*timer{}, env: environ{}, declared: map[string]bool{}}
 }
 
 // environment returns a copy of what set-environment set.
@@ -210,10 +213,13 @@ func (m *Manager) startOne(ctx context.Context, d *definition) error {
 		return worded("Failed to start %s: Unit %s is masked.", d.name, d.name)
 	}
 	if !strings.HasSuffix(d.name, ".service") {
-		if strings.HasSuffix(d.name, ".target") {
+		switch {
+		case strings.HasSuffix(d.name, ".target"):
 			return nil
+		case strings.HasSuffix(d.name, ".timer"):
+			return m.startTimer(d)
 		}
-		return worded("Failed to start %s: only services can be started in an instance.", d.name)
+		return worded("Failed to start %s: only services and timers can be started in an instance.", d.name)
 	}
 	l, err := m.service(d).begin(d)
 	if l == nil || err != nil {
@@ -241,6 +247,9 @@ func (m *Manager) Stop(ctx context.Context, name string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if m.stopTimer(d.name) {
+		return nil
 	}
 	for _, s := range m.loaded() {
 		if s.life() != nil && slices.Contains(s.definition().requires, d.name) {
@@ -306,6 +315,9 @@ func (m *Manager) Reload(ctx context.Context, name string) error {
 // StopAll stops everything, dependents before what they come after, each within grace at the most. The error
 // names the units that were still there when ctx ended.
 func (m *Manager) StopAll(ctx context.Context, grace time.Duration) error {
+	for _, s := range m.loaded() {
+		m.stopTimer(s.name) // or it starts what is being stopped
+	}
 	var ds []*definition
 	byName := map[string]*service{}
 	for _, s := range m.loaded() {

@@ -88,6 +88,28 @@ func TestStart_ForkingWithPIDFile(t *testing.T) {
 	}
 }
 
+// A daemon that renews its program, as nginx does when its package is upgraded, is followed to its new process.
+func TestSupervise_MainProcessMovesOn(t *testing.T) {
+	l := newLab(t)
+	l.file("/start", "sh $ROOT/daemon >/dev/null 2>&1 & until [ -s $ROOT/run/n.pid ]; do sleep 0.01; done\n")
+	l.file("/daemon", "trap 'sleep 1000 & echo $! > $ROOT/run/n.pid; exit 0' USR2\necho $$ > $ROOT/run/n.pid\nwhile :; do sleep 0.01; done\n")
+	l.unit("n", "Type=forking", "PIDFile=/run/n.pid", "ExecStart=/bin/sh "+l.root+"/start")
+	l.mustStart("n")
+	old := l.want("n", "active", "running").MainPID
+	if err := syscall.Kill(old, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another main process", func() bool { st, _ := l.State("n"); return st.MainPID != old && st.MainPID != 0 })
+	st := l.want("n", "active", "running")
+	if got := strings.TrimSpace(l.read("/run/n.pid")); got != strconv.Itoa(st.MainPID) {
+		t.Errorf("main process %d, PID file %s", st.MainPID, got)
+	}
+	if err := syscall.Kill(st.MainPID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "unit down", func() bool { st, _ := l.State("n"); return st.Active == "inactive" || st.Active == "failed" })
+}
+
 func TestStart_ForkingGuessesAndSeesTheEnd(t *testing.T) {
 	l := newLab(t)
 	l.unit("g", "Type=forking", "ExecStart=/bin/sh -c 'setsid sleep 1000 & exit 0'")

@@ -75,6 +75,8 @@ type Config struct {
 	Tree string `json:",omitempty"`
 	// ReadOnly makes the root read-only but for /etc, /home, /root, /tmp, /var and what is no file system.
 	ReadOnly bool `json:",omitempty"`
+	// Cgroups are the control groups of the instance that it sees, read-only.
+	Cgroups []Cgroup `json:",omitempty"`
 	// Hidden are directories of the host that appear empty inside, where the host's root is shown.
 	Hidden         []string
 	NICs           []NIC
@@ -89,6 +91,11 @@ type Config struct {
 	Devices []string
 	// Notes are remarks of the host's for the user, repeated in Status.
 	Notes []string
+}
+
+// Cgroup is a directory of the host's that shows in /sys/fs/cgroup: of that name, or as that itself if there is none.
+type Cgroup struct {
+	Dir, Name string
 }
 
 // HostKey is an SSH host key: Type as in ssh_host_TYPE_key, the files' contents.
@@ -110,6 +117,7 @@ const (
 	OpDetach = "detach" // Handle
 	OpExec   = "exec"   // Exec, with three descriptors unless TTY; see Exec
 	OpSignal = "signal" // Signal, on the connection of an exec
+	OpMemory = "memory" // Memory, with the descriptor of the file where the kernel counts what it kills for want of it
 	OpStop   = "stop"   // Grace; answered at once, the instance then ends
 )
 
@@ -121,6 +129,7 @@ type Request struct {
 	Exec   *Exec         `json:",omitempty"`
 	Signal int           `json:",omitempty"`
 	Grace  time.Duration `json:",omitempty"`
+	Memory int64         `json:",omitempty"` // bytes
 }
 
 // Reply is a message from PID 1. Error is empty on success.
