@@ -369,8 +369,14 @@ func (e *Engine) Links() map[string]LinkStats {
 	return out
 }
 
-// rouse wakes the worker.
+// rouse wakes the worker, if it goes on: its descriptors are closed soon after its end.
 func (p *poller) rouse() {
+	if !p.stop.Load() {
+		p.wakeUp()
+	}
+}
+
+func (p *poller) wakeUp() {
 	one := [8]byte{7: 1} // any number but 0 in either byte order
 	_, _ = unix.Write(p.wake, one[:])
 }

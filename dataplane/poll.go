@@ -112,7 +112,7 @@ func (p *poller) drop(s *source) {
 // end makes the loop return.
 func (p *poller) end() {
 	p.stop.Store(true)
-	p.rouse()
+	p.wakeUp()
 }
 
 // loop polls until the poller is ended.

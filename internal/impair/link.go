@@ -38,7 +38,7 @@ type Link struct {
 
 // Counts are what a link has done, in packets on the wire.
 type Counts struct {
-	Packets, Bytes uint64 // that were sent into it
+	Packets, Bytes uint64 // that were sent towards it, and that no link before it had lost by chance
 	Lost           uint64 // by Loss
 	Overflowed     uint64 // as the queue was full
 	Delayed        uint64 // that had to wait, for the rate or by delay

@@ -21,6 +21,7 @@ func (c *converger) connect() {
 	for _, o := range c.f.FlowLogs.List {
 		c.flowLog(o)
 	}
+	c.links()
 }
 
 func (c *converger) routeTable(o *RouteTable) {

@@ -46,6 +46,7 @@ func check(p *problems, f *File) {
 	c.dhcpOptions()
 	c.keyPairs()
 	c.flowLogs()
+	c.impairs()
 	c.checks()
 }
 

@@ -97,6 +97,9 @@ type File struct {
 	// Records of the traffic of network interfaces, as AWS's VPC flow logs have them. `vpcemu flow-logs NAME` shows them.
 	FlowLogs Objects[FlowLog] `key:"flow_logs"`
 
+	// What links between availability zones are like, where they are not perfect.
+	Impair List[ZoneImpair] `key:"impair" unset:"perfect" change:"in place"`
+
 	// What has to be true of the lab, for `vpcemu check`: sentences such as
 	// `laptop reaches web on tcp 22`, or mappings that say the same.
 	Checks List[Check] `key:"checks" unset:"none" change:"in place"`
@@ -114,6 +117,8 @@ type Internet struct {
 	// Private destinations that the uplink carries nevertheless, and addresses of this machine at which the lab may
 	// reach its services. Instances do not reach RFC 1918 ranges that way: an Internet gateway drops them (IG-03).
 	UplinkAllow List[netip.Prefix] `key:"uplink_allow" unset:"none" change:"in place"`
+	// What the way between VPCs and the Internet, and between hosts on it, is like.
+	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 }
 
 // Head is what all objects have.

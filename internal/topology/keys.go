@@ -44,11 +44,13 @@ func keysOf(t reflect.Type) []*keySpec {
 			continue
 		}
 		k := newKeySpec(f, tag)
+		k.owner = t
 		if len(f.Index) > 1 {
-			k.owner = reflect.TypeFor[Head]()
+			k.owner = t.Field(f.Index[0]).Type
+		}
+		if k.owner == reflect.TypeFor[Head]() {
 			head = append(head, k)
 		} else {
-			k.owner = t
 			own = append(own, k)
 		}
 	}

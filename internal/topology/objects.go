@@ -62,6 +62,8 @@ type Subnet struct {
 	PrivateDnsHostnameTypeOnLaunch Value[string] `key:"private_dns_hostname_type_on_launch" default:"ip-name" enum:"ip-name|resource-name" change:"in place"`
 	// Whether the DNS answers for the IDs of instances that are launched here, too.
 	EnableResourceNameDnsARecordOnLaunch Value[bool] `key:"enable_resource_name_dns_a_record_on_launch" default:"false" change:"in place"`
+	// What its edge is like, where it is not perfect: what leaves or enters the subnet crosses it.
+	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 }
 
 // InternetGateway is an entry of internet_gateways.
@@ -307,6 +309,8 @@ type Instance struct {
 	Devices List[string] `key:"devices" unset:"none" change:"replace"`
 	// Its names in the VPC's DNS.
 	PrivateDnsNameOptions Value[PrivateDnsNameOptions] `key:"private_dns_name_options" unset:"as the subnet says at launch" change:"stop"`
+	// What the link of all its interfaces is like, where it is not perfect.
+	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 	// How it reaches its metadata at 169.254.169.254.
 	MetadataOptions Value[MetadataOptions] `key:"metadata_options" unset:"the account's defaults" change:"in place"`
 }
@@ -364,6 +368,54 @@ type InternetHost struct {
 	LinkType Value[string] `key:"link_type" default:"tun" enum:"tun|tap" change:"replace"`
 	// Whether it is to run.
 	State Value[string] `key:"state" default:"running" enum:"running|stopped" change:"in place"`
+	// What its link is like, where it is not perfect.
+	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
+}
+
+// Conditions are those of a link in one direction. A link that none are given for is perfect.
+type Conditions struct {
+	// What every packet waits, such as 20ms. A ping waits twice: each direction counts by itself.
+	Delay Value[string] `key:"delay" unset:"none" change:"in place"`
+	// By how much the delay varies, at most as much as it is. It reorders nothing.
+	Jitter Value[string] `key:"jitter" unset:"none" change:"in place"`
+	// How the jitter is distributed: evenly, normally with the jitter as standard deviation, or mostly early and sometimes very late.
+	Distribution Value[string] `key:"distribution" unset:"uniform" enum:"uniform|normal|pareto" change:"in place"`
+	// The share of packets that are lost, such as 0.5%.
+	Loss Value[string] `key:"loss" unset:"none" change:"in place"`
+	// How many packets are lost in a row, on average.
+	LossBurst Value[string] `key:"loss_burst" loose:"true" unset:"each by itself" change:"in place"`
+	// The share of packets that arrive twice.
+	Duplicate Value[string] `key:"duplicate" unset:"none" change:"in place"`
+	// The share of packets that overtake those that are delayed.
+	Reorder Value[string] `key:"reorder" unset:"none" change:"in place"`
+	// Only each so-many-th packet may overtake.
+	Gap Value[int] `key:"gap" unset:"1" min:"1" max:"100000" change:"in place"`
+	// Bits a second of IP packets, such as 10mbit or 1gbit.
+	Rate Value[string] `key:"rate" unset:"no limit" change:"in place"`
+	// How much may wait for the rate, such as 100 packets or 64kb. What comes on top is dropped.
+	Queue Value[string] `key:"queue|limit" loose:"true" unset:"1000 packets" change:"in place"`
+}
+
+// Impair is what an instance's or Internet host's link, the edge of a subnet or the
+// Internet is like. Conditions here are those of both directions.
+type Impair struct {
+	Conditions
+	// Conditions of what leaves, instead of those of both directions. Of the Internet: what leaves a VPC.
+	Egress Value[Conditions] `key:"egress" unset:"those of both directions" change:"in place"`
+	// Conditions of what comes in, instead of those of both directions.
+	Ingress Value[Conditions] `key:"ingress" unset:"those of both directions" change:"in place"`
+}
+
+// ZoneImpair is what the link between two availability zones is like: `zones` both ways,
+// or `from` and `to` one way.
+type ZoneImpair struct {
+	// The two zones, or one zone twice: what stays within it.
+	Zones List[string] `key:"zones" change:"in place"`
+	// The zone that packets come from.
+	From Value[string] `key:"from" change:"in place"`
+	// The zone that they go to.
+	To Value[string] `key:"to" change:"in place"`
+	Conditions
 }
 
 // FlowLog is an entry of flow_logs. Of vpc, subnet, network_interface and instance it has
