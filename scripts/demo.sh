@@ -98,6 +98,14 @@ tail -n 1 "$tmp/drops"
 say "The way of such a packet, and what would have to change"
 show vpcemu trace laptop web tcp/3306 || true
 
+say "web asks about itself, as on EC2"
+show vpcemu exec web -- curl -sS -w '\n' http://169.254.169.254/latest/meta-data/public-ipv4
+
+say "The zone has a bad day, and is healed"
+show vpcemu fail zone ap-northeast-1a
+show vpcemu trace web db tcp/3306 || true
+show vpcemu heal --all
+
 say "What the book says of this VPC: each line tried by a trace and by real packets"
 show vpcemu check
 

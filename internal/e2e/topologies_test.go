@@ -125,6 +125,13 @@ var lessons = map[string]func(t *testing.T, l *lab, text string){
 		l.blocked("db-a", laptop, 8000, "SG_HAS_NO_RULES")
 		l.ec2("authorize-security-group-egress --group-id db --protocol -1 --cidr 0.0.0.0/0")
 		l.blocked("db-a", laptop, 8000, "NO_ROUTE_TO_DESTINATION")
+		// A zone fails alone.
+		l.cli("fail", "zone", "ap-northeast-1a")
+		l.blocked("app-c", "10.0.20.10", 3306, "ZONE_FAILED")
+		l.opens("web-c", "10.0.11.10", 8080)
+		l.in("app-c", "socat -t 5 -u TCP:"+laptop+":8000 -")
+		l.cli("heal", "--all")
+		l.opens("app-c", "10.0.20.10", 3306)
 	},
 }
 
