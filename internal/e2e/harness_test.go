@@ -296,6 +296,9 @@ func machine() []string {
 	add("device", "sh", "-c", "ip -o link | cut -d: -f2")
 	add("rule", "ip", "rule")
 	add("route", "ip", "route", "show", "table", "all")
+	add("table", "nft", "list", "tables")
+	add("setting", "sysctl", "net.ipv4.ip_forward")
+	add("control group", "find", "/sys/fs/cgroup", "-path", "*/vpcemu/*", "-type", "d")
 	mounts, _ := os.ReadFile("/proc/self/mounts")
 	for line := range strings.Lines(string(mounts)) {
 		found = append(found, "mount "+strings.TrimSpace(line))
