@@ -73,6 +73,7 @@ type outside struct {
 	gone    bool // the port's device has gone
 	open    bool // refused is known, and packets may go out by the port
 	refused []netip.Prefix
+	stale   bool          // no snapshot says yet what port and refused say
 	changed chan struct{} // closed and replaced when a try has ended
 }
 
@@ -250,8 +251,7 @@ func (d *Daemon) link(want linkWish) error {
 	if err != nil {
 		return err
 	}
-	news, err := d.attachDevice(device)
-	if err != nil {
+	if err := d.attachDevice(device); err != nil {
 		return err
 	}
 	if device != "" {
@@ -260,51 +260,56 @@ func (d *Daemon) link(want linkWish) error {
 			return err
 		}
 		o.mu.Lock()
-		news = news || !slices.Equal(refused, o.refused)
+		o.stale = o.stale || !slices.Equal(refused, o.refused)
 		o.refused, o.open = refused, true
+		stale := o.stale // kept until it is published: a try may fail before
 		o.mu.Unlock()
-	}
-	if news {
-		if err := d.republish(d.ctx); err != nil {
-			return err
+		if stale {
+			if err := d.republish(d.ctx); err != nil {
+				return err
+			}
+			o.mu.Lock()
+			o.stale = false
+			o.mu.Unlock()
 		}
 	}
 	return o.link.SetHosts(want.hosts)
 }
 
 // attachDevice opens the device's queue where that has not been done, and closes the port of one
-// that has gone. news tells that there is a port that the snapshot does not name yet.
-func (d *Daemon) attachDevice(device string) (news bool, err error) {
+// that has gone.
+func (d *Daemon) attachDevice(device string) error {
 	o := &d.outside
 	o.mu.Lock()
 	have := o.port
 	if have != nil && device == o.device && !o.lost() {
 		o.mu.Unlock()
-		return false, nil
+		return nil
 	}
 	o.port, o.device, o.open, o.gone = nil, device, false, false
 	o.mu.Unlock()
 	if have != nil {
-		if err := d.republish(d.ctx); err != nil {
-			return false, err
+		err := d.republish(d.ctx)
+		_ = have.Close() // also where a snapshot still names it: nobody else would; the engine may have done so
+		if err != nil {
+			return err
 		}
-		_ = have.Close() // no snapshot names it any more; the engine may have done so
 	}
 	if device == "" {
-		return false, nil
+		return nil
 	}
 	q, err := o.link.Attach(device)
 	if err != nil {
-		return false, err
+		return err
 	}
 	port, err := newPort(q, device)
 	if err != nil {
-		return false, err
+		return err
 	}
 	o.mu.Lock()
-	o.port = port
+	o.port, o.stale = port, true
 	o.mu.Unlock()
-	return true, nil
+	return nil
 }
 
 // end is the port as a snapshot may name it, and what must not leave by it; nil while there is

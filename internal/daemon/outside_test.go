@@ -29,6 +29,7 @@ type fakeLink struct {
 	attached int
 	changed  func() // of Watch
 	fail     error  // of Apply
+	blind    error  // of Refused
 	busy     error  // of Check
 }
 
@@ -76,7 +77,7 @@ func (l *fakeLink) close() {
 func (l *fakeLink) Refused(hostlink.Wish) ([]netip.Prefix, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.refused, nil
+	return l.refused, l.blind
 }
 
 func (l *fakeLink) Watch(ctx context.Context, changed func()) error {
@@ -196,6 +197,21 @@ func TestOutside_CollisionIsToldBeforeAnythingIsDone(t *testing.T) {
 	b.mustUp(joinedFile)
 	b.linked("", func(l *fakeLink) bool { l.busy = errors.New("lab other has it"); return true })
 	b.mustUp(joinedFile) // nothing new is asked for
+}
+
+// A new device is of no use before the snapshot names it, also where the first try fails between.
+func TestOutside_NewDeviceIsPublishedAfterAFailure(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(joinedFile)
+	b.m.link.mu.Lock()
+	b.m.link.blind = errors.New("dump interrupted")
+	b.m.link.close()
+	b.m.link.mu.Unlock()
+	b.linked("a new device is attached", func(l *fakeLink) bool { return l.attached == 2 })
+	b.eventually("the failure is told", func() bool { o := b.outside.of(b.Model()); return o.Problem == "dump interrupted" })
+	b.linked("", func(l *fakeLink) bool { l.blind = nil; return true })
+	b.eventually("it is tried again", func() bool { return b.outside.of(b.Model()).Problem == "" })
+	b.reachesFar()
 }
 
 // A device that somebody deletes is made anew, and what the machine's network says is refused
