@@ -142,6 +142,9 @@ func editHosts(path string, edit func([]byte) []byte) error {
 	if err := lock(dir); err != nil {
 		return err
 	}
+	if err := sweep(dir.Name()); err != nil {
+		return err
+	}
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -157,9 +160,27 @@ func editHosts(path string, edit func([]byte) []byte) error {
 	return err
 }
 
+// draft is the form of the names of files that are to become a hosts file.
+const draft = ".vpcemu-hosts-*"
+
+// sweep removes what a daemon that was killed left half-written. The lock on the directory says
+// that nobody writes one now.
+func sweep(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, draft))
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // replaceFile replaces the file in one step by one of the same mode, owner and label.
 func replaceFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".vpcemu-*")
+	f, err := os.CreateTemp(filepath.Dir(path), draft)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,24 @@ func TestLinesOutsideTheBlockStay(t *testing.T) {
 	}
 }
 
+// A daemon that is killed while it writes leaves a file beside, which the next change takes away.
+func TestHalfWrittenFileOfAKilledDaemonGoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hosts")
+	write(t, path, original)
+	f, err := os.CreateTemp(filepath.Dir(path), draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if err := RemoveHosts(path, Lab{"book", "/run/book"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(f.Name()); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+	is(t, path, original)
+}
+
 func TestFileThatIsALink(t *testing.T) {
 	dir := t.TempDir()
 	real, path := filepath.Join(dir, "real"), filepath.Join(dir, "hosts")
