@@ -100,7 +100,7 @@ func (p *parser) add(x part, depth int) {
 	if x.body = p.unpack(x); x.body == nil {
 		return
 	}
-	if head := x.body[:min(len(x.body), 4096)]; x.kind == "" && bytes.Contains(bytes.ToLower(head), []byte("mime-version:")) {
+	if head := x.body[:min(len(x.body), 4096)]; x.kind == "" && x.recognise() == "" && bytes.Contains(bytes.ToLower(head), []byte("mime-version:")) { // not in a script that sends mail
 		p.archive(x, depth)
 		return
 	}

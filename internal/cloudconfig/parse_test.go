@@ -82,6 +82,14 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// A script that writes a mail is no archive.
+func TestScriptWithMIMEHeaderInIt(t *testing.T) {
+	plan, problems := cloudconfig.Parse([]byte("#!/bin/sh\ncat >/tmp/mail <<E\nMIME-Version: 1.0\nE\n"))
+	if len(problems) > 0 || plan.Kind != "script" || len(plan.Final) != 1 {
+		t.Errorf("%q: %d steps, %v", plan.Kind, len(plan.Final), problems)
+	}
+}
+
 // What is not for us is not refused: the instance's programs may read it from the metadata service.
 func TestOtherDataIsAWarning(t *testing.T) {
 	p := parse(t, `{"cluster": "blue"}`)

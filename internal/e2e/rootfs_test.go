@@ -88,7 +88,7 @@ internet_hosts: {laptop: {}}
 	if unpacked, _ := filepath.Glob(trees + "/*/tree"); len(unpacked) != 1 {
 		t.Errorf("unpacked: %q", unpacked)
 	}
-	if _, errs, status := l.tryIn("ro", "touch /etc/a /var/a /tmp/a /root/a /home/a && ! touch /usr/a /opt/a /a"); status != 0 {
+	if _, errs, status := l.tryIn("ro", "touch /etc/a /var/a /tmp/a /root/a /home/a && ! touch /usr/a /opt/a /a && cloud-init status --wait"); status != 0 {
 		t.Errorf("read-only: %s", errs)
 	}
 	// What an instance was made over stays, whatever becomes of the archive.

@@ -83,7 +83,26 @@ func linkInstance(id string) error {
 func (u *userData) Status() wire.UserDataStatus {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.status
+	return inBrief(u.status)
+}
+
+// maxTold bounds the problem and the warnings in a status, in bytes each: user data may be wrong in thousands of
+// places, and the status has to fit a message (wire.MaxMessage), six bytes for each that JSON escapes.
+const maxTold = 8 << 10
+
+// inBrief is as much of a status as there is room for; all of it is in the log.
+func inBrief(s wire.UserDataStatus) wire.UserDataStatus {
+	if len(s.Problem) > maxTold {
+		s.Problem = strings.ToValidUTF8(s.Problem[:maxTold], "") + "… and more in " + outputLog
+	}
+	left := maxTold
+	for i, w := range s.Warnings {
+		if left -= len(w); left < 0 || i == 100 {
+			s.Warnings = append(slices.Clone(s.Warnings[:i]), fmt.Sprintf("%d more warnings are in %s", len(s.Warnings)-i, outputLog))
+			break
+		}
+	}
+	return s
 }
 
 // set keeps the result in memory and on the disk.
@@ -201,8 +220,8 @@ func (u *userData) finish() {
 	}
 	finishCloudStatus(u.g.config.ID, problems)
 	if !u.once { // what happens at later boots is not in the result of the first
-		for _, f := range u.failures {
-			u.g.note("user data: %s", f)
+		if len(u.failures) > 0 {
+			u.g.note("user data: %s", inBrief(wire.UserDataStatus{Problem: strings.Join(u.failures, "; ")}).Problem)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,28 @@ import (
 func TestFailedEntriesIsOneFile(t *testing.T) {
 	if failedEntries != cloudconfig.FailedEntries {
 		t.Errorf("%s here, %s in the scripts", failedEntries, cloudconfig.FailedEntries)
+	}
+}
+
+// However much is wrong in user data, PID 1 can tell of it.
+func TestUserDataStatus_FitsAMessage(t *testing.T) {
+	u := &userData{}
+	u.status.Problem = strings.Repeat("\x01", 1<<20)
+	for i := range 50_000 {
+		u.status.Warnings = append(u.status.Warnings, fmt.Sprintf("command %d of 50000 (\x01\x02) ended with exit status 1", i))
+	}
+	data, err := json.Marshal(wire.Reply{Status: &wire.Status{UserData: u.Status()}})
+	if err != nil || len(data) > wire.MaxMessage {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	for _, want := range []string{"command 99 of", "49900 more warnings are in /var/log", "and more in /var/log"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("nothing of %q", want)
+		}
+	}
+	u.status = wire.UserDataStatus{State: wire.UserDataFailed, Problem: "one", Warnings: []string{"two"}}
+	if diff := cmp.Diff(u.status, u.Status()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -272,8 +272,11 @@ func (h *Host) remove(ctx context.Context, id string, withDisk bool, found inven
 			errs = append(errs, releaseNetns(name))
 		}
 	}
-	// The directory last: it is what a removal that is cut short is known by.
-	errs = append(errs, h.free(id), unmountBelow(h.runDir(id), found.mounts), os.RemoveAll(h.runDir(id)))
+	errs = append(errs, h.free(id), unmountBelow(h.runDir(id), found.mounts))
+	// The directory last: it is what a removal that is cut short, or failed, is known by.
+	if errors.Join(errs...) == nil {
+		errs = append(errs, os.RemoveAll(h.runDir(id)))
+	}
 	if withDisk {
 		errs = append(errs, h.removeDisk(id, found.mounts))
 	}

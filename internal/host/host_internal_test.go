@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/vpcemu/vpcemu/internal/guest/disk"
 )
 
 func TestExitOf(t *testing.T) {
@@ -105,6 +107,47 @@ func TestRemove_LeavesNoDirectoryOfItsOwn(t *testing.T) {
 	}
 	if _, err := os.Stat(kept); err != nil {
 		t.Error(err)
+	}
+}
+
+// What could not be taken away is found again by the run directory.
+func TestRemove_CanBeRepeated(t *testing.T) {
+	dir := t.TempDir()
+	h := &Host{cfg: Config{Lab: "lab", RunDir: filepath.Join(dir, "run"), StateDir: filepath.Join(dir, "state")}}
+	if err := os.MkdirAll(h.runDir("i-1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.runDir("i-1"), "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stuck := inventory{mounts: []disk.Mount{{Point: filepath.Join(h.runDir("i-1"), "file/mount")}}} // ENOTDIR
+	if err := h.remove(t.Context(), "i-1", false, stuck); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(h.runDir("i-1")); err != nil {
+		t.Errorf("after a removal that failed: %v", err)
+	}
+	if err := h.remove(t.Context(), "i-1", false, inventory{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(h.runDir("i-1")); err == nil {
+		t.Error("the directory is still there")
+	}
+}
+
+// A removal of a tree that was cut short does not keep the next tree of that archive.
+func TestSweepTree_AfterOneThatWasCutShort(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "0123")
+	for _, dir := range []string{place + "/tree/bin", place + ".gone/tree/bin"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sweepTree(place); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(place)); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
 	}
 }
 

@@ -45,21 +45,41 @@ func ReadConsole(stateDir, id string) ([]byte, error) {
 	return text, err
 }
 
-// readConsole also tells how much of the newer file it has read.
+// maxConsoleRead bounds what is read of each file, in bytes: root of an instance can make them as long as it likes,
+// through PID 1's descriptors.
+const maxConsoleRead = 2 * disk.MaxConsole
+
+// readFrom reads a file from a place on, of much the end alone, and tells up to where.
+func readFrom(path string, at int64) (text []byte, end int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	at = max(at, fi.Size()-maxConsoleRead)
+	text, err = io.ReadAll(io.NewSectionReader(f, at, fi.Size()-at))
+	return text, at + int64(len(text)), err
+}
+
+// readConsole also tells up to where it has read the newer file.
 func readConsole(stateDir, id string) (text []byte, size int64, err error) {
 	if !validName(id) {
 		return nil, 0, fmt.Errorf("instance %q: not an ID", id)
 	}
 	dir := filepath.Join(stateDir, "disks", id)
-	old, err := os.ReadFile(filepath.Join(dir, disk.OldConsole))
+	old, err := readTail(filepath.Join(dir, disk.OldConsole), maxConsoleRead)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, err
 	}
-	log, err := os.ReadFile(filepath.Join(dir, disk.Console))
+	log, size, err := readFrom(filepath.Join(dir, disk.Console), 0)
 	if err != nil {
 		return nil, 0, err
 	}
-	return append(old, log...), int64(len(log)), nil
+	return append(old, log...), size, nil
 }
 
 // Boots splits a console's log at its boots, the latest last.
@@ -118,24 +138,19 @@ func FollowConsole(ctx context.Context, stateDir, id string, show func(text []by
 // consoleFrom reads what came behind a place in the newer file, in the older one first if that place is there by now.
 func consoleFrom(stateDir, id string, at int64) (more []byte, size int64, err error) {
 	dir := filepath.Join(stateDir, "disks", id)
-	f, err := os.Open(filepath.Join(dir, disk.Console))
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
+	path := filepath.Join(dir, disk.Console)
+	fi, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	if fi.Size() < at {
-		old, err := os.ReadFile(filepath.Join(dir, disk.OldConsole))
-		if err != nil {
+		if more, _, err = readFrom(filepath.Join(dir, disk.OldConsole), at); err != nil {
 			return nil, 0, err
 		}
-		more, at = old[min(at, int64(len(old))):], 0
+		at = 0
 	}
-	rest, err := io.ReadAll(io.NewSectionReader(f, at, fi.Size()-at))
-	return append(more, rest...), at + int64(len(rest)), err
+	rest, size, err := readFrom(path, at)
+	return append(more, rest...), size, err
 }
 
 // ReadUnitLog gives the log of a service from the disk of an instance that does not run. No link of the instance's
@@ -164,7 +179,11 @@ func ReadUnitLog(stateDir, id, name string) ([]byte, error) {
 	return nil, fmt.Errorf("service %s has no log there: %w", name, fs.ErrNotExist)
 }
 
-// readRegular does not wait for a pipe that somebody put in the file's place.
+// maxUnitLogRead bounds what is read of a service's log, in bytes.
+const maxUnitLogRead = 64 << 20
+
+// readRegular does not wait for a pipe that somebody put in the file's place, and reads the end alone of a file that
+// is longer than any log.
 func readRegular(root *os.Root, path string) ([]byte, error) {
 	fi, err := root.Lstat(path)
 	if err != nil {
@@ -173,5 +192,10 @@ func readRegular(root *os.Root, path string) ([]byte, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", path)
 	}
-	return root.ReadFile(path)
+	f, err := root.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.NewSectionReader(f, max(0, fi.Size()-maxUnitLogRead), maxUnitLogRead))
 }

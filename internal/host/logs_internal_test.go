@@ -61,6 +61,34 @@ func TestConsoleFrom(t *testing.T) {
 	}
 }
 
+// A log that root of the instance has made longer than memory is no danger to who reads it, which is the daemon too.
+func TestReadConsole_Bounded(t *testing.T) {
+	state := t.TempDir()
+	dir := filepath.Join(state, "disks", "i-1")
+	logs := filepath.Join(dir, "upper/var/log/vpcemu")
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, disk.Console), filepath.Join(dir, disk.OldConsole), filepath.Join(logs, "x.log")} {
+		f, err := os.Create(path)
+		if err == nil {
+			err = errors.Join(f.Truncate(1<<42), f.Close()) // of holes
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, at, err := readConsole(state, "i-1"); err != nil || len(text) != 2*maxConsoleRead || at != 1<<42 {
+		t.Errorf("%d bytes up to %d, %v", len(text), at, err)
+	}
+	if text, at, err := consoleFrom(state, "i-1", 3); err != nil || len(text) != maxConsoleRead || at != 1<<42 {
+		t.Errorf("followed: %d bytes up to %d, %v", len(text), at, err)
+	}
+	if text, err := ReadUnitLog(state, "i-1", "x"); err != nil || len(text) != maxUnitLogRead {
+		t.Errorf("service: %d bytes, %v", len(text), err)
+	}
+}
+
 // Root of an instance can put what it likes where its logs are.
 func TestReadUnitLog_StaysOnTheDisk(t *testing.T) {
 	state := t.TempDir()

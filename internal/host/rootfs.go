@@ -318,6 +318,9 @@ func sweepTree(place string) error {
 	}
 	// Renamed first: a tree that is half removed must not be taken for a whole one.
 	gone := place + ".gone"
+	if err := os.RemoveAll(gone); err != nil { // of an earlier removal, cut short
+		return err
+	}
 	if err := os.Rename(place, gone); err != nil {
 		return err
 	}

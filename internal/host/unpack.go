@@ -29,14 +29,14 @@ func unpack(ctx context.Context, archive, tree string) error {
 		return err
 	}
 	defer f.Close()
+	var free unix.Statfs_t
+	if err := unix.Statfs(tree, &free); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	plain, finish, err := decompress(ctx, f)
 	if err != nil {
-		return err
-	}
-	var free unix.Statfs_t
-	if err := unix.Statfs(tree, &free); err != nil {
 		return err
 	}
 	if err := untar(ctx, plain, tree, int64(free.Bavail)*free.Bsize); err != nil {

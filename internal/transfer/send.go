@@ -45,12 +45,14 @@ func Send(w io.Writer, path string) error {
 }
 
 // Base is what a copy of path is named: its last part, or "." where only what is in the directory is meant, as in
-// "dir/.".
+// "dir/." and "..".
 func Base(path string) string {
-	if path == "." || path == "/" || strings.HasSuffix(path, "/.") || strings.Trim(path, "/") == "" {
+	switch name := filepath.Base(path); {
+	case name == ".." || name == "/" || strings.HasSuffix(path, "/."):
 		return "."
+	default:
+		return name
 	}
-	return filepath.Base(path)
 }
 
 type sender struct {

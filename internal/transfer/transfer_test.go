@@ -141,6 +141,14 @@ func TestCopy_Destinations(t *testing.T) {
 	}
 }
 
+func TestBase(t *testing.T) {
+	for path, want := range map[string]string{"a": "a", "a/": "a", "/a/b": "b", ".": ".", "/": ".", "a/.": ".", "..": ".", "a/..": ".", "../": ".", "a/../": ".", "..a": "..a"} {
+		if got := Base(path); got != want {
+			t.Errorf("%q: %q, not %q", path, got, want)
+		}
+	}
+}
+
 func TestCopy_Refusals(t *testing.T) {
 	src, dst := tree(t), t.TempDir()
 	if err := errors.Join(os.WriteFile(dst+"/file", nil, 0o600), os.MkdirAll(dst+"/dir/f", 0o700)); err != nil {
