@@ -20,34 +20,51 @@ need_root() { [ "$(id -u)" = 0 ] || die "this script needs root: run it with sud
 
 # ---- Commands that a signal ends, and what a killed run leaves ----
 
-child='' # process group of the command under way
+children=() # process groups of the commands under way
 
 # run COMMAND...: in a process group of its own, and waited for so that a signal
 # to this script is answered at once (bash lets a foreground command end first).
-# Without the lock of only_one, which would outlive this script in a daemon.
 run() {
-	local status=0
+	start "$@"
+	finish "$started"
+}
+
+# start COMMAND...: beside what follows. Its process group is left in started.
+# Without the lock of only_one, which would outlive this script in a daemon.
+start() {
 	set -m
 	"$@" 9>&- &
-	child=$!
+	started=$!
 	set +m
-	wait "$child" || status=$?
-	child=''
+	children+=("$started")
+}
+
+# finish GROUP: wait for what start started, and return how it ended.
+finish() {
+	local status=0 other left=()
+	wait "$1" || status=$?
+	for other in "${children[@]}"; do
+		[ "$other" = "$1" ] || left+=("$other")
+	done
+	children=("${left[@]+"${left[@]}"}")
 	return $status
 }
 
-# stop_child: end the command under way with all that it started.
+# stop_child: end the commands under way with all that they started.
 stop_child() {
-	local i
-	[ -n "$child" ] || return 0
-	kill -TERM -- "-$child" 2>/dev/null || true
-	for ((i = 0; i < 50; i++)); do
-		kill -0 -- "-$child" 2>/dev/null || break
-		sleep 0.1
+	local i child
+	for child in "${children[@]+"${children[@]}"}"; do
+		kill -TERM -- "-$child" 2>/dev/null || true
 	done
-	kill -KILL -- "-$child" 2>/dev/null || true
-	wait "$child" 2>/dev/null || true
-	child=''
+	for child in "${children[@]+"${children[@]}"}"; do
+		for ((i = 0; i < 50; i++)); do
+			kill -0 -- "-$child" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -KILL -- "-$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	done
+	children=()
 }
 
 # only_one DIR: make tmp, a folder in DIR that everything of this run goes into, and

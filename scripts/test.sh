@@ -15,6 +15,9 @@ case ${1:-} in
 *) die "usage: test.sh [--full]" ;;
 esac
 
+# step TITLE: with the time that the run has taken until then.
+step() { say "$* ($((SECONDS / 60)):$(printf %02d $((SECONDS % 60))))"; }
+
 # Not where instances and tests mount something else, as on /tmp and /var/lib.
 home=/var/cache/vpcemu-test
 ended() {
@@ -41,52 +44,64 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkdir "$tmp/tmp"
 
-say "What the tests need"
+step "What the tests need"
 need_packages ca-certificates gcc libc6-dev kmod "${lab_packages[@]}" "${test_packages[@]}"
 need_go
 cd "$repo"
 export TMPDIR=$tmp/tmp GOTMPDIR=$tmp/tmp CI=true
 
-say "Format, vet, staticcheck"
+step "Format, vet, staticcheck"
 unformatted=$(gofmt -l .)
 [ -z "$unformatted" ] || die "gofmt differs: $unformatted"
 run go vet ./...
 run go tool staticcheck ./...
 
-say "Unit and pipeline tests, with the race detector"
+step "Unit and pipeline tests, with the race detector"
 mapfile -t quick < <(go list ./... | grep -v /internal/e2e)
 [ ${#quick[@]} -gt 0 ] || die "no packages to test"
 run go test -race -timeout 15m "${quick[@]}"
 
+step "Every benchmark, once"
+mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
+run go test -run '^$' -bench . -benchtime 1x "${benchmarks[@]}"
+
+step "The benchmark against a kernel router, in short"
+run "$repo/scripts/bench.sh" --short --json "$tmp/bench.json"
+
+# The end-to-end tests wait more than they compute: fuzzing takes what they leave.
 mapfile -t targets < <(tests_named Fuzz)
 seconds=$((fuzz_seconds / ${#targets[@]}))
-say "Fuzzing, ${#targets[@]} targets for $seconds seconds each"
 touch "$tmp/fuzzing"
-fuzz() { go test -run '^$' -fuzz "^${1#* }\$" -fuzztime "${seconds}s" -fuzzminimizetime 1s "${1% *}" 2>&1 | tee "$tmp/fuzz.out"; }
+fuzz() { go test -run '^$' -fuzz "^${1#* }\$" -fuzztime "${seconds}s" -fuzzminimizetime 1s "${1% *}" >"$tmp/fuzz.out" 2>&1; }
 # The go command keeps the input that failed as a test case.
 kept() { find . -path '*/testdata/fuzz/*' -type f -newer "$tmp/fuzzing" -printf 'the input that failed, to be kept as a test: %p\n'; }
 # deadline_race: fuzzing that ends at its time can say so as an error, before Go 1.27
 # (golang/go#75804). What fails has its input kept, or panics.
 deadline_race() { [ -z "$(kept)" ] && grep -qx ' *context deadline exceeded' "$tmp/fuzz.out" && ! grep -qE 'Failing input|panic:|fatal error:' "$tmp/fuzz.out"; }
-for target in "${targets[@]}"; do
-	tries=1
-	until run fuzz "$target"; do
-		if [ $((tries++)) = 3 ] || ! deadline_race; then
-			kept
-			die "fuzzing failed: ${target#* } in ${target% *}"
-		fi
-		echo "the end of the time was taken for a failure (golang/go#75804): once more"
+fuzz_all() {
+	local target tries
+	renice -n 19 "$BASHPID" >/dev/null
+	mkdir "$tmp/fuzz"
+	export TMPDIR=$tmp/fuzz GOTMPDIR=$tmp/fuzz # the end-to-end tests look at what is left in theirs
+	for target in "${targets[@]}"; do
+		tries=1
+		until fuzz "$target"; do
+			if [ $((tries++)) = 3 ] || ! deadline_race; then
+				cat "$tmp/fuzz.out"
+				kept
+				die "fuzzing failed: ${target#* } in ${target% *}"
+			fi
+		done
+		echo "ok ${target#* } in ${target% *}: $(grep -oE 'execs: [0-9]+' "$tmp/fuzz.out" | tail -n 1)"
 	done
-done
+}
 
-say "Every benchmark, once"
-mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
-run go test -run '^$' -bench . -benchtime 1x "${benchmarks[@]}"
-
-say "The benchmark against a kernel router, in short"
-run "$repo/scripts/bench.sh" --short --json "$tmp/bench.json"
-
-say "End-to-end tests"
+step "End-to-end tests, and beside them ${#targets[@]} fuzz targets for $seconds seconds each"
+start fuzz_all >"$tmp/fuzzed" 2>&1
+fuzzing=$started
 run go test -timeout 60m -count "$e2e_count" ./internal/e2e/...
+step "Fuzzing"
+finish "$fuzzing" || die "$(<"$tmp/fuzzed")"
+cat "$tmp/fuzzed"
 
 say "All passed in $((SECONDS / 60)) minutes and $((SECONDS % 60)) seconds"
