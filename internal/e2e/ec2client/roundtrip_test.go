@@ -264,6 +264,7 @@ func compare(t *testing.T, ours, sdk reflect.Value, path string, compared *int) 
 			t.Errorf("%s: the SDK has %v, we have %v", path, sdk, ours)
 		}
 	case ours.Kind() == reflect.Slice && ours.Type().Elem().Kind() != reflect.Uint8:
+		*compared++
 		if ours.Len() != sdk.Len() {
 			t.Errorf("%s: the SDK has %d, we have %d", path, sdk.Len(), ours.Len())
 			return
