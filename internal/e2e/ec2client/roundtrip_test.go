@@ -224,7 +224,7 @@ func init() {
 		AssociationId AssociationIds NatGatewayId NetworkAclId NetworkInterfaceId RouteTableId InternetGatewayId DhcpOptionsId Attribute
 		AttachmentId DeviceIndex MaxCount MinCount KeyName PublicKeyMaterial Cidr ReservationType SubnetCidrReservationId
 		DhcpConfigurations Resources ResourceIds ResourceType FlowLogIds PrivateIpAddresses RuleNumber Egress Protocol RuleAction
-		SecurityGroupRules SecurityGroupRuleId Tags InstanceTenancy GatewayId`) {
+		SecurityGroupRules SecurityGroupRuleId VolumeId InstanceCreditSpecifications Tags InstanceTenancy GatewayId`) {
 		requiredNames[name] = true
 	}
 }
