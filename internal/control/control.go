@@ -19,9 +19,10 @@ type Applier interface {
 	// that should run does and holds its lease. progress may be called from any
 	// goroutine.
 	Up(ctx context.Context, req UpRequest, progress func(string)) (*UpResult, error)
-	// Run performs one EC2-named operation. With wait it returns once the
-	// instances that the operation concerns have reached their state.
-	Run(ctx context.Context, action string, input json.RawMessage, wait bool) (json.RawMessage, error)
+	// Run performs one EC2-named operation in a Region, "" for the lab's home Region.
+	// With wait it returns once the instances that the operation concerns have reached
+	// their state.
+	Run(ctx context.Context, region, action string, input json.RawMessage, wait bool) (json.RawMessage, error)
 	// Lab tells what there is and how it does.
 	Lab(ctx context.Context) (*Lab, error)
 	// Drops returns the latest dropped packets, the oldest first, after the
@@ -91,8 +92,9 @@ type UpResult struct {
 // Lab is the state of a whole lab.
 type Lab struct {
 	Name      string
-	Region    string
-	Daemon    int // process ID
+	Region    string   // its home
+	Regions   []string // all that it uses, the home Region first
+	Daemon    int      // process ID
 	Started   time.Time
 	Instances []Instance
 	Outside   *Outside `json:",omitempty"`
@@ -122,6 +124,7 @@ type Instance struct {
 	Subnet    string
 	Vpc       string
 	Zone      string
+	Region    string // "" of an Internet host
 	Netns     string // as in `ip netns`
 	Ready     bool   // every interface has its address
 	UserData  string // "", running, done, failed: exit status 1

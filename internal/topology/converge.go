@@ -59,7 +59,8 @@ func (c Change) String() string {
 }
 
 // KeyMaterial holds the private halves of the key pairs that a Converge made, by
-// key name, in OpenSSH's format. They are in no model: who converges keeps them.
+// their keys in Model.KeyPairs, in OpenSSH's format. They are in no model: who converges
+// keeps them.
 type KeyMaterial map[string][]byte
 
 // Converge makes the model like the file and returns the new model, what was

@@ -294,9 +294,9 @@ func (tx *Tx) DescribeInstanceTypeOfferings(in *DescribeInstanceTypeOfferingsInp
 	case "", "region":
 		locationType, places = "region", []string{tx.Region}
 	case "availability-zone":
-		places = tx.Zones
+		places = tx.zones()
 	case "availability-zone-id":
-		for _, z := range tx.Zones {
+		for _, z := range tx.zones() {
 			places = append(places, tx.ZoneID(z))
 		}
 	default:
