@@ -125,7 +125,7 @@ func checkFile(ctx context.Context, w io.Writer, name string, opt checkOptions) 
 	}
 	switch {
 	case opt.up:
-		if err := runUp(ctx, io.Discard, name, control.UpRequest{}, ""); err != nil {
+		if _, err := runUp(ctx, io.Discard, name, control.UpRequest{}, ""); err != nil {
 			return err
 		}
 		if errors.Is(missing, os.ErrNotExist) {

@@ -135,6 +135,9 @@ func printLab(w io.Writer, lab *control.Lab) error {
 			fmt.Fprintf(w, "%s was stopped: %s\n", i.Name, i.Reason)
 		}
 	}
+	if a := lab.API; a != nil && a.Problem == "" {
+		fmt.Fprintf(w, "EC2 API at http://%s\n", a.Listen)
+	}
 	for _, n := range lab.Notes {
 		fmt.Fprintln(w, printable(n))
 	}

@@ -23,32 +23,70 @@ import (
 
 func newUp() *cobra.Command {
 	req := control.UpRequest{}
-	var out string
+	var out, api string
 	cmd := &cobra.Command{
-		Use:   "up FILE",
+		Use:   "up [FILE]",
 		Short: "Bring a lab to what a topology file says",
 		Long: `Up brings a lab to what a topology file says and returns when every instance runs and
 holds its DHCP lease; user data may still be at work then, as on EC2. FILE is a path, or the name of a topology that comes with vpcemu
 (see "vpcemu topologies"). Run again, it changes only what differs, and puts back what
-was changed by other means; it touches only objects that a file made, unless --prune.
+was changed by other means; it touches only objects that a file made, unless --prune. Without
+FILE it brings back a lab as it was or, where there is none, makes an empty account with its default VPC.
 
 With --join this machine is a host on the lab's Internet, until an "up" without it (or
 "join: true" in the file): its own ssh, curl and browser reach the lab's public addresses, by
 Internet gateway, network ACL and security group. --hosts does the same, and keeps the names
 of what has a public address in /etc/hosts (or the file that VPCEMU_HOSTS_FILE names):
-NAME.LAB, NAME where nothing else is called so, and the public DNS name. "down" takes it back.`,
+NAME.LAB, NAME where nothing else is called so, and the public DNS name. "down" takes it back.
+
+With --api the lab serves the EC2 API, see "vpcemu api".`,
 		Example: `  sudo vpcemu up book
   sudo vpcemu up ./lab.yaml
   sudo vpcemu up ./lab.yaml --lab second   # the same file again, side by side
   sudo vpcemu up book --hosts              # and then: ssh -i /var/lib/vpcemu/book/keys/book.pem ec2-user@web.book`,
-		Args:              cobra.ExactArgs(1),
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runUp(cmd.Context(), cmd.OutOrStdout(), args[0], req, out)
+			lab, err := upArgs(cmd.Context(), cmd.OutOrStdout(), args, req, out)
+			if err != nil || api == "" {
+				return err
+			}
+			w := cmd.OutOrStdout()
+			if out != "" { // one document is enough
+				w = io.Discard
+			}
+			fmt.Fprintln(w)
+			return serveAPI(cmd.Context(), w, control.NewClient(labDirs(lab).RunDir), &control.APIRequest{Listen: api}, false, "")
 		},
 	}
 	upFlags(cmd, &req, &out)
+	cmd.Flags().StringVar(&api, "api", "", "serve the EC2 API, at an `address` and port (default "+control.DefaultAPI+")")
+	cmd.Flags().Lookup("api").NoOptDefVal = control.DefaultAPI
 	return cmd
+}
+
+// upArgs is `up` with a file or without, and tells which lab that is.
+func upArgs(ctx context.Context, w io.Writer, args []string, req control.UpRequest, out string) (lab string, err error) {
+	if len(args) == 1 {
+		return runUp(ctx, w, args[0], req, out)
+	}
+	if req.Join || req.Hosts || req.Prune || req.Replace {
+		return "", usageError{errors.New("up: without a file there is nothing for --join, --hosts, --prune and --replace to go by: name one")}
+	}
+	if lab = emptyLab; labFlag != "" || len(labs()) > 0 {
+		if lab, err = theLab(); err != nil {
+			return "", err
+		}
+	}
+	c, err := upEmpty(ctx, lab, "")
+	if err != nil {
+		return "", err
+	}
+	is, err := c.Lab(ctx)
+	if err != nil {
+		return "", err
+	}
+	return lab, printUp(w, &control.UpResult{Lab: is}, req, out, nil)
 }
 
 func newPlan() *cobra.Command {
@@ -61,7 +99,8 @@ func newPlan() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runUp(cmd.Context(), cmd.OutOrStdout(), args[0], req, out)
+			_, err := runUp(cmd.Context(), cmd.OutOrStdout(), args[0], req, out)
+			return err
 		},
 	}
 	upFlags(cmd, &req, &out)
@@ -78,22 +117,21 @@ func upFlags(cmd *cobra.Command, req *control.UpRequest, out *string) {
 
 // runUp reads the file here, so that its errors come without a daemon, and sends
 // it to the lab's daemon.
-func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest, out string) error {
+func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest, out string) (lab string, err error) {
 	f, err := readTopology(name, &req)
 	if err != nil {
-		return err
+		return "", err
 	}
-	lab := labFlag
-	if lab == "" {
+	if lab = labFlag; lab == "" {
 		lab = f.Name.V
 	}
 	if err := errors.Join(validLab(lab), validOutput(out)); err != nil {
-		return err
+		return "", err
 	}
 	cfg := labDirs(lab)
 	if req.Plan {
 		if plan, err := planOffline(ctx, cfg, f, req); plan != nil || err != nil {
-			return printUp(w, plan, req, out, err)
+			return lab, printUp(w, plan, req, out, err)
 		}
 	}
 	_, err = os.Stat(cfg.StateDir)
@@ -103,13 +141,13 @@ func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest,
 		if fresh && ctx.Err() == nil && os.Geteuid() == 0 {
 			err = errors.Join(err, daemon.Remove(ctx, cfg))
 		}
-		return err
+		return "", err
 	}
 	result, err := c.Up(ctx, req, progress(out))
 	if err != nil && fresh {
 		err = errors.Join(err, dropEmpty(ctx, c, cfg))
 	}
-	return printUp(w, result, req, out, err)
+	return lab, printUp(w, result, req, out, err)
 }
 
 // dropEmpty removes a lab that was made for a file that was then refused.

@@ -40,6 +40,7 @@ type Applier interface {
 	// the first line; errors of send end the watch.
 	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
 	flowLogger
+	apiServer
 	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
 	// request says so. It writes nothing where the request is wrong.
 	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
@@ -95,6 +96,7 @@ type Lab struct {
 	Started   time.Time
 	Instances []Instance
 	Outside   *Outside `json:",omitempty"`
+	API       *API     `json:",omitempty"` // the endpoint of the EC2 API, if there is one
 	Notes     []string
 }
 

@@ -19,6 +19,13 @@ import (
 
 type fake struct{ down bool }
 
+func (f *fake) API(_ context.Context, req *APIRequest) (*API, error) {
+	if req == nil {
+		return &API{}, nil
+	}
+	return &API{Listen: req.Listen, Keys: len(req.Keys) > 0}, nil
+}
+
 func (f *fake) Up(_ context.Context, req UpRequest, progress func(string)) (*UpResult, error) {
 	progress("vpc main")
 	progress("instance web")

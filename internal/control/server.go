@@ -86,6 +86,7 @@ func Handler(a Applier) http.Handler {
 	handleFlowLogs(mux, a)
 	handleCaptures(mux, a)
 	handleGraph(mux, a)
+	handleAPI(mux, a)
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }

@@ -102,6 +102,8 @@ type Daemon struct {
 	steps        atomic.Uint64 // that workers have taken
 	outside      outside       // the link to the machine's own network
 	metadataKeys *imds.Keys
+	api          apiEndpoint
+	apiChange    sync.Mutex // held while the endpoint changes
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -188,6 +190,8 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	d.workers.Go(d.houseKeeping)
 	d.workers.Go(d.keepOutside)
 	d.reconcile()
+	d.openAPI()
+	d.workers.Go(d.keepAPI)
 	return d, nil
 }
 
@@ -232,6 +236,9 @@ func (d *Daemon) Serve(ctx context.Context, ready func()) error {
 // Close ends the daemon and leaves instances, state and flow tables as they are.
 func (d *Daemon) Close() {
 	d.stop()
+	d.apiChange.Lock() // nobody opens it again
+	d.api.end()
+	d.apiChange.Unlock()
 	d.workers.Wait()
 	d.releaseTables()
 	if d.lock != nil {

@@ -46,6 +46,11 @@ func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	if lab.Outside = d.outside.of(m); lab.Outside != nil && lab.Outside.Problem != "" {
 		lab.Notes = append(lab.Notes, lab.Outside.Problem+": it is tried again")
 	}
+	if m.Api.Listen != "" {
+		if lab.API = d.api.status(); lab.API.Problem != "" {
+			lab.Notes = append(lab.Notes, lab.API.Problem+": it is tried again")
+		}
+	}
 	lab.Notes = append(lab.Notes, linkNotes(m)...)
 	return lab, nil
 }

@@ -29,7 +29,7 @@ type NetworkInterfaceInfo struct {
 	Description                     string                             `json:"Description"`
 	Groups                          []GroupIdentifier                  `json:"Groups"`
 	InterfaceType                   string                             `json:"InterfaceType"`
-	Ipv6Addresses                   []string                           `json:"Ipv6Addresses"`
+	Ipv6Addresses                   []struct{}                         `json:"Ipv6Addresses"`
 	MacAddress                      string                             `json:"MacAddress"`
 	NetworkInterfaceId              NetworkInterfaceID                 `json:"NetworkInterfaceId"`
 	OwnerId                         string                             `json:"OwnerId"`
@@ -102,7 +102,7 @@ func (m *Model) interfaceInfo(n *NetworkInterface) NetworkInterfaceInfo {
 	info := NetworkInterfaceInfo{
 		Attachment: m.attachmentInfo(n), AvailabilityZone: n.AvailabilityZone, AvailabilityZoneId: m.ZoneID(n.AvailabilityZone),
 		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups),
-		InterfaceType: n.InterfaceType, Ipv6Addresses: []string{}, MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account,
+		InterfaceType: n.InterfaceType, Ipv6Addresses: []struct{}{}, MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account,
 		PrivateDnsName: m.PrivateDnsName(n.Primary()), PrivateIpAddress: n.Primary().String(), RequesterManaged: n.RequesterManaged,
 		SourceDestCheck: n.SourceDestCheck, Status: n.Status, SubnetId: n.SubnetID, TagSet: tagList(n.Tags), VpcId: n.VpcID, LinkType: n.LinkType,
 	}

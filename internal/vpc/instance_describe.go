@@ -52,7 +52,7 @@ type InstanceInfo struct {
 	StateTransitionReason string                           `json:"StateTransitionReason"`
 	KeyName               string                           `json:"KeyName,omitempty"`
 	AmiLaunchIndex        int                              `json:"AmiLaunchIndex"`
-	ProductCodes          []string                         `json:"ProductCodes"`
+	ProductCodes          []struct{}                       `json:"ProductCodes"`
 	InstanceType          string                           `json:"InstanceType"`
 	LaunchTime            time.Time                        `json:"LaunchTime"`
 	Placement             Placement                        `json:"Placement"`
@@ -76,7 +76,7 @@ type InstanceNetworkInterface struct {
 	ConnectionTrackingConfiguration *ConnectionTracking                  `json:"ConnectionTrackingConfiguration,omitempty"`
 	Description                     string                               `json:"Description"`
 	Groups                          []GroupIdentifier                    `json:"Groups"`
-	Ipv6Addresses                   []string                             `json:"Ipv6Addresses"`
+	Ipv6Addresses                   []struct{}                           `json:"Ipv6Addresses"`
 	MacAddress                      string                               `json:"MacAddress"`
 	NetworkInterfaceId              NetworkInterfaceID                   `json:"NetworkInterfaceId"`
 	OwnerId                         string                               `json:"OwnerId"`
@@ -150,7 +150,7 @@ type DescribeInstanceStatusOutput struct {
 type InstanceStatus struct {
 	AvailabilityZone   string                `json:"AvailabilityZone"`
 	AvailabilityZoneId string                `json:"AvailabilityZoneId"`
-	Events             []string              `json:"Events"`
+	Events             []struct{}            `json:"Events"`
 	InstanceId         InstanceID            `json:"InstanceId"`
 	InstanceState      InstanceState         `json:"InstanceState"`
 	InstanceStatus     InstanceStatusSummary `json:"InstanceStatus"`
@@ -200,7 +200,7 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
-		ProductCodes: []string{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
+		ProductCodes: []struct{}{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
 		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),
 	}
@@ -244,7 +244,7 @@ func (m *Model) instanceInterface(n *NetworkInterface) InstanceNetworkInterface 
 		Attachment: InstanceNetworkInterfaceAttachment{
 			AttachTime: a.AttachTime, AttachmentId: a.ID, DeleteOnTermination: a.DeleteOnTermination, DeviceIndex: a.DeviceIndex, Status: a.Status,
 		},
-		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups), Ipv6Addresses: []string{},
+		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups), Ipv6Addresses: []struct{}{},
 		MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account, PrivateDnsName: m.PrivateDnsName(n.Primary()),
 		PrivateIpAddress: n.Primary().String(), SourceDestCheck: n.SourceDestCheck, Status: n.Status, SubnetId: n.SubnetID, VpcId: n.VpcID,
 		InterfaceType: n.InterfaceType,
@@ -283,7 +283,7 @@ func (tx *Tx) DescribeInstanceStatus(in *DescribeInstanceStatusInput) (*Describe
 func (m *Model) instanceStatus(i *Instance) InstanceStatus {
 	zone := m.instanceZone(i)
 	return InstanceStatus{
-		AvailabilityZone: zone, AvailabilityZoneId: m.ZoneID(zone), Events: []string{}, InstanceId: i.ID, InstanceState: stateOf(i.State),
+		AvailabilityZone: zone, AvailabilityZoneId: m.ZoneID(zone), Events: []struct{}{}, InstanceId: i.ID, InstanceState: stateOf(i.State),
 		InstanceStatus: i.statusSummary(), SystemStatus: i.statusSummary(),
 	}
 }

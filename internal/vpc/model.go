@@ -396,6 +396,8 @@ type Model struct {
 	Quotas map[string]int
 	// Outside is how the lab is tied to the machine's own network.
 	Outside Outside
+	// Api is the lab's endpoint of the EC2 API.
+	Api API
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`

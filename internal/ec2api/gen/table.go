@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// model is the part of a model file that the table needs.
+type model struct {
+	Metadata struct {
+		APIVersion string `json:"apiVersion"`
+		Protocol   string `json:"protocol"`
+	} `json:"metadata"`
+	Operations map[string]struct {
+		Input  *reference `json:"input"`
+		Output *reference `json:"output"`
+	} `json:"operations"`
+	Shapes map[string]*shape `json:"shapes"`
+}
+
+type shape struct {
+	Type     string     `json:"type"`
+	Required []string   `json:"required"`
+	Members  members    `json:"members"`
+	Member   *reference `json:"member"`
+}
+
+// reference is a shape where it is used.
+type reference struct {
+	Shape        string `json:"shape"`
+	LocationName string `json:"locationName"`
+	QueryName    string `json:"queryName"`
+	Token        bool   `json:"idempotencyToken"`
+}
+
+// members are a structure's, in the order of the file, which is that of AWS's answers.
+type members []member
+
+type member struct {
+	name string
+	reference
+}
+
+func (m *members) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		one := member{name: key.(string)}
+		if err := d.Decode(&one.reference); err != nil {
+			return err
+		}
+		*m = append(*m, one)
+	}
+	return nil
+}
+
+// scalars are the types that have no shape of their own in the table.
+var scalars = map[string]string{
+	"string": "string", "boolean": "boolean", "integer": "integer", "long": "integer",
+	"double": "float", "float": "float", "timestamp": "timestamp", "blob": "blob",
+}
+
+// more are actions of which the table has the shapes though vpc may lack them: so that an
+// action added to vpc rarely means a new table.
+//
+//go:embed actions.txt
+var more string
+
+// wanted are the actions whose shapes the table has.
+func wanted() []string {
+	names := strings.Fields(more)
+	for _, a := range vpc.Actions() {
+		names = append(names, a.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// table writes the model as ec2api reads it: every action by name, those wanted with
+// their shapes, and every shape that these need.
+func table(m *model, source string, wanted []string) ([]byte, error) {
+	w := &writer{model: m, done: map[string]bool{}}
+	fmt.Fprintf(&w.out, "# The EC2 API, version %s, made by gen from the model of %s. Do not edit.\n", m.Metadata.APIVersion, source)
+	fmt.Fprint(&w.out, "# The model is copyright Amazon.com, Inc. or its affiliates, under the Apache License 2.0.\n")
+	for _, name := range slices.Sorted(maps.Keys(m.Operations)) {
+		op := m.Operations[name]
+		if _, found := slices.BinarySearch(wanted, name); !found {
+			fmt.Fprintf(&w.out, "action %s\n", name)
+			continue
+		}
+		fmt.Fprintf(&w.out, "action %s %s %s\n", name, w.need(op.Input), w.need(op.Output))
+	}
+	for len(w.queue) > 0 {
+		slices.Sort(w.queue)
+		name := w.queue[0]
+		w.queue = w.queue[1:]
+		if err := w.shape(name); err != nil {
+			return nil, err
+		}
+	}
+	return w.out.Bytes(), nil
+}
+
+type writer struct {
+	model *model
+	out   bytes.Buffer
+	done  map[string]bool
+	queue []string
+}
+
+// need is what a reference is called in the table; a shape is written later.
+func (w *writer) need(r *reference) string {
+	if r == nil {
+		return "-"
+	}
+	s := w.model.Shapes[r.Shape]
+	if s == nil {
+		return r.Shape // shape reports it
+	}
+	if scalar := scalars[s.Type]; scalar != "" {
+		return scalar
+	}
+	if !w.done[r.Shape] {
+		w.done[r.Shape] = true
+		w.queue = append(w.queue, r.Shape)
+	}
+	return r.Shape
+}
+
+func (w *writer) shape(name string) error {
+	s := w.model.Shapes[name]
+	switch s.Type {
+	case "structure":
+		fmt.Fprintf(&w.out, "structure %s\n", name)
+		for _, m := range s.Members {
+			if w.model.Shapes[m.Shape] == nil {
+				return fmt.Errorf("shape %s, member %s: there is no shape %q", name, m.name, m.Shape)
+			}
+			fmt.Fprintf(&w.out, " %s %s %s %s%s\n", m.name, w.need(&m.reference), m.queryName(), m.xmlName(), m.marks(s.Required))
+		}
+	case "list":
+		if s.Member == nil || w.model.Shapes[s.Member.Shape] == nil {
+			return fmt.Errorf("list %s: its members have no shape", name)
+		}
+		item := s.Member.LocationName
+		if item == "" {
+			item = "member"
+		}
+		fmt.Fprintf(&w.out, "list %s %s %s\n", name, w.need(s.Member), item)
+	default:
+		return fmt.Errorf("shape %s is of type %q, which the table does not know", name, s.Type)
+	}
+	return nil
+}
+
+// queryName is what a parameter is called: its queryName, else its locationName with the
+// first letter in upper case, else its own name (AWS EC2 query protocol).
+func (m *member) queryName() string {
+	switch {
+	case m.QueryName != "":
+		return m.QueryName
+	case m.LocationName != "":
+		return strings.ToUpper(m.LocationName[:1]) + m.LocationName[1:]
+	}
+	return m.name
+}
+
+// xmlName is what an element is called: its locationName, else its own name.
+func (m *member) xmlName() string {
+	if m.LocationName != "" {
+		return m.LocationName
+	}
+	return m.name
+}
+
+func (m *member) marks(required []string) string {
+	marks := ""
+	if slices.Contains(required, m.name) {
+		marks += " required"
+	}
+	if m.Token {
+		marks += " token"
+	}
+	return marks
+}
