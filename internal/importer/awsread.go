@@ -248,15 +248,16 @@ func (r *reader) attributes(members map[string]json.RawMessage) bool {
 	}
 	if id := text("InstanceId"); id != "" {
 		i := r.instanceAttributes[id]
-		var v struct{ Value string }
-		if json.Unmarshal(members["UserData"], &v) == nil && v.Value != "" {
-			i.UserData = &v.Value
+		value := func(key string) string {
+			var v struct{ Value string }
+			_ = json.Unmarshal(members[key], &v) // another type is as good as none
+			return v.Value
+		}
+		if data := value("UserData"); data != "" {
+			i.UserData = &data
 		}
 		flag("DisableApiTermination", &i.DisableApiTermination)
-		v.Value = ""
-		if json.Unmarshal(members["InstanceInitiatedShutdownBehavior"], &v) == nil && v.Value != "" {
-			i.InstanceInitiatedShutdownBehavior = v.Value
-		}
+		i.InstanceInitiatedShutdownBehavior = firstOf(value("InstanceInitiatedShutdownBehavior"), i.InstanceInitiatedShutdownBehavior)
 		r.instanceAttributes[id] = i
 		return true
 	}

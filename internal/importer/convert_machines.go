@@ -75,8 +75,8 @@ func (c *converter) addresses(o *topology.Instance, i *rawInstance, n *rawInterf
 	if wants := public != "" && !elastic; subnet != nil && !elastic && i.State.Name != "stopped" && i.State.Name != "stopping" && wants != subnet.MapPublicIpOnLaunch {
 		o.AssociatePublicIpAddress = set(wants)
 	}
-	if public != "" && !elastic {
-		c.note("instance", said, "its automatic public address %s: it gets one of the lab's, as after every start", public)
+	if a, ok := address(public); ok && !elastic && !inPools(c.pools(), a) {
+		c.note("instance", said+" "+public, "has an automatic public address: in the lab it gets another one, as after every start")
 	}
 }
 
@@ -313,7 +313,7 @@ func (c *converter) attachment(n *rawInterface, o *topology.NetworkInterface, sl
 
 // managedInterface notes an interface that an AWS service made; that of a NAT gateway comes with it.
 func (c *converter) managedInterface(n *rawInterface) {
-	if n.InterfaceType == "nat_gateway" {
+	if n.InterfaceType == "nat_gateway" || n.InterfaceType == "natGateway" { // documented so, and so in real answers
 		return
 	}
 	what := firstOf(strings.ReplaceAll(n.InterfaceType, "_", " "), "interface")

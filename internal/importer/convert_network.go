@@ -365,7 +365,7 @@ func (c *converter) needs() map[string]int {
 	need := map[string]int{vpc.QuotaVpcs: len(f.Vpcs.List), vpc.QuotaInternetGateways: len(f.InternetGateways.List), vpc.QuotaElasticIps: len(f.ElasticIps.List),
 		vpc.QuotaSecurityGroups:    len(f.SecurityGroups.List) + len(f.Vpcs.List) + 1,
 		vpc.QuotaNetworkInterfaces: len(f.NetworkInterfaces.List) + len(f.Instances.List) + len(f.NatGateways.List)}
-	if f.DefaultVpc.V {
+	if !f.DefaultVpc.Set {
 		need[vpc.QuotaVpcs]++
 		need[vpc.QuotaInternetGateways]++
 	}

@@ -168,7 +168,6 @@ func (c *converter) zone(z string) string {
 // gives to a new one. Where the account's is just like that, or nothing is in it, it is the lab's; otherwise it comes over as an
 // ordinary VPC, so that every address stays what it is, and the lab has no default VPC.
 func (c *converter) chooseDefault(chosen, in []*rawVpc) {
-	c.file.DefaultVpc = set(true)
 	anywhere := slices.ContainsFunc(in, func(v *rawVpc) bool { return v.IsDefault })
 	if !anywhere && !c.terraform && len(c.opt.Vpcs) == 0 {
 		c.file.DefaultVpc = set(false)

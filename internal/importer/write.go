@@ -49,7 +49,7 @@ func (c *converter) header(out *bytes.Buffer) {
 			from += " and describe calls of the AWS CLI"
 		}
 	}
-	fmt.Fprintf(out, "# Made by `vpcemu import` of %s. Beside each object stands what it is called there.\n", from)
+	fmt.Fprintf(out, "# Made by `vpcemu import` of %s. With each object stands what it is called there.\n", from)
 	list := c.notes.sorted()
 	if len(list) == 0 {
 		return
