@@ -29,6 +29,7 @@ type account struct {
 
 	terraform bool // it comes from a Terraform state, which need not know the whole account
 	has       map[string]bool
+	ownTables map[string]string // of a Terraform state: the route table that a VPC was made with -> the VPC
 	notes     notes
 }
 
@@ -41,16 +42,21 @@ type rawTag struct{ Key, Value string }
 type rawVpc struct {
 	VpcId, CidrBlock, InstanceTenancy, DhcpOptionsId, OwnerId string
 	IsDefault                                                 bool
-	CidrBlockAssociationSet                                   []struct {
-		CidrBlock      string
-		CidrBlockState struct{ State string }
-	}
-	Ipv6CidrBlockAssociationSet []struct {
-		Ipv6CidrBlock      string
-		Ipv6CidrBlockState struct{ State string }
-	}
-	Tags []rawTag
+	CidrBlockAssociationSet                                   []rawCidrBlock
+	Ipv6CidrBlockAssociationSet                               []rawIpv6Block
+	Tags                                                      []rawTag
+	ownGroup, mainTable                                       string // the IDs of its default group and main route table, where only the VPC tells of them
 	origin
+}
+
+type rawCidrBlock struct {
+	CidrBlock      string
+	CidrBlockState struct{ State string }
+}
+
+type rawIpv6Block struct {
+	Ipv6CidrBlock      string
+	Ipv6CidrBlockState struct{ State string }
 }
 
 type vpcAttributes struct{ EnableDnsHostnames, EnableDnsSupport *bool }
@@ -130,11 +136,17 @@ type rawSecurityGroup struct {
 type rawPermission struct {
 	IpProtocol       string
 	FromPort, ToPort *int
-	IpRanges         []struct{ CidrIp, Description string }
-	Ipv6Ranges       []struct{ CidrIpv6, Description string }
-	PrefixListIds    []struct{ PrefixListId, Description string }
+	IpRanges         []rawRange
+	Ipv6Ranges       []rawIpv6Range
+	PrefixListIds    []rawListRange
 	UserIdGroupPairs []rawGroupPair
 }
+
+type rawRange struct{ CidrIp, Description string }
+
+type rawIpv6Range struct{ CidrIpv6, Description string }
+
+type rawListRange struct{ PrefixListId, Description string }
 
 type rawGroupPair struct {
 	GroupId, GroupName, UserId, VpcId, VpcPeeringConnectionId, Description string
@@ -173,21 +185,25 @@ type rawInterface struct {
 	SourceDestCheck                                                                      *bool
 	Attachment                                                                           *rawAttachment
 	Association                                                                          *rawPublic
-	Groups                                                                               []struct{ GroupId, GroupName string }
+	Groups                                                                               []rawGroupName
 	Ipv6Addresses                                                                        []struct{ Ipv6Address string }
 	Ipv4Prefixes                                                                         []struct{ Ipv4Prefix string }
-	PrivateIpAddresses                                                                   []struct {
-		PrivateIpAddress string
-		Primary          bool
-		Association      *rawPublic
-	}
-	TagSet []rawTag // describe-network-interfaces calls the tags so
+	PrivateIpAddresses                                                                   []rawPrivate
+	TagSet                                                                               []rawTag // describe-network-interfaces calls the tags so
 	origin
 }
+
+type rawGroupName struct{ GroupId, GroupName string }
 
 type rawAttachment struct {
 	InstanceId, InstanceOwnerId, Status string
 	DeviceIndex, NetworkCardIndex       int
+}
+
+type rawPrivate struct {
+	PrivateIpAddress string
+	Primary          bool
+	Association      *rawPublic
 }
 
 type rawPublic struct{ PublicIp, IpOwnerId, AllocationId, CarrierIp string }
@@ -198,16 +214,18 @@ type rawInstance struct {
 	State                                                                                                    struct{ Name string }
 	Placement                                                                                                struct{ AvailabilityZone, Tenancy string }
 	SourceDestCheck                                                                                          *bool
-	SecurityGroups                                                                                           []struct{ GroupId, GroupName string }
+	SecurityGroups                                                                                           []rawGroupName
 	NetworkInterfaces                                                                                        []*rawInterface
 	IamInstanceProfile                                                                                       *struct{ Arn string }
 	MetadataOptions                                                                                          *rawMetadataOptions
-	PrivateDnsNameOptions                                                                                    *struct {
-		HostnameType                 string
-		EnableResourceNameDnsARecord bool
-	}
-	Tags []rawTag
+	PrivateDnsNameOptions                                                                                    *rawPrivateDns
+	Tags                                                                                                     []rawTag
 	origin
+}
+
+type rawPrivateDns struct {
+	HostnameType                 string
+	EnableResourceNameDnsARecord bool
 }
 
 type rawMetadataOptions struct {
@@ -230,12 +248,14 @@ type rawKeyPair struct {
 
 type rawDhcpOptions struct {
 	DhcpOptionsId      string
-	DhcpConfigurations []struct {
-		Key    string
-		Values []struct{ Value string }
-	}
-	Tags []rawTag
+	DhcpConfigurations []rawDhcpOption
+	Tags               []rawTag
 	origin
+}
+
+type rawDhcpOption struct {
+	Key    string
+	Values []struct{ Value string }
 }
 
 type rawFlowLog struct {

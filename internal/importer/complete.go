@@ -51,11 +51,11 @@ func (r *rawGroupRule) permission() rawPermission {
 	p := rawPermission{IpProtocol: r.IpProtocol, FromPort: r.FromPort, ToPort: r.ToPort}
 	switch {
 	case r.CidrIpv4 != "":
-		p.IpRanges = append(p.IpRanges, struct{ CidrIp, Description string }{r.CidrIpv4, r.Description})
+		p.IpRanges = append(p.IpRanges, rawRange{r.CidrIpv4, r.Description})
 	case r.CidrIpv6 != "":
-		p.Ipv6Ranges = append(p.Ipv6Ranges, struct{ CidrIpv6, Description string }{r.CidrIpv6, r.Description})
+		p.Ipv6Ranges = append(p.Ipv6Ranges, rawIpv6Range{r.CidrIpv6, r.Description})
 	case r.PrefixListId != "":
-		p.PrefixListIds = append(p.PrefixListIds, struct{ PrefixListId, Description string }{r.PrefixListId, r.Description})
+		p.PrefixListIds = append(p.PrefixListIds, rawListRange{r.PrefixListId, r.Description})
 	case r.ReferencedGroupInfo != nil:
 		pair := *r.ReferencedGroupInfo
 		pair.Description = r.Description

@@ -93,7 +93,7 @@ func (n *rawInterface) public() string {
 	return ""
 }
 
-func groupIDs(lists ...[]struct{ GroupId, GroupName string }) (ids []string) {
+func groupIDs(lists ...[]rawGroupName) (ids []string) {
 	for _, l := range lists {
 		if len(ids) > 0 {
 			break

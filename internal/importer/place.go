@@ -263,6 +263,7 @@ func (c *converter) keep() {
 	if c.labDefault != nil {
 		chosen[c.labDefault.VpcId] = true
 	}
+	c.orphans()
 	subnets := map[string]bool{}
 	c.Subnets = slices.DeleteFunc(c.Subnets, func(s *rawSubnet) bool { return !chosen[s.VpcId] })
 	for _, s := range c.Subnets {
@@ -276,6 +277,35 @@ func (c *converter) keep() {
 	c.NetworkAcls = slices.DeleteFunc(c.NetworkAcls, func(a *rawNetworkAcl) bool { return !chosen[a.VpcId] })
 	c.keepMachines(chosen, subnets)
 	c.keepOthers(chosen)
+}
+
+// orphans notes what belongs to a VPC of which nothing was read.
+func (c *converter) orphans() {
+	say := func(kind, object, vpc string) {
+		if vpc != "" && c.vpc(vpc) == nil {
+			c.note(kind, object, "its VPC %s is not in what was read (aws ec2 describe-vpcs)", vpc)
+		}
+	}
+	for _, s := range c.Subnets {
+		say("subnet", label(nameOf(s.Tags), s.SubnetId, s.origin), s.VpcId)
+	}
+	for _, t := range c.RouteTables {
+		say("route table", label(nameOf(t.Tags), t.RouteTableId, t.origin), t.VpcId)
+	}
+	for _, g := range c.SecurityGroups {
+		say("security group", label(g.GroupName, g.GroupId, g.origin), g.VpcId)
+	}
+	for _, a := range c.NetworkAcls {
+		say("network ACL", label(nameOf(a.Tags), a.NetworkAclId, a.origin), a.VpcId)
+	}
+	for _, i := range c.Instances {
+		switch said := label(nameOf(i.Tags), i.InstanceId, i.origin); {
+		case i.VpcId != "":
+			say("instance", said, i.VpcId)
+		case i.SubnetId != "" && c.subnet(i.SubnetId) == nil:
+			c.note("instance", said, "its subnet %s is not in what was read (aws ec2 describe-subnets)", i.SubnetId)
+		}
+	}
 }
 
 // keepMachines drops instances that are no more, or elsewhere, and interfaces that are elsewhere.

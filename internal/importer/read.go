@@ -28,7 +28,7 @@ const MaxSource = 256 << 20
 // read takes in all sources. An error names the file, and the place in it.
 func read(sources []Source) (*account, error) {
 	a := &account{vpcAttributes: map[string]vpcAttributes{}, instanceAttributes: map[string]instanceAttributes{},
-		prefixLists: map[string]*prefixList{}, has: map[string]bool{}}
+		prefixLists: map[string]*prefixList{}, has: map[string]bool{}, ownTables: map[string]string{}}
 	for _, s := range sources {
 		if len(s.Data) > MaxSource {
 			return nil, fmt.Errorf("%s: larger than %d MiB; that is no dump of describe calls", s.Name, MaxSource>>20)
