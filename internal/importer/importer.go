@@ -14,6 +14,8 @@ import (
 type Options struct {
 	// Name is the lab's name, of the form that a topology file takes; "" is "imported".
 	Name string
+	// Path is where the file will be, as the lines of Result.Invalid show it; "" is its name.
+	Path string
 	// Vpcs are the VPCs to bring over, by ID, Name tag or Terraform address; none means all of the Region.
 	Vpcs []string
 	// Region is the one to bring over, where the sources hold several.
@@ -71,7 +73,7 @@ func Import(sources []Source, opt Options) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Text: text, Notes: c.notes.sorted(), Counts: c.counts(), HasUserData: c.hasUserData()}
-	_, r.Invalid = topology.Parse(opt.Name+".yaml", text)
+	_, r.Invalid = topology.Parse(firstOf(opt.Path, opt.Name+".yaml"), text)
 	return r, nil
 }
 
