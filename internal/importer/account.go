@@ -27,6 +27,7 @@ type account struct {
 	instanceAttributes map[string]instanceAttributes
 	prefixLists        map[string]*prefixList
 
+	cli       bool // answers of the AWS CLI were read
 	terraform bool // it comes from a Terraform state, which need not know the whole account
 	has       map[string]bool
 	ownTables map[string]string // of a Terraform state: the route table that a VPC was made with -> the VPC
@@ -218,6 +219,7 @@ type rawInstance struct {
 	NetworkInterfaces                                                                                        []*rawInterface
 	IamInstanceProfile                                                                                       *struct{ Arn string }
 	MetadataOptions                                                                                          *rawMetadataOptions
+	publicOpen                                                                                               bool // a plan does not tell whether it gets an automatic public address
 	PrivateDnsNameOptions                                                                                    *rawPrivateDns
 	Tags                                                                                                     []rawTag
 	origin

@@ -21,7 +21,7 @@ func (r *reader) answers(members map[string]json.RawMessage) error {
 		if !ok {
 			continue
 		}
-		known = true
+		known, r.cli = true, true
 		r.has[key] = true
 		if err := read(r, members[key]); err != nil {
 			return fmt.Errorf("%s: %w", key, err)

@@ -72,7 +72,7 @@ func (c *converter) addresses(o *topology.Instance, i *rawInstance, n *rawInterf
 	})
 	// An automatic address shows while the instance runs; what a stopped one, or one with an Elastic IP, wished for, AWS does
 	// not tell.
-	if wants := public != "" && !elastic; subnet != nil && !elastic && i.State.Name != "stopped" && i.State.Name != "stopping" && wants != subnet.MapPublicIpOnLaunch {
+	if wants := public != "" && !elastic; subnet != nil && !elastic && !i.publicOpen && i.State.Name != "stopped" && i.State.Name != "stopping" && wants != subnet.MapPublicIpOnLaunch {
 		o.AssociatePublicIpAddress = set(wants)
 	}
 	if a, ok := address(public); ok && !elastic && !inPools(c.pools(), a) {
@@ -237,7 +237,7 @@ func (c *converter) userData(o *topology.Instance, i *rawInstance, said string) 
 	} else {
 		o.UserDataBase64 = set(base64.StdEncoding.EncodeToString(data))
 	}
-	c.note("instance", said, "its user data is in the file, and runs at the first boot, on the lab's root file system instead of the image's; read it before `up`")
+	c.note("instance", said, "user data is in the file and runs at the first boot, on the lab's root file system instead of the image's; read it before `up`")
 }
 
 // isText tells whether a YAML literal can hold the text byte for byte.

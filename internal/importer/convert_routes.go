@@ -155,8 +155,7 @@ func (c *converter) route(routes []topology.Value[topology.Route], t *rawRouteTa
 	}
 	id := firstOf(r.NatGatewayId, r.NetworkInterfaceId, r.InstanceId, r.TransitGatewayId, r.VpcPeeringConnectionId, r.EgressOnlyInternetGatewayId,
 		r.LocalGatewayId, r.CarrierGatewayId, r.CoreNetworkArn, r.OdbNetworkArn, r.VpcEndpoint, r.GatewayId)
-	name, there := c.names.of(id)
-	why := c.target(&o, r, t, id, name, there)
+	why := c.target(&o, r, t, id)
 	if why == "" {
 		return append(routes, set(o))
 	}
@@ -165,7 +164,8 @@ func (c *converter) route(routes []topology.Value[topology.Route], t *rawRouteTa
 }
 
 // target sets what the route leads to, or says why a lab cannot have it.
-func (c *converter) target(o *topology.Route, r rawRoute, t *rawRouteTable, id, name string, there bool) string {
+func (c *converter) target(o *topology.Route, r rawRoute, t *rawRouteTable, id string) string {
+	name, there := c.names.of(id)
 	kind, _, _ := strings.Cut(id, "-")
 	blackhole := "it is no more (the route is in state blackhole)"
 	if r.State != "blackhole" {
@@ -178,9 +178,9 @@ func (c *converter) target(o *topology.Route, r rawRoute, t *rawRouteTable, id, 
 		return blackhole
 	case r.NetworkInterfaceId != "" || r.InstanceId != "":
 		return c.machineTarget(o, r, blackhole)
-	case kind == "igw" && there && c.attached(id, t.VpcId):
+	case c.attached(id, t.VpcId):
 		o.Gateway = set(name)
-	case kind == "igw" && there:
+	case c.isGateway(id):
 		return "it is attached to no VPC, or another one"
 	case kind == "igw":
 		return blackhole
@@ -204,6 +204,10 @@ func (c *converter) target(o *topology.Route, r rawRoute, t *rawRouteTable, id, 
 		return "a lab has no such thing"
 	}
 	return ""
+}
+
+func (c *converter) isGateway(id string) bool {
+	return slices.ContainsFunc(c.InternetGateways, func(g *rawInternetGateway) bool { return g.InternetGatewayId == id })
 }
 
 func (c *converter) attached(gateway, vpc string) bool {

@@ -195,11 +195,16 @@ func (c *converter) holder(a *rawAddress) string {
 	return c.names.by[a.NetworkInterfaceId]
 }
 
-// own is what a Terraform configuration calls an object: the resource's name, with its index.
+// own is what a Terraform configuration calls an object: the resource's name, with its index. Modules call their one
+// resource of a type "this"; then the module's name tells more.
 func own(at origin) string {
 	if at.address == "" {
 		return ""
 	}
 	parts := strings.Split(at.address, ".")
-	return parts[len(parts)-1]
+	name := parts[len(parts)-1]
+	if plain := withoutIndexes(name); len(parts) > 3 && (plain == "this" || plain == "main" || plain == "default") {
+		return parts[len(parts)-3] + strings.TrimPrefix(name, plain)
+	}
+	return name
 }

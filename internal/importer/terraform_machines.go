@@ -140,6 +140,8 @@ func (t *tfReader) tfFirstInterface(r *tfResource, i *rawInstance) {
 		n.Association = &rawPublic{PublicIp: ip}
 	} else if r.is("associate_public_ip_address") {
 		n.Association = &rawPublic{PublicIp: "planned"}
+	} else if t.plan != nil && r.boolean("associate_public_ip_address") == nil {
+		i.publicOpen = true
 	}
 	for _, key := range []string{"primary_network_interface", "network_interface"} {
 		for _, b := range r.blocks(key) {
@@ -170,7 +172,7 @@ func (t *tfReader) tfUserData(r *tfResource) *string {
 	}
 	text := r.str("user_data")
 	switch {
-	case text == "":
+	case text == "" || text == "da39a3ee5e6b4b0d3255bfef95601890afd80709": // the hash of nothing
 		return nil
 	case onlyHash.MatchString(text):
 		t.notes.add("instance", r.Address, "its user data, of which the state has only the hash (aws ec2 describe-instance-attribute --attribute userData has it)")

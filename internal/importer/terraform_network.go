@@ -136,7 +136,7 @@ func (t *tfReader) tfRouteTable(r *tfResource) {
 	table := &rawRouteTable{RouteTableId: r.id(), VpcId: r.str("vpc_id"), OwnerId: r.str("owner_id"), Tags: r.tags(), origin: t.from(r), own: r.Type == "aws_default_route_table"}
 	if table.own {
 		table.RouteTableId = firstOf(r.str("default_route_table_id"), r.id())
-		table.VpcId = firstOf(table.VpcId, t.ownTables[table.RouteTableId])
+		t.later = append(t.later, func() { table.VpcId = firstOf(table.VpcId, t.ownTables[table.RouteTableId]) })
 	}
 	for _, b := range r.blocks("route") {
 		if route := tfTarget(b); route.DestinationCidrBlock+route.DestinationIpv6CidrBlock+route.DestinationPrefixListId != "" {

@@ -15,14 +15,15 @@ import (
 type tfPlan struct {
 	root      *cfgModule
 	instances map[string][]*tfResource // module.vpc.aws_subnet.public -> its instances
+	forEach   []string                 // what the resource at hand has one instance for each of
 }
 
 // cfgModule is a module of a plan's configuration.
 type cfgModule struct {
 	Resources []*struct {
 		Address     string                     `json:"address"`
-		Mode        string                     `json:"mode"`
 		Expressions map[string]json.RawMessage `json:"expressions"`
+		ForEach     cfgExpression              `json:"for_each_expression"`
 	} `json:"resources"`
 	Outputs map[string]struct {
 		Expression cfgExpression `json:"expression"`
@@ -106,6 +107,7 @@ func (p *tfPlan) fill(r *tfResource) {
 	}
 	for _, c := range m.Resources {
 		if c != nil && c.Address == address {
+			p.forEach = c.ForEach.References
 			p.fillAll(m, r, r.Values, c.Expressions)
 		}
 	}
@@ -122,11 +124,13 @@ func (p *tfPlan) fillAll(m *cfgModule, r *tfResource, values map[string]any, exp
 			continue
 		}
 		var e cfgExpression
-		if json.Unmarshal(raw, &e) != nil || values[attribute] != nil && !isEmptyList(values[attribute]) {
+		if json.Unmarshal(raw, &e) != nil || values[attribute] != nil && !isList(values[attribute]) {
 			continue
 		}
 		switch ids := p.resolve(m, r, e.References, 0); {
 		case len(ids) == 0:
+		case values[attribute] != nil:
+			fillOpen(attribute, values[attribute].([]any), ids)
 		case slices.Contains(tfLists, attribute):
 			list := []any{}
 			for _, id := range ids {
@@ -139,7 +143,58 @@ func (p *tfPlan) fillAll(m *cfgModule, r *tfResource, values map[string]any, exp
 	}
 }
 
-func isEmptyList(v any) bool { l, ok := v.([]any); return ok && len(l) == 0 }
+func isList(v any) bool { _, ok := v.([]any); return ok }
+
+// fillOpen completes nested blocks of which a plan tells the references of all together: routes and inline rules. It can where
+// one block is open, or all are alike.
+func fillOpen(attribute string, blocks []any, ids []string) {
+	var open []map[string]any
+	for _, b := range blocks {
+		one, ok := b.(map[string]any)
+		if !ok {
+			continue
+		}
+		_, hasGroups := one["security_groups"]
+		target := tfTarget(&tfResource{Values: one})
+		if attribute == "route" && firstOf(target.GatewayId, target.NatGatewayId, target.NetworkInterfaceId, target.InstanceId, target.TransitGatewayId, target.VpcPeeringConnectionId, target.VpcEndpoint) == "" ||
+			(attribute == "ingress" || attribute == "egress") && !hasGroups {
+			open = append(open, one)
+		}
+	}
+	if len(open) != 1 && len(ids) != 1 {
+		return
+	}
+	for _, one := range open {
+		if attribute != "route" {
+			list := []any{}
+			for _, id := range ids {
+				list = append(list, id)
+			}
+			one["security_groups"] = list
+		} else if key := targetKey(ids[0]); key != "" {
+			one[key] = ids[0]
+		}
+	}
+}
+
+// targetKey is the attribute of a route for a planned resource.
+func targetKey(address string) string {
+	parts := strings.Split(withoutIndexes(address), ".")
+	if len(parts) < 2 {
+		return ""
+	}
+	switch parts[len(parts)-2] {
+	case "aws_internet_gateway":
+		return "gateway_id"
+	case "aws_nat_gateway":
+		return "nat_gateway_id"
+	case "aws_network_interface":
+		return "network_interface_id"
+	case "aws_instance":
+		return "instance_id"
+	}
+	return ""
+}
 
 // fillBlocks fills nested blocks. A set has lost the order of the configuration, so that a block is known again by
 // its constants.
@@ -199,7 +254,11 @@ func (p *tfPlan) resolve(m *cfgModule, r *tfResource, references []string, depth
 			if call := m.ModuleCalls[parts[0]]; call != nil && call.Module != nil && len(parts) > 1 {
 				add(p.resolve(call.Module, r, call.Module.Outputs[parts[1]].Expression.References, depth+1)...)
 			}
-		case "each", "count", "local", "path", "self", "terraform":
+		case "each":
+			if name, _, _ := strings.Cut(rest, "."); name == "value" && depth == 0 {
+				add(p.resolve(m, r, p.forEach, depth+1)...)
+			}
+		case "count", "local", "path", "self", "terraform":
 		default:
 			add(p.instance(m, r, ref)...)
 		}

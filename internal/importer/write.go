@@ -45,7 +45,7 @@ func (c *converter) header(out *bytes.Buffer) {
 	from := "describe calls of the AWS CLI"
 	if c.terraform {
 		from = "`terraform show -json`"
-		if len(c.has) > 0 {
+		if c.cli {
 			from += " and describe calls of the AWS CLI"
 		}
 	}
@@ -207,7 +207,11 @@ func (c *converter) inner(v reflect.Value, key string) *yaml.Node {
 		return n
 	}
 	if v.Kind() != reflect.Slice {
-		return c.mapping(v)
+		n := c.mapping(v)
+		if len(n.Content) <= 4 && flat(n) {
+			n.Style = yaml.FlowStyle
+		}
+		return n
 	}
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range v.Len() {
