@@ -94,7 +94,7 @@ func TestActionName(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"create-vcp":     "did you mean create-vpc",
-		"describe-vpc":   "did you mean describe-vpcs or describe-vpc-attribute?",
+		"describe-vpc":   "did you mean describe-vpcs or describe-vpc-attribute or describe-vpc-endpoints?",
 		"run-instance":   "did you mean run-instances",
 		"create-volumes": "no such action",
 		"wait":           "add --wait to the action",

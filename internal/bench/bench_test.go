@@ -55,7 +55,7 @@ func TestFlagsThatMeanNothing(t *testing.T) {
 func TestWhatIsMeasured(t *testing.T) {
 	for args, want := range map[string]string{
 		"--dir /d":                     strings.Join(workNames(), " "),
-		"--dir /d --short":             "tcp1 nat udp1400 rr observe",
+		"--dir /d --short":             "tcp1 nat udp1400 rr observe api",
 		"--dir /d --only tcp*,rr":      "tcp1 tcp4 tcp16 tcp1500 tcp1cubic tcp4cubic rr",
 		"--dir /d --short --only book": "book",
 	} {

@@ -28,7 +28,7 @@ func newBench(o options) (*bench, error) {
 
 // run measures stage by stage, each with networks of its own, and writes the results: also those that there are when something failed.
 func (b *bench) run() (err error) {
-	for _, stage := range []func() error{b.pairStage, b.rulesStage, b.flowsStage, b.instancesStage, b.bookStage, b.observeStage} {
+	for _, stage := range []func() error{b.pairStage, b.rulesStage, b.flowsStage, b.instancesStage, b.bookStage, b.observeStage, b.apiStage} {
 		if failed := stage(); failed != nil {
 			fmt.Fprintln(os.Stderr, "bench:", failed) // a full run goes on for minutes
 			err = errors.New("some of the work could not be measured, see above")

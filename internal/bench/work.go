@@ -44,17 +44,18 @@ const (
 	instancesWork = "instances"
 	bookWork      = "book"
 	observeWork   = "observe"
+	apiWork       = "api"
 )
 
 // shortWork is that of a short run.
-var shortWork = []string{"tcp1", "nat", "udp1400", "rr", observeWork}
+var shortWork = []string{"tcp1", "nat", "udp1400", "rr", observeWork, apiWork}
 
 // workNames are what --only can name.
 func workNames() (names []string) {
 	for _, w := range pairWorks() {
 		names = append(names, w.name)
 	}
-	return append(names, rulesWork, flowsWork, instancesWork, bookWork, observeWork)
+	return append(names, rulesWork, flowsWork, instancesWork, bookWork, observeWork, apiWork)
 }
 
 // routers have an Internet and rules; limits have a forwarder in user space, too.

@@ -258,7 +258,9 @@ func (d *Daemon) serveAPI(want vpc.API, keys map[string]string, l net.Listener) 
 }
 
 // apiServices are the services of the endpoint besides EC2 and STS, by name.
-func (d *Daemon) apiServices() map[string]http.Handler { return nil }
+func (d *Daemon) apiServices() map[string]http.Handler {
+	return map[string]http.Handler{"ssm": d.ssm}
+}
 
 // switched is a handler that can be exchanged.
 type switched struct {

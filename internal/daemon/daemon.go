@@ -25,9 +25,11 @@ import (
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/dns"
+	"github.com/vpcemu/vpcemu/internal/ec2api"
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/imds"
 	"github.com/vpcemu/vpcemu/internal/slab"
+	"github.com/vpcemu/vpcemu/internal/ssm"
 	"github.com/vpcemu/vpcemu/internal/store"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 	"github.com/vpcemu/vpcemu/nat"
@@ -104,6 +106,7 @@ type Daemon struct {
 	metadataKeys *imds.Keys
 	api          apiEndpoint
 	apiChange    sync.Mutex // held while the endpoint changes
+	ssm          *ssm.Server
 
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
@@ -159,6 +162,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.outside = newOutside(h.Link())
 	d.ctx, d.stop = context.WithCancel(context.Background())
+	d.ssm = ssm.New(d.ctx, managed{d}, d.Account, func(c context.Context) string { return ec2api.CallerOf(c).Region })
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -240,6 +244,7 @@ func (d *Daemon) Close() {
 	d.api.end()
 	d.apiChange.Unlock()
 	d.workers.Wait()
+	d.ssm.Wait()
 	d.releaseTables()
 	if d.lock != nil {
 		d.lock.Close()

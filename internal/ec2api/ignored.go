@@ -8,9 +8,9 @@ import "strings"
 // every action.
 var ignoredParameters = map[string][]string{
 	"RunInstances": {
-		"BlockDeviceMappings", "EbsOptimized", "Monitoring", "CreditSpecification", "CpuOptions", "HibernationOptions",
+		"CpuOptions", "HibernationOptions",
 		"EnclaveOptions", "MaintenanceOptions", "InstanceMarketOptions", "CapacityReservationSpecification",
-		"IamInstanceProfile", "LicenseSpecifications", "NetworkPerformanceOptions", "Placement.GroupName",
+		"LicenseSpecifications", "NetworkPerformanceOptions", "Placement.GroupName",
 	},
 }
 

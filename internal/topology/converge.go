@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -166,6 +167,10 @@ func (c *converger) settings() {
 	if pools := c.f.pools(); !slices.Equal(pools, c.tx.PublicPools) {
 		c.tx.PublicPools = slices.Clone(pools)
 		what = append(what, fmt.Sprintf("public pools %v", pools))
+	}
+	if images := c.f.images(); len(images) != len(c.tx.Images) || len(images) > 0 && !reflect.DeepEqual(images, c.tx.Images) {
+		c.tx.Images = images
+		what = append(what, fmt.Sprintf("images %v", slices.Sorted(maps.Keys(images))))
 	}
 	if quotas := c.f.Quotas.V; len(quotas) != len(c.tx.Quotas) || len(quotas) > 0 && !reflect.DeepEqual(quotas, c.tx.Quotas) {
 		c.tx.Quotas = quotas

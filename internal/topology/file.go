@@ -65,6 +65,9 @@ type File struct {
 	// Whether this machine's /etc/hosts gets the names of what has a public address: NAME.LAB, NAME where
 	// nothing else is called so, and the public DNS name. It needs `join`. `vpcemu up --hosts` does so too.
 	JoinHosts Value[bool] `key:"join_hosts" default:"false" change:"in place"`
+	// AMI IDs and the root file system that each stands for: `host`, `host-read-only`, or the path of a
+	// directory or tar archive, as an instance's `rootfs`. Every other AMI ID stands for the host's.
+	Images Value[map[string]string] `key:"images" unset:"none" change:"in place"`
 	// Limits of the account that are to differ from AWS's, such as elastic-ips-per-region: 10.
 	Quotas Value[map[string]int] `key:"quotas" unset:"AWS's" change:"in place"`
 

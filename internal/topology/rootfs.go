@@ -29,6 +29,12 @@ func (f *File) findRootfs(p *problems) {
 	for _, i := range f.Instances.List {
 		resolve(&i.Head, &i.Rootfs)
 	}
+	for ami, path := range f.Images.V {
+		if !vpc.WellFormed("ami-", ami) {
+			p.add(f.Images.Line, "", "images: %q is no AMI ID: ami- and 17 hexadecimal digits", shorten(ami))
+		}
+		f.Images.V[ami] = f.rootfsPath(p, nil, Value[string]{V: path, Set: true, Line: f.Images.Line})
+	}
 	for _, h := range f.InternetHosts.List {
 		resolve(&h.Head, &h.Rootfs)
 	}
@@ -81,4 +87,19 @@ func checkRootfs(path string) error {
 		return errors.New("neither a directory nor an archive")
 	}
 	return nil
+}
+
+// images are the lab's own as the model has them.
+func (f *File) images() map[string]vpc.LabImage {
+	if len(f.Images.V) == 0 {
+		return nil
+	}
+	list := map[string]vpc.LabImage{}
+	for ami, rootfs := range f.Images.V {
+		if rootfs == vpc.RootfsHost {
+			rootfs = ""
+		}
+		list[ami] = vpc.LabImage{Rootfs: rootfs}
+	}
+	return list
 }

@@ -40,6 +40,7 @@ var idKinds = map[reflect.Type]idKind{
 	reflect.TypeFor[InstanceID]():              {"i-", "instance", "instance", "instanceId", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"},
 	reflect.TypeFor[KeyPairID]():               {"key-", "key-pair", "key pair", "keyPairId", "InvalidKeyPair.Malformed", "InvalidKeyPair.NotFound"},
 	reflect.TypeFor[FlowLogID]():               {"fl-", "vpc-flow-log", "flow log", "flowLogId", "InvalidFlowLogId.Malformed", "InvalidFlowLogId.NotFound"},
+	reflect.TypeFor[VolumeID]():                {"vol-", "volume", "volume", "volumeId", "InvalidVolumeID.Malformed", "InvalidVolume.NotFound"},
 	reflect.TypeFor[ImpairmentID]():            {"imp-", "impairment", "impairment", "impairmentId", "InvalidImpairmentID.Malformed", "InvalidImpairmentID.NotFound"},
 	reflect.TypeFor[FailureID]():               {"fail-", "failure", "failure", "failureId", "InvalidFailureID.Malformed", "InvalidFailureID.NotFound"},
 	reflect.TypeFor[InternetHostID]():          {"host-", "internet-host", "internetHost", "internetHostId", "InvalidInternetHostID.Malformed", "InvalidInternetHostID.NotFound"},

@@ -170,18 +170,27 @@ func (tx *Tx) perform(a Action, in any) (any, error) {
 			return out, err
 		}
 	}
-	results := reflect.ValueOf(tx).MethodByName(a.Name).Call([]reflect.Value{reflect.ValueOf(in)})
-	if err, _ := results[1].Interface().(error); err != nil {
+	out, err := tx.do(a, in)
+	if err != nil {
 		return nil, err
 	}
 	if dry, _ := inputField(in, "DryRun").(bool); dry {
 		return nil, errDryRun
 	}
-	out := results[0].Interface()
 	if token != "" {
 		return out, tx.remember(key, in, out)
 	}
 	return out, nil
+}
+
+// do calls the action's method, or answers for what a lab never has.
+func (tx *Tx) do(a Action, in any) (any, error) {
+	if absent := absentActions[a.Name]; absent != nil {
+		return absent.run(a.Output, in)
+	}
+	results := reflect.ValueOf(tx).MethodByName(a.Name).Call([]reflect.Value{reflect.ValueOf(in)})
+	err, _ := results[1].Interface().(error)
+	return results[0].Interface(), err
 }
 
 // inputField is the value of a field of the input, nil if it has none.

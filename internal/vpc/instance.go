@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"encoding/base64"
 	"path"
 	"slices"
@@ -27,6 +28,11 @@ type RunInstancesInput struct {
 	PrivateDnsNameOptions             *PrivateDnsNameOptionsRequest
 	MetadataOptions                   *InstanceMetadataOptionsRequest
 	TagSpecifications                 []TagSpecification
+	BlockDeviceMappings               []BlockDeviceMapping
+	EbsOptimized                      *bool
+	Monitoring                        *RunInstancesMonitoringEnabled
+	CreditSpecification               *CreditSpecificationRequest
+	IamInstanceProfile                *IamInstanceProfileSpecification
 	ClientToken                       string
 	DryRun                            bool
 	// vpcemu's own: the type of the links of the interfaces that the call makes
@@ -86,6 +92,8 @@ type launch struct {
 	template    Instance
 	nics        []InstanceNetworkInterfaceSpecification // by device index
 	nicTags     map[string]string
+	volumes     []Volume
+	volumeTags  map[string]string
 	names       *PrivateDnsNameOptionsRequest // nil: as the subnet says
 	min, max    int
 	reservation ReservationID
@@ -145,6 +153,12 @@ func (tx *Tx) planLaunch(in *RunInstancesInput) (*launch, error) {
 		}
 	}
 	if l.nicTags, err = specTags(in.TagSpecifications, "network-interface", "instance", "volume"); err != nil {
+		return nil, err
+	}
+	if l.volumeTags, err = specTags(in.TagSpecifications, "volume", "instance", "network-interface"); err != nil {
+		return nil, err
+	}
+	if l.volumes, err = volumesWanted(in.BlockDeviceMappings); err != nil {
 		return nil, err
 	}
 	if l.nics, err = tx.launchInterfaces(in); err != nil {
@@ -211,10 +225,13 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if err := checkDevices(in.Devices); err != nil {
 		return i, err
 	}
-	if i.Rootfs, err = rootfs(in.Rootfs); err != nil {
+	if i.Rootfs, err = rootfs(cmp.Or(in.Rootfs, tx.Images[i.ImageID].Rootfs)); err != nil {
 		return i, err
 	}
 	if i.Limits, err = in.Limits.limits(); err != nil {
+		return i, err
+	}
+	if i.Options, err = tx.instanceOptions(in); err != nil {
 		return i, err
 	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {
@@ -326,6 +343,7 @@ func (tx *Tx) launchOne(l *launch, number int) (InstanceID, error) {
 	c := i
 	tx.nameFor(&c, primary, l.names)
 	tx.Instances.Put(c.ID, &c)
+	tx.makeVolumes(&c, l)
 	p := primary.change()
 	if err := tx.givePublic(p); err != nil {
 		return "", err

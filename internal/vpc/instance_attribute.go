@@ -13,18 +13,18 @@ type DescribeInstanceAttributeInput struct {
 }
 
 type DescribeInstanceAttributeOutput struct {
-	BlockDeviceMappings               []BlockDeviceMapping   `json:"BlockDeviceMappings,omitempty"`
-	DisableApiTermination             *AttributeBooleanValue `json:"DisableApiTermination,omitempty"`
-	EnaSupport                        *AttributeBooleanValue `json:"EnaSupport,omitempty"`
-	EbsOptimized                      *AttributeBooleanValue `json:"EbsOptimized,omitempty"`
-	InstanceId                        InstanceID             `json:"InstanceId"`
-	InstanceInitiatedShutdownBehavior *AttributeValue        `json:"InstanceInitiatedShutdownBehavior,omitempty"`
-	InstanceType                      *AttributeValue        `json:"InstanceType,omitempty"`
-	RootDeviceName                    *AttributeValue        `json:"RootDeviceName,omitempty"`
-	SourceDestCheck                   *AttributeBooleanValue `json:"SourceDestCheck,omitempty"`
-	UserData                          *AttributeValue        `json:"UserData,omitempty"` // base64
-	DisableApiStop                    *AttributeBooleanValue `json:"DisableApiStop,omitempty"`
-	Groups                            []GroupIdentifier      `json:"Groups,omitempty"`
+	BlockDeviceMappings               []InstanceBlockDeviceMapping `json:"BlockDeviceMappings,omitempty"`
+	DisableApiTermination             *AttributeBooleanValue       `json:"DisableApiTermination,omitempty"`
+	EnaSupport                        *AttributeBooleanValue       `json:"EnaSupport,omitempty"`
+	EbsOptimized                      *AttributeBooleanValue       `json:"EbsOptimized,omitempty"`
+	InstanceId                        InstanceID                   `json:"InstanceId"`
+	InstanceInitiatedShutdownBehavior *AttributeValue              `json:"InstanceInitiatedShutdownBehavior,omitempty"`
+	InstanceType                      *AttributeValue              `json:"InstanceType,omitempty"`
+	RootDeviceName                    *AttributeValue              `json:"RootDeviceName,omitempty"`
+	SourceDestCheck                   *AttributeBooleanValue       `json:"SourceDestCheck,omitempty"`
+	UserData                          *AttributeValue              `json:"UserData,omitempty"` // base64
+	DisableApiStop                    *AttributeBooleanValue       `json:"DisableApiStop,omitempty"`
+	Groups                            []GroupIdentifier            `json:"Groups,omitempty"`
 }
 
 // ModifyInstanceAttributeInput changes one attribute a call, named either by its

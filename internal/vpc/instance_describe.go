@@ -30,10 +30,11 @@ type ReservationInfo struct {
 // InstanceInfo is an instance as the API answers it.
 type InstanceInfo struct {
 	Architecture          string                           `json:"Architecture"`
-	BlockDeviceMappings   []BlockDeviceMapping             `json:"BlockDeviceMappings"`
+	BlockDeviceMappings   []InstanceBlockDeviceMapping     `json:"BlockDeviceMappings"`
 	EbsOptimized          bool                             `json:"EbsOptimized"`
 	EnaSupport            bool                             `json:"EnaSupport"`
 	Hypervisor            string                           `json:"Hypervisor"`
+	IamInstanceProfile    *IamInstanceProfile              `json:"IamInstanceProfile,omitempty"`
 	NetworkInterfaces     []InstanceNetworkInterface       `json:"NetworkInterfaces"`
 	RootDeviceName        string                           `json:"RootDeviceName"`
 	RootDeviceType        string                           `json:"RootDeviceType"`
@@ -127,12 +128,6 @@ type Monitoring struct {
 	State string `json:"State"`
 }
 
-// BlockDeviceMapping is a disk; instances of a lab have none but their overlay
-// root, so that the list of them is empty.
-type BlockDeviceMapping struct {
-	DeviceName string `json:"DeviceName"`
-}
-
 type DescribeInstanceStatusInput struct {
 	InstanceIds         []InstanceID
 	Filters             []Filter
@@ -196,17 +191,18 @@ func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesO
 // interfaces any more, and so no addresses and no place.
 func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 	info := InstanceInfo{
-		Architecture: Architecture, BlockDeviceMappings: []BlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
+		Architecture: Architecture, BlockDeviceMappings: []InstanceBlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
 		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
-		ProductCodes: []struct{}{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: Monitoring{"disabled"},
+		ProductCodes: []struct{}{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: i.monitoring(), EbsOptimized: i.Options.EbsOptimized, IamInstanceProfile: i.profile(),
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
 		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),
 	}
 	if i.State == StateTerminated {
 		return info
 	}
+	info.BlockDeviceMappings = mappingsOf(m.volumesOf(i.ID))
 	info.SubnetId, info.VpcId, info.PrivateDnsName = i.SubnetID, i.VpcID, i.PrivateDnsName
 	info.PrivateDnsNameOptions = m.nameOptions(i)
 	for _, n := range m.InstanceInterfaces(i.ID) {

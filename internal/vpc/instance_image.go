@@ -1,6 +1,10 @@
 package vpc
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // DescribeImagesInput and the other types below have the members of the EC2 API.
 type DescribeImagesInput struct {
@@ -42,8 +46,8 @@ type Image struct {
 	ImageType           string               `json:"ImageType"`
 }
 
-// ImageID is the lab's one image: every instance starts from the host's root file
-// system, under an overlay of its own.
+// ImageID is the image of instances that name none: the host's root file system, under an
+// overlay of each instance's own.
 const ImageID = "ami-0766563656d750001"
 
 // RootDevice is what an instance's root is called; behind it is an overlay.
@@ -55,14 +59,64 @@ const Architecture = "x86_64"
 // imageOwner is the account that Amazon's own images belong to.
 const imageOwner = "137112412989"
 
-func labImage() Image {
+// LabImage gives an AMI ID a root file system (vpcemu's own). An ID that no LabImage has is
+// one more name of the host's.
+type LabImage struct {
+	Name, Description string
+	Rootfs            string // as an instance's
+}
+
+// wellKnownImages are what setups look for by owner and name; each is the host's root
+// file system. The dates of creation are the lab's own, so that most_recent finds one.
+var wellKnownImages = []struct{ id, owner, alias, name, description string }{
+	{ImageID, imageOwner, "amazon", "vpcemu-host-x86_64", "The root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750002", imageOwner, "amazon", "al2023-ami-2023.9.20261101.0-kernel-6.1-x86_64", "Amazon Linux 2023 by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750003", imageOwner, "amazon", "amzn2-ami-hvm-2.0.20261101.0-x86_64-gp2", "Amazon Linux 2 by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750004", "099720109477", "amazon", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20261101", "Ubuntu 24.04 by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750005", "099720109477", "amazon", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20261101", "Ubuntu 22.04 by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750006", "136693071363", "amazon", "debian-12-amd64-20261101-2286", "Debian 12 by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750007", "136693071363", "amazon", "debian-13-amd64-20261101-2286", "Debian 13 by name: the root file system of the machine that the lab runs on"},
+}
+
+// imageOf is an image as the API answers it.
+func imageOf(id, owner, alias, name, description, created string) Image {
 	return Image{
-		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances", BlockDeviceMappings: []BlockDeviceMapping{},
-		Description: "The root file system of the machine that the lab runs on", EnaSupport: true, Hypervisor: "xen", ImageOwnerAlias: "amazon",
-		Name: "vpcemu-host-x86_64", RootDeviceName: RootDevice, RootDeviceType: "ebs", VirtualizationType: "hvm",
-		ImageId: ImageID, ImageLocation: "amazon/vpcemu-host-x86_64", State: "available", OwnerId: imageOwner,
-		CreationDate: "2026-01-01T00:00:00.000Z", Public: true, Architecture: Architecture, ImageType: "machine",
+		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances",
+		BlockDeviceMappings: []BlockDeviceMapping{{DeviceName: RootDevice, Ebs: &EbsBlockDevice{DeleteOnTermination: new(true), VolumeSize: new(rootSize), VolumeType: "gp3",
+			SnapshotId: "snap-" + strings.TrimPrefix(id, "ami-"), Encrypted: new(false)}}},
+		Description: description, EnaSupport: true, Hypervisor: "xen", ImageOwnerAlias: alias,
+		Name: name, RootDeviceName: RootDevice, RootDeviceType: "ebs", VirtualizationType: "hvm",
+		ImageId: id, ImageLocation: alias + "/" + name, State: "available", OwnerId: owner,
+		CreationDate: created, Public: true, Architecture: Architecture, ImageType: "machine",
 	}
+}
+
+// images are those of the catalogue and the lab's own, by ID.
+func (m *Model) images() []Image {
+	var list []Image
+	for _, w := range wellKnownImages {
+		if m.Images[w.id] == (LabImage{}) {
+			list = append(list, imageOf(w.id, w.owner, w.alias, w.name, w.description, "2026-11-01T00:00:00.000Z"))
+		}
+	}
+	for id := range m.Images {
+		list = append(list, m.imageNamed(id))
+	}
+	slices.SortFunc(list, func(a, b Image) int { return strings.Compare(a.ImageId, b.ImageId) })
+	return list
+}
+
+// imageNamed is the image with the ID, which is well-formed: there is one for each.
+func (m *Model) imageNamed(id string) Image {
+	if own, ok := m.Images[id]; ok {
+		return imageOf(id, m.Account, "self", cmp.Or(own.Name, id), own.Description, "2026-11-01T00:00:00.000Z")
+	}
+	for _, w := range wellKnownImages {
+		if w.id == id {
+			return imageOf(w.id, w.owner, w.alias, w.name, w.description, "2026-11-01T00:00:00.000Z")
+		}
+	}
+	return imageOf(id, imageOwner, "amazon", "vpcemu-host-"+id, "The root file system of the machine that the lab runs on", "2026-01-01T00:00:00.000Z")
 }
 
 func onImage(answer func(*Image) string) func(*Model, *Image) []string {
@@ -94,32 +148,60 @@ var imageFilters = filterSet[Image]{
 	"ramdisk-id":          unknownHere[Image],
 }
 
-// DescribeImages tells the lab's one image.
+// DescribeImages lists the images of the catalogue and the lab's own. Every well-formed ID is an
+// image: a setup that was made for another Region or account runs here, too.
 func (tx *Tx) DescribeImages(in *DescribeImagesInput) (*DescribeImagesOutput, error) {
 	if err := imageFilters.check(in.Filters); err != nil {
 		return nil, err
 	}
-	for _, id := range in.ImageIds {
-		if err := checkImage(id); err != nil {
-			return nil, err
+	if len(in.ImageIds) > 0 && in.MaxResults != nil {
+		return nil, errorf("InvalidParameterCombination", "The parameter imageIds cannot be used with the parameter maxResults")
+	}
+	list := tx.images()
+	if len(in.ImageIds) > 0 || namesImages(in.Filters) {
+		list = nil
+		for _, id := range append(slices.Clone(in.ImageIds), imagesNamed(in.Filters)...) {
+			if err := checkImage(id); err != nil {
+				return nil, err
+			}
+			list = append(list, tx.imageNamed(id))
 		}
 	}
-	image := labImage()
-	out := &DescribeImagesOutput{Images: []Image{}}
-	owned := len(in.Owners) == 0 || slices.Contains(in.Owners, "amazon") || slices.Contains(in.Owners, imageOwner)
-	if owned && imageFilters.match(&tx.Model, in.Filters, &image) {
-		out.Images = append(out.Images, image)
+	list = slices.DeleteFunc(list, func(i Image) bool {
+		return !owned(&i, tx.Account, in.Owners) || !imageFilters.match(&tx.Model, in.Filters, &i)
+	})
+	list, next, err := page(list, paging{in.MaxResults, in.NextToken, 1, 1000}, func(i Image) string { return i.ImageId })
+	if list == nil {
+		list = []Image{}
 	}
-	return out, nil
+	return &DescribeImagesOutput{list, next}, err
 }
 
-// checkImage accepts the lab's image.
+// namesImages tells whether a filter names images by their whole IDs.
+func namesImages(filters []Filter) bool { return len(imagesNamed(filters)) > 0 }
+
+func imagesNamed(filters []Filter) (ids []string) {
+	for _, f := range filters {
+		if f.Name == "image-id" {
+			for _, v := range f.Values {
+				if WellFormed("ami-", v) {
+					ids = append(ids, v)
+				}
+			}
+		}
+	}
+	return ids
+}
+
+// owned tells whether an image belongs to one of owners: account IDs, self, amazon.
+func owned(i *Image, account string, owners []string) bool {
+	return len(owners) == 0 || slices.Contains(owners, i.OwnerId) || slices.Contains(owners, i.ImageOwnerAlias) || i.OwnerId == account && slices.Contains(owners, "self")
+}
+
+// checkImage accepts every well-formed ID.
 func checkImage(id string) error {
-	switch {
-	case id == ImageID:
-		return nil
-	case !WellFormed("ami-", id):
+	if !WellFormed("ami-", id) {
 		return errorf("InvalidAMIID.Malformed", "Invalid id: %q (expecting \"ami-...\")", id)
 	}
-	return errorf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
+	return nil
 }

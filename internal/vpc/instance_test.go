@@ -348,17 +348,17 @@ func TestRunInstances_Refuses(t *testing.T) {
 		in   func(*site) RunInstancesInput
 		code string
 	}{
-		"image":         {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "debian"} }, "InvalidAMIID.Malformed"},
-		"unknown image": {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "ami-00000000000000bad"} }, "InvalidAMIID.NotFound"},
-		"type":          {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceType: "t3.giant"} }, "InvalidParameterValue"},
-		"key":           {func(s *site) RunInstancesInput { return RunInstancesInput{KeyName: "none"} }, "InvalidKeyPair.NotFound"},
-		"subnet":        {func(s *site) RunInstancesInput { return RunInstancesInput{SubnetId: "subnet-00000000000000bad"} }, "InvalidSubnetID.NotFound"},
-		"user data":     {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: "#!/bin/sh"} }, "InvalidUserData.Malformed"},
-		"long data":     {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: strings.Repeat("QUFB", 5462)} }, "InvalidParameterValue"},
-		"behavior":      {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceInitiatedShutdownBehavior: "nap"} }, "InvalidParameterValue"},
-		"no instances":  {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(0)} }, "InvalidParameterValue"},
-		"min above max": {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(2), MaxCount: new(1)} }, "InvalidParameterCombination"},
-		"device":        {func(s *site) RunInstancesInput { return RunInstancesInput{Devices: []string{"/dev/../etc"}} }, "InvalidParameterValue"},
+		"image":               {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "debian"} }, "InvalidAMIID.Malformed"},
+		"image of upper case": {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "ami-00000000000000BAD"} }, "InvalidAMIID.Malformed"},
+		"type":                {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceType: "t3.giant"} }, "InvalidParameterValue"},
+		"key":                 {func(s *site) RunInstancesInput { return RunInstancesInput{KeyName: "none"} }, "InvalidKeyPair.NotFound"},
+		"subnet":              {func(s *site) RunInstancesInput { return RunInstancesInput{SubnetId: "subnet-00000000000000bad"} }, "InvalidSubnetID.NotFound"},
+		"user data":           {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: "#!/bin/sh"} }, "InvalidUserData.Malformed"},
+		"long data":           {func(s *site) RunInstancesInput { return RunInstancesInput{UserData: strings.Repeat("QUFB", 5462)} }, "InvalidParameterValue"},
+		"behavior":            {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceInitiatedShutdownBehavior: "nap"} }, "InvalidParameterValue"},
+		"no instances":        {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(0)} }, "InvalidParameterValue"},
+		"min above max":       {func(s *site) RunInstancesInput { return RunInstancesInput{MinCount: new(2), MaxCount: new(1)} }, "InvalidParameterCombination"},
+		"device":              {func(s *site) RunInstancesInput { return RunInstancesInput{Devices: []string{"/dev/../etc"}} }, "InvalidParameterValue"},
 		"zone": {func(s *site) RunInstancesInput {
 			return RunInstancesInput{Placement: &Placement{AvailabilityZone: "ap-northeast-1c"}}
 		}, "InvalidParameterValue"},
@@ -520,15 +520,48 @@ func TestEN05_CatalogueTellsTheLimits(t *testing.T) {
 	}
 }
 
-func TestDescribeImages_TheLabsOwn(t *testing.T) {
+func TestDescribeImages(t *testing.T) {
 	tx := emptyLab(t)
-	if out := must(tx.DescribeImages(&DescribeImagesInput{Owners: []string{"amazon"}, Filters: namedFilter("architecture", "x86_64")})).Images; len(out) != 1 || out[0].ImageId != ImageID {
-		t.Errorf("got %+v", out)
+	tx.Images = map[string]LabImage{"ami-0aaaaaaaaaaaaaaaa": {Name: "bookworm", Rootfs: "/srv/bookworm"}}
+	for name, c := range map[string]struct {
+		in   DescribeImagesInput
+		want []string
+	}{
+		"the lab's own":          {DescribeImagesInput{Owners: []string{"self"}}, []string{"ami-0aaaaaaaaaaaaaaaa"}},
+		"by its name":            {DescribeImagesInput{Filters: namedFilter("name", "book*")}, []string{"ami-0aaaaaaaaaaaaaaaa"}},
+		"Ubuntu":                 {DescribeImagesInput{Owners: []string{"099720109477"}, Filters: namedFilter("name", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*")}, []string{"ami-0766563656d750005"}},
+		"Amazon Linux 2023":      {DescribeImagesInput{Owners: []string{"amazon"}, Filters: namedFilter("name", "al2023-ami-2023.*-x86_64")}, []string{"ami-0766563656d750002"}},
+		"of another account":     {DescribeImagesInput{Owners: []string{"000000000001"}}, nil},
+		"for other machines":     {DescribeImagesInput{Filters: namedFilter("architecture", "arm64")}, nil},
+		"an ID from elsewhere":   {DescribeImagesInput{ImageIds: []string{"ami-00000000000000bad"}}, []string{"ami-00000000000000bad"}},
+		"the same, by a filter":  {DescribeImagesInput{Filters: namedFilter("image-id", "ami-00000000000000bad")}, []string{"ami-00000000000000bad"}},
+		"the same, of its owner": {DescribeImagesInput{ImageIds: []string{"ami-0aaaaaaaaaaaaaaaa"}, Owners: []string{"amazon"}}, nil},
+	} {
+		var got []string
+		for _, i := range must(tx.DescribeImages(&c.in)).Images {
+			got = append(got, i.ImageId)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
 	}
-	if out := must(tx.DescribeImages(&DescribeImagesInput{Owners: []string{"self"}})).Images; len(out) != 0 {
-		t.Errorf("got %+v", out)
+	wantCode(t, code(tx.DescribeImages(&DescribeImagesInput{ImageIds: []string{"ami-x"}})), "InvalidAMIID.Malformed")
+}
+
+// An AMI of the lab's own decides what an instance boots, unless the launch says it.
+func TestRunInstances_ImageOfTheLab(t *testing.T) {
+	s := newSite(t)
+	s.Images = map[string]LabImage{"ami-0aaaaaaaaaaaaaaaa": {Rootfs: "/srv/bookworm"}}
+	for want, in := range map[string]RunInstancesInput{
+		"/srv/bookworm": {ImageId: "ami-0aaaaaaaaaaaaaaaa", SubnetId: s.public},
+		"/srv/trixie":   {ImageId: "ami-0aaaaaaaaaaaaaaaa", SubnetId: s.public, Rootfs: "/srv/trixie"},
+		"":              {ImageId: "ami-00000000000000bad", SubnetId: s.public},
+	} {
+		out := must(s.RunInstances(&in))
+		if i := s.Instances.Get(out.Instances[0].InstanceId); i.Rootfs != want || i.ImageID != in.ImageId {
+			t.Errorf("%s: boots %q, want %q", i.ImageID, i.Rootfs, want)
+		}
 	}
-	wantCode(t, code(tx.DescribeImages(&DescribeImagesInput{ImageIds: []string{"ami-00000000000000bad"}})), "InvalidAMIID.NotFound")
 }
 
 // Every documented filter is answered for instances in every state.

@@ -344,6 +344,8 @@ type Instance struct {
 	Rootfs string `json:",omitempty"`
 	// Limits of what it may use of the machine (vpcemu's own).
 	Limits Limits `json:",omitzero"`
+	// Options are settings that are only read back.
+	Options InstanceOptions `json:",omitzero"`
 }
 
 // KeyPair is a public key that instances install (vpcemu keeps the private half
@@ -401,6 +403,8 @@ type Model struct {
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`
+	// Images are the lab's own, by AMI ID. The map is never changed in place.
+	Images map[string]LabImage `json:",omitempty"`
 	// MetadataDefaults are the account's for new instances (IM-03).
 	MetadataDefaults MetadataDefaults
 	// Incarnations counts how often a topology key was made, so that a replaced
@@ -421,6 +425,7 @@ type Model struct {
 	KeyPairs          Table[string, KeyPair] // by name
 	InternetHosts     Table[InternetHostID, InternetHost]
 
+	Volumes                Table[VolumeID, Volume]
 	SubnetCidrReservations Table[SubnetCidrReservationID, SubnetCidrReservation]
 	FlowLogs               Table[FlowLogID, FlowLog]
 	Impairments            Table[ImpairmentID, Impairment]

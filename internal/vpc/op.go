@@ -77,6 +77,10 @@ func findActions() map[string]Action {
 		}
 		found[m.Name] = Action{Name: m.Name, Input: in, Output: m.Type.Out(0).Elem()}
 	}
+	for name, a := range absentActions {
+		in, out := a.types()
+		found[name] = Action{Name: name, Input: in, Output: out}
+	}
 	return found
 }
 

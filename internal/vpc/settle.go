@@ -70,6 +70,7 @@ func (tx *Tx) endInstance(i *Instance, reason string) {
 		tx.detach(tx.NetworkInterfaces.Get(n.ID))
 	}
 	tx.dropPlace(Place{PlaceInstance, string(i.ID)})
+	tx.freeVolumes(i.ID)
 	c := *i
 	if i.State != StateShuttingDown {
 		c.StateReason, c.StateTransitionReason = reason, ""

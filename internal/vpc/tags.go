@@ -117,7 +117,7 @@ func (tx *Tx) tagged() []taggedTable {
 		taggedIn(&tx.Vpcs), taggedIn(&tx.Subnets), taggedIn(&tx.SubnetCidrReservations), taggedIn(&tx.RouteTables),
 		taggedIn(&tx.InternetGateways), taggedIn(&tx.NatGateways), taggedIn(&tx.Addresses), taggedIn(&tx.SecurityGroups),
 		tx.taggedRules(), taggedIn(&tx.NetworkAcls), taggedIn(&tx.DhcpOptions), taggedIn(&tx.NetworkInterfaces),
-		taggedIn(&tx.Instances), tx.taggedKeyPairs(), taggedIn(&tx.InternetHosts), taggedIn(&tx.FlowLogs),
+		taggedIn(&tx.Instances), taggedIn(&tx.Volumes), tx.taggedKeyPairs(), taggedIn(&tx.InternetHosts), taggedIn(&tx.FlowLogs),
 		taggedIn(&tx.Impairments), taggedIn(&tx.Failures),
 	}
 }

@@ -1,0 +1,253 @@
+package ec2api_test
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vpcemu/vpcemu/internal/ec2api"
+	"github.com/vpcemu/vpcemu/internal/ec2api/apitest"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+const someSignature = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func authorization(service string) string {
+	return "AWS4-HMAC-SHA256 Credential=any/20261128/us-east-1/" + service + "/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + someSignature
+}
+
+// post sends a form as a client does.
+func post(t *testing.T, to, service, form string, change func(*http.Request)) (int, string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, to, strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	r.Header.Set("Authorization", authorization(service))
+	r.Header.Set("X-Amz-Date", "20261128T120000Z")
+	if change != nil {
+		change(r)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+const version = "&Version=2016-11-15"
+
+func TestServer_Answers(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	for _, tt := range []struct {
+		name, service, form string
+		status              int
+		want                []string
+	}{
+		{"a success", "ec2", "Action=CreateVpc&CidrBlock=10.0.0.0/16" + version, 200,
+			[]string{`<CreateVpcResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>`, "<state>pending</state>", "<vpcId>vpc-0"}},
+		{"an empty list", "ec2", "Action=DescribeNatGateways" + version, 200, []string{"<natGatewaySet></natGatewaySet>"}},
+		{"no output", "ec2", "Action=DeleteTags&ResourceId.1=vpc-01234567890123456" + version, 400, []string{"<Response><Errors><Error><Code>"}},
+		{"an error", "ec2", "Action=CreateVpc&CidrBlock=10.0.0.0/8" + version, 400,
+			[]string{"<Code>InvalidVpcRange</Code>", "<Message>", "<RequestID>"}},
+		{"a dry run", "ec2", "Action=CreateVpc&CidrBlock=10.0.0.0/16&DryRun=true" + version, 412, []string{"<Code>DryRunOperation</Code>"}},
+		{"an action that a lab lacks", "ec2", "Action=CreateFleet" + version, 400, []string{"<Code>UnsupportedOperation</Code>"}},
+		{"an action that is none", "ec2", "Action=MakeCoffee" + version, 400, []string{"<Code>InvalidAction</Code>"}},
+		{"who am I", "sts", "Action=GetCallerIdentity&Version=2011-06-15", 200,
+			[]string{"<GetCallerIdentityResult>", "<Account>" + apitest.Account + "</Account>", "<Arn>arn:aws:iam::" + apitest.Account + ":root</Arn>"}},
+		{"another action of STS", "sts", "Action=AssumeRole&Version=2011-06-15", 400, []string{"<ErrorResponse", "<Type>Sender</Type><Code>InvalidAction</Code>"}},
+		{"another service", "s3", "Action=ListBuckets", 400, []string{"<Code>UnsupportedOperation</Code>", "s3"}},
+		{"not a form", "ec2", "%zz", 400, []string{"<Code>MalformedQueryString</Code>"}},
+	} {
+		status, body := post(t, at, tt.service, tt.form, nil)
+		if status != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", tt.name, status, tt.status, body)
+		}
+		for _, w := range tt.want {
+			if !strings.Contains(body, w) {
+				t.Errorf("%s: no %q in %s", tt.name, w, body)
+			}
+		}
+		if err := xml.Unmarshal([]byte(body), new(struct{ XMLName xml.Name })); err != nil {
+			t.Errorf("%s: %v in %s", tt.name, err, body)
+		}
+	}
+}
+
+// An answer without members says that the action succeeded.
+func TestServer_AnswersReturn(t *testing.T) {
+	b := apitest.New(t)
+	at := b.Serve(t)
+	_, made := post(t, at, "ec2", "Action=CreateInternetGateway"+version, nil)
+	_, id, _ := strings.Cut(made, "<internetGatewayId>")
+	id, _, _ = strings.Cut(id, "<")
+	status, body := post(t, at, "ec2", "Action=DeleteInternetGateway&InternetGatewayId="+id+version, nil)
+	if status != 200 || !strings.Contains(body, "<return>true</return>") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// A GET with the same in its query string is the same request.
+func TestServer_Get(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	status, body := post(t, at+"/?Action=DescribeVpcs"+version, "ec2", "", func(r *http.Request) {
+		r.Method, r.Body, r.ContentLength = http.MethodGet, nil, 0
+		r.Header.Del("Content-Type")
+	})
+	if status != 200 || !strings.Contains(body, "<isDefault>true</isDefault>") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// What could come from a web page, or from who does not know what this is, is refused.
+func TestServer_Refuses(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	const form = "Action=DescribeVpcs" + version
+	for name, tt := range map[string]struct {
+		change func(*http.Request)
+		status int
+		code   string
+	}{
+		"no signature":         {func(r *http.Request) { r.Header.Del("Authorization") }, 403, "MissingAuthenticationToken"},
+		"a password":           {func(r *http.Request) { r.SetBasicAuth("root", "root") }, 400, "IncompleteSignature"},
+		"no scope":             {func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x") }, 400, "IncompleteSignature"},
+		"half a signature":     {func(r *http.Request) { r.Header.Set("Authorization", strings.TrimSuffix(authorization("ec2"), "ef")) }, 400, "IncompleteSignature"},
+		"no date":              {func(r *http.Request) { r.Header.Del("X-Amz-Date") }, 400, "IncompleteSignature"},
+		"a web page":           {func(r *http.Request) { r.Header.Set("Origin", "https://example.org") }, 403, "UnauthorizedOperation"},
+		"a local file's page":  {func(r *http.Request) { r.Header.Set("Origin", "null") }, 403, "UnauthorizedOperation"},
+		"a name led here":      {func(r *http.Request) { r.Host = "lab.example.org:4566" }, 403, "UnauthorizedOperation"},
+		"a form of plain text": {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 400, "MalformedQueryString"},
+		"another method":       {func(r *http.Request) { r.Method = http.MethodPut }, 400, "InvalidAction"},
+	} {
+		status, body := post(t, at, "ec2", form, tt.change)
+		if status != tt.status || !strings.Contains(body, "<Code>"+tt.code+"</Code>") {
+			t.Errorf("%s: %d %s, want %d %s", name, status, body, tt.status, tt.code)
+		}
+	}
+	for _, host := range []string{"localhost:4566", "127.0.0.1", "[::1]:4566", "ec2.us-east-1.localhost:4566"} {
+		if status, body := post(t, at, "ec2", form, func(r *http.Request) { r.Host = host }); status != 200 {
+			t.Errorf("Host %s: %d %s", host, status, body)
+		}
+	}
+}
+
+func TestServer_BodyTooLarge(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	status, body := post(t, at, "ec2", "Action=DescribeVpcs"+version+"&X="+strings.Repeat("x", 2<<20), nil)
+	if status != 400 || !strings.Contains(body, "MalformedQueryString") {
+		t.Errorf("%d %.300s", status, body)
+	}
+}
+
+// broken is a Backend that fails as none should.
+type broken struct{ do func() (any, error) }
+
+func (b broken) Do(context.Context, string, string, any) (any, error) { return b.do() }
+func (broken) Account() string                                        { return apitest.Account }
+
+func TestServer_FailuresOfOurs(t *testing.T) {
+	for name, do := range map[string]func() (any, error){
+		"an error": func() (any, error) { return nil, errors.New("disk full <&>") },
+		"a panic":  func() (any, error) { panic("nothing to see") },
+	} {
+		s := httptest.NewServer(ec2api.New(ec2api.Config{Backend: broken{do}, Auth: &ec2api.Signatures{Now: time.Now}}))
+		status, body := post(t, s.URL, "ec2", "Action=DescribeVpcs"+version, nil)
+		if status != 500 || !strings.Contains(body, "<Code>InternalError</Code>") || strings.Contains(body, "nothing to see") {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+		s.Close()
+	}
+}
+
+// What an instance or a user put into a value leaves the answer well-formed.
+func TestServer_OddCharacters(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	for _, value := range []string{"<&>\"'", "tab\tnewline\n", "nul\x00bell\x07", "\xff\xfe", "é 漢 \U0001F600", "\uFFFE", "]]>"} {
+		form := "Action=CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.ResourceType=vpc&TagSpecification.1.Tag.1.Key=k&TagSpecification.1.Tag.1.Value=" + url.QueryEscape(value) + version
+		status, body := post(t, at, "ec2", form, nil)
+		var got struct {
+			Value string `xml:"vpc>tagSet>item>value"`
+		}
+		if err := xml.Unmarshal([]byte(body), &got); err != nil {
+			t.Errorf("%q: %v", value, err)
+		}
+		if status == 200 && !strings.ContainsAny(value, "\x00\x07\xff\uFFFE") && got.Value != value {
+			t.Errorf("%q came back as %q", value, got.Value)
+		}
+		post(t, at, "ec2", "Action=DeleteVpc&VpcId="+between(body, "<vpcId>", "<")+version, nil)
+	}
+}
+
+func between(s, open, end string) string {
+	_, s, _ = strings.Cut(s, open)
+	s, _, _ = strings.Cut(s, end)
+	return s
+}
+
+// Services get the request as it came, and who sent it.
+func TestServer_OtherServices(t *testing.T) {
+	var caller ec2api.Caller
+	var body []byte
+	s := httptest.NewServer(ec2api.New(ec2api.Config{Backend: apitest.New(t), Auth: &ec2api.Signatures{Now: time.Now},
+		Services: map[string]http.Handler{"ssm": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			caller = ec2api.CallerOf(r.Context())
+			body, _ = io.ReadAll(r.Body)
+		})}}))
+	defer s.Close()
+	if status, _ := post(t, s.URL, "ssm", "{}", nil); status != 200 {
+		t.Error(status)
+	}
+	if caller != (ec2api.Caller{AccessKey: "any", Region: "us-east-1", Service: "ssm"}) || string(body) != "{}" {
+		t.Errorf("%+v %q", caller, body)
+	}
+}
+
+var _ ec2api.Backend = (*apitest.Backend)(nil)
+
+// BenchmarkDescribe is the cost of a description of 1,000 VPC-sized objects, over the socket.
+func BenchmarkDescribe(b *testing.B) {
+	backend := apitest.New(b)
+	at := backend.Serve(b)
+	var vpcID string
+	for _, v := range must(backend.Do(b.Context(), "", "DescribeVpcs", &vpc.DescribeVpcsInput{})).(*vpc.DescribeVpcsOutput).Vpcs {
+		vpcID = string(v.VpcId)
+	}
+	for range 1000 {
+		must(backend.Do(b.Context(), "", "CreateSecurityGroup", &vpc.CreateSecurityGroupInput{GroupName: vpc.RandomID("g"), Description: "d", VpcId: vpc.VpcID(vpcID)}))
+	}
+	form := "Action=DescribeSecurityGroups" + version
+	b.ResetTimer()
+	for b.Loop() {
+		r, _ := http.NewRequest(http.MethodPost, at, strings.NewReader(form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", authorization("ec2"))
+		r.Header.Set("X-Amz-Date", "20261128T120000Z")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil || resp.StatusCode != 200 {
+			b.Fatal(err, resp)
+		}
+		n, _ := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		b.SetBytes(n)
+	}
+}
+
+func must(v any, err error) any {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

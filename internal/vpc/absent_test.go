@@ -1,0 +1,44 @@
+package vpc
+
+import (
+	"reflect"
+	"testing"
+)
+
+// What a lab never has is listed as by an account without any.
+func TestAbsent(t *testing.T) {
+	for name, a := range absentActions {
+		tx := emptyLab(t)
+		action, _ := LookupAction(name)
+		in := reflect.New(action.Input)
+		out, err := tx.Run(name, in.Interface())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i := range action.Output.NumField() {
+			if f := reflect.ValueOf(out).Elem().Field(i); f.IsNil() || f.Len() != 0 {
+				t.Errorf("%s: %v", name, f)
+			}
+		}
+		in.Elem().FieldByName("Filters").Set(reflect.ValueOf([]Filter{{"colour", []string{"red"}}}))
+		if _, err := tx.Run(name, in.Interface()); errorCode(err) != "InvalidParameterValue" {
+			t.Errorf("%s with a filter that is none: %v", name, err)
+		}
+		in.Elem().FieldByName("Filters").Set(reflect.ValueOf([]Filter{{"tag:Name", []string{"*"}}}))
+		if a.ids == "" {
+			continue
+		}
+		ids := in.Elem().FieldByName(a.ids)
+		ids.Set(reflect.ValueOf([]string{a.kind.prefix + "01234567890abcdef"}))
+		if _, err := tx.Run(name, in.Interface()); errorCode(err) != a.kind.notFound {
+			t.Errorf("%s with an ID: %v", name, err)
+		}
+		if a.kind.malformed != "" {
+			ids.Set(reflect.ValueOf([]string{"nothing"}))
+			if _, err := tx.Run(name, in.Interface()); errorCode(err) != a.kind.malformed {
+				t.Errorf("%s with a text for an ID: %v", name, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package vpc
+
+import (
+	"reflect"
+	"testing"
+)
+
+func TestVolumes_OfAnInstance(t *testing.T) {
+	s := newSite(t)
+	out := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public,
+		BlockDeviceMappings: []BlockDeviceMapping{
+			{DeviceName: "/dev/sda1", Ebs: &EbsBlockDevice{VolumeSize: new(20), VolumeType: "gp2"}},
+			{DeviceName: "/dev/sdf", Ebs: &EbsBlockDevice{VolumeSize: new(100), VolumeType: "io2", Iops: new(500), DeleteOnTermination: new(false), Encrypted: new(true)}},
+			{DeviceName: "/dev/sdg", VirtualName: "ephemeral0"},
+		},
+		TagSpecifications: []TagSpecification{{"volume", []Tag{{"Use", "data"}}}, {"instance", []Tag{{"Name", "x"}}}}}))
+	id := out.Instances[0].InstanceId
+	list := must(s.DescribeVolumes(&DescribeVolumesInput{Filters: namedFilter("attachment.instance-id", string(id))})).Volumes
+	if len(list) != 2 {
+		t.Fatalf("%+v", list)
+	}
+	root, data := list[0], list[1]
+	if root.Attachments[0].Device != RootDevice {
+		root, data = data, root
+	}
+	if root.Size != 20 || root.VolumeType != "gp2" || root.Iops != 100 || root.State != "in-use" || !root.Attachments[0].DeleteOnTermination {
+		t.Errorf("root: %+v", root)
+	}
+	if data.Size != 100 || data.Iops != 500 || !data.Encrypted || data.Attachments[0].Device != "/dev/sdf" || !reflect.DeepEqual(data.Tags, []Tag{{"Use", "data"}}) {
+		t.Errorf("data: %+v", data)
+	}
+	maps := must(s.DescribeInstances(&DescribeInstancesInput{InstanceIds: []InstanceID{id}})).Reservations[0].Instances[0].BlockDeviceMappings
+	if len(maps) != 2 || maps[0].Ebs.VolumeId != root.VolumeId || maps[1].Ebs.VolumeId != data.VolumeId {
+		t.Errorf("%+v", maps)
+	}
+	wantCode(t, code(s.DeleteVolume(&DeleteVolumeInput{VolumeId: data.VolumeId})), "VolumeInUse")
+	must(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{id}}))
+	s.InstanceTerminated(id)
+	left := must(s.DescribeVolumes(&DescribeVolumesInput{})).Volumes
+	if len(left) != 1 || left[0].VolumeId != data.VolumeId || left[0].State != "available" || len(left[0].Attachments) != 0 {
+		t.Fatalf("%+v", left)
+	}
+	must(s.DeleteVolume(&DeleteVolumeInput{VolumeId: data.VolumeId}))
+	wantCode(t, code(s.DeleteVolume(&DeleteVolumeInput{VolumeId: data.VolumeId})), "InvalidVolume.NotFound")
+}
+
+func TestModifyVolume(t *testing.T) {
+	s := newSite(t)
+	id := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public})).Instances[0].InstanceId
+	v := s.volumesOf(id)[0].ID
+	wantCode(t, code(s.DescribeVolumesModifications(&DescribeVolumesModificationsInput{VolumeIds: []VolumeID{v}})), "InvalidVolumeModification.NotFound")
+	wantCode(t, code(s.ModifyVolume(&ModifyVolumeInput{VolumeId: v, Size: new(4)})), "InvalidParameterValue")
+	must(s.ModifyVolume(&ModifyVolumeInput{VolumeId: v, Size: new(30), VolumeType: "gp2"}))
+	m := must(s.DescribeVolumesModifications(&DescribeVolumesModificationsInput{VolumeIds: []VolumeID{v}})).VolumesModifications
+	if len(m) != 1 || m[0].ModificationState != "completed" || m[0].OriginalSize != 8 || m[0].TargetSize != 30 || m[0].TargetVolumeType != "gp2" || m[0].TargetIops != 100 {
+		t.Errorf("%+v", m)
+	}
+	if info := must(s.DescribeVolumes(&DescribeVolumesInput{VolumeIds: []VolumeID{v}})).Volumes[0]; info.Size != 30 || info.Throughput != 0 {
+		t.Errorf("%+v", info)
+	}
+}
+
+// What means nothing in a lab is read back as it was given.
+func TestInstanceOptions_AreReadBack(t *testing.T) {
+	s := newSite(t)
+	id := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, InstanceType: "t3.micro", EbsOptimized: new(true), Monitoring: &RunInstancesMonitoringEnabled{new(true)},
+		CreditSpecification: &CreditSpecificationRequest{"standard"}, IamInstanceProfile: &IamInstanceProfileSpecification{Name: "app"}})).Instances[0].InstanceId
+	info := must(s.DescribeInstances(&DescribeInstancesInput{InstanceIds: []InstanceID{id}})).Reservations[0].Instances[0]
+	if !info.EbsOptimized || info.Monitoring.State != "enabled" || info.IamInstanceProfile.Arn != "arn:aws:iam::123456789012:instance-profile/app" {
+		t.Errorf("%+v", info)
+	}
+	credits := func() string {
+		return must(s.DescribeInstanceCreditSpecifications(&DescribeInstanceCreditSpecificationsInput{InstanceIds: []InstanceID{id}})).InstanceCreditSpecifications[0].CpuCredits
+	}
+	if c := credits(); c != "standard" {
+		t.Error(c)
+	}
+	out := must(s.ModifyInstanceCreditSpecification(&ModifyInstanceCreditSpecificationInput{InstanceCreditSpecifications: []InstanceCreditSpecificationRequest{
+		{id, "unlimited"}, {"i-00000000000000bad", "unlimited"}, {id, "golden"}}}))
+	if len(out.SuccessfulInstanceCreditSpecifications) != 1 || len(out.UnsuccessfulInstanceCreditSpecifications) != 2 || out.UnsuccessfulInstanceCreditSpecifications[0].Error.Code != "InvalidInstanceID.NotFound" {
+		t.Errorf("%+v", out)
+	}
+	if c := credits(); c != "unlimited" {
+		t.Error(c)
+	}
+	if m := must(s.UnmonitorInstances(&UnmonitorInstancesInput{InstanceIds: []InstanceID{id}})).InstanceMonitorings; m[0].Monitoring.State != "disabled" {
+		t.Errorf("%+v", m)
+	}
+	must(s.MonitorInstances(&MonitorInstancesInput{InstanceIds: []InstanceID{id}}))
+	list := must(s.DescribeIamInstanceProfileAssociations(&DescribeIamInstanceProfileAssociationsInput{Filters: namedFilter("instance-id", string(id))})).IamInstanceProfileAssociations
+	if len(list) != 1 || list[0].State != "associated" {
+		t.Errorf("%+v", list)
+	}
+	wantCode(t, code(s.DescribeIamInstanceProfileAssociations(&DescribeIamInstanceProfileAssociationsInput{AssociationIds: []string{"iip-assoc-00000000000000bad"}})), "InvalidAssociationID.NotFound")
+}
