@@ -34,6 +34,11 @@ type AttributeValue struct {
 	Value string `json:"Value"`
 }
 
+// OptionalAttributeValue is a text that may not be there.
+type OptionalAttributeValue struct {
+	Value string `json:"Value,omitempty"`
+}
+
 // NamedTag is the tag specification that gives an object of the resource type
 // its name.
 func NamedTag(resourceType, name string) []TagSpecification {
