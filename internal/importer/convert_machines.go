@@ -68,7 +68,8 @@ func (c *converter) addresses(o *topology.Instance, i *rawInstance, n *rawInterf
 	subnet := c.subnet(firstOf(n.SubnetId, i.SubnetId))
 	public := n.public()
 	elastic := slices.ContainsFunc(c.Addresses, func(a *rawAddress) bool {
-		return a.PublicIp != "" && a.PublicIp == public || a.InstanceId == i.InstanceId || n.NetworkInterfaceId != "" && a.NetworkInterfaceId == n.NetworkInterfaceId
+		of := a.NetworkInterfaceId == "" && a.InstanceId == i.InstanceId || n.NetworkInterfaceId != "" && a.NetworkInterfaceId == n.NetworkInterfaceId
+		return a.PublicIp != "" && a.PublicIp == public || of && (a.PrivateIpAddress == "" || a.PrivateIpAddress == n.primary())
 	})
 	// An automatic address shows while the instance runs; what a stopped one, or one with an Elastic IP, wished for, AWS does
 	// not tell.
@@ -344,8 +345,8 @@ func (c *converter) convertNatGateways() {
 		if a, ok := address(p.PrivateIp); ok {
 			o.PrivateIp = set(a)
 		}
-		if more := len(g.NatGatewayAddresses) - 1; more > 0 {
-			c.note("NAT gateway", said, "%d further addresses: a topology file gives a NAT gateway one (aws ec2 associate-nat-gateway-address adds them in the lab)", more)
+		if len(g.NatGatewayAddresses) > 1 {
+			c.note("NAT gateway", said, "has several addresses: a topology file gives it the primary one (aws ec2 associate-nat-gateway-address adds others in the lab)")
 		}
 		c.file.NatGateways.List = append(c.file.NatGateways.List, o)
 	}

@@ -321,7 +321,7 @@ func (c *converter) convertKeyPairs() {
 		name := c.names.by["key/"+k.KeyName]
 		own := ""
 		if k.KeyName != name {
-			own = fmt.Sprintf("%q", k.KeyName)
+			own = fmt.Sprintf("KeyName %q", k.KeyName)
 		}
 		c.begin(&o.Head, "key_pairs", name, k.KeyPairId, k.Tags, k.origin, own)
 		key := strings.TrimSpace(k.PublicKey)

@@ -26,8 +26,10 @@ func (c *converter) place() error {
 	if err := c.chooseRegion(regions); err != nil {
 		return err
 	}
-	in := append(slices.Clone(regions[c.region]), regions[""]...)
-	if c.region == "" {
+	in := regions[""]
+	if c.region != "" {
+		in = append(slices.Clone(regions[c.region]), in...)
+	} else {
 		c.region = "us-east-1"
 		c.note("file", "", "nothing in what was read tells the Region; %s was taken", c.region)
 	}
