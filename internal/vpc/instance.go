@@ -244,7 +244,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if err != nil {
 		return i, err
 	}
-	i.MetadataOptions = asked.over(tx.DefaultMetadata())
+	i.MetadataOptions = asked.over(tx.DefaultMetadata(tx.Region))
 	return i, i.tagsFitMetadata()
 }
 
