@@ -104,6 +104,9 @@ func (w *writer) name() {
 		w.call(kind, string(id), s.Name(), short(s.DefaultForAz, s.AvailabilityZone, "subnet_"+s.CidrBlock.Addr().String()))
 	}
 	for id, g := range m.InternetGateways.All() {
+		if v := m.Vpcs.Get(g.VpcID); v != nil && v.IsDefault {
+			continue // it came with the VPC
+		}
 		w.call("aws_internet_gateway", string(id), g.Name(), "igw")
 	}
 	for id, n := range m.NatGateways.All() {

@@ -155,8 +155,7 @@ func (w *writer) options(v *vpc.Vpc) {
 
 func (w *writer) gateways() {
 	for id, g := range w.m.InternetGateways.All() {
-		if v := w.m.Vpcs.Get(g.VpcID); v != nil && v.IsDefault {
-			delete(w.address, string(id)) // it came with the VPC
+		if w.address[string(id)] == "" {
 			continue
 		}
 		b := w.resource(string(id))
