@@ -220,6 +220,10 @@ func (c *converter) userData(o *topology.Instance, i *rawInstance, said string) 
 	if given == nil || *given == "" || strings.Contains(strings.ToLower(i.Platform+i.PlatformDetails), "windows") {
 		return
 	}
+	if c.opt.WithoutUserData {
+		c.note("instance", said, "user data was left out (--without-user-data)")
+		return
+	}
 	data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(*given), ""))
 	if err != nil {
 		c.note("instance", said, "its user data is no base64")
