@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"internal/vpc", "internal/packet", "internal/guest/wire", "internal/ntp", "topologies", "internal/slab", "internal/tun", "internal/cgroup", "internal/transfer"},
 	{"internal/cloudconfig"},
 	{"filter", "nat", "internal/conntrack", "dhcp", "dhcp/client", "internal/guest/unit", "internal/guest/disk", "internal/topology", "internal/store", "internal/control", "internal/awscli", "internal/endpoint", "internal/probe", "internal/dns", "internal/imds", "internal/ec2api", "internal/ec2api/gen", "internal/ssm"},
-	{"dataplane", "internal/guest", "internal/check"},
+	{"dataplane", "internal/guest", "internal/check", "internal/importer", "internal/hcl"},
 	{"internal/flowlog", "internal/ec2api/apitest"},
 	{"internal/compile", "internal/host", "internal/hostlink", "internal/explain", "internal/reasons", "cmd/vpcemu/guest", "internal/capture"},
 	{"internal/matrix", "internal/graph"},
@@ -49,9 +49,9 @@ var only = map[string][]string{
 	"github.com/smallstep/pkcs7":           {"internal/imds"},
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
-	module + "internal/vpc":                {"internal/dns", "internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix", "internal/imds", "internal/ec2api", "internal/ec2api/gen", "internal/ec2api/apitest", "internal/export", "internal/importer"},
+	module + "internal/vpc":                {"internal/dns", "internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix", "internal/imds", "internal/ec2api", "internal/ec2api/gen", "internal/ec2api/apitest", "internal/hcl", "internal/importer", "internal/ec2api/sdktest", "internal/ssm"},
 	module + "dataplane":                   {"cmd/vpcemu", "internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
-	module + "internal/topology":           {"internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
+	module + "internal/topology":           {"internal/importer", "internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }
 
