@@ -1,6 +1,7 @@
 package hcl_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -11,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/vpcemu/vpcemu/internal/ec2api/apitest"
 	"github.com/vpcemu/vpcemu/internal/hcl"
@@ -38,7 +39,7 @@ func TestTerraform_Circle(t *testing.T) {
 			is := b.Model()
 			is = is.In(was.Region)
 			was = was.In(was.Region)
-			if d := cmp.Diff(portrait(&was), portrait(&is)); d != "" {
+			if d := gocmp.Diff(portrait(&was), portrait(&is)); d != "" {
 				t.Errorf("the lab that was exported, and the one that Terraform makes (-was +is):\n%s\n%s", d, configuration)
 			}
 			w.run("destroy", "-auto-approve")
@@ -297,7 +298,7 @@ func portrait(m *vpc.Model) (p []string) {
 		add("key %s %s", k.KeyName, k.PublicKey)
 	}
 	for _, f := range m.FlowLogs.All() {
-		add("flow log %s %s %d %s %s %v", f.TrafficType, f.LogFormat, f.MaxAggregationInterval, f.LogDestinationType, f.LogDestination, f.Tags)
+		add("flow log %s %s %d %s %s %v", f.TrafficType, f.LogFormat, f.MaxAggregationInterval, f.LogDestinationType, cmp.Or(f.LogGroupName, f.LogDestination), f.Tags)
 	}
 	slices.Sort(p)
 	return p
