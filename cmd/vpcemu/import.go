@@ -47,6 +47,7 @@ the real Internet.`,
 	cmd.Flags().StringArrayVar(&f.opt.Vpcs, "vpc", nil, "bring over this VPC only, by `ID`, Name tag or Terraform address; may be given several times")
 	cmd.Flags().StringVar(&f.opt.Region, "region", "", "the Region to bring over, where the files hold several")
 	cmd.Flags().BoolVar(&f.opt.KeepPublicAddresses, "keep-public-addresses", false, "keep the real Elastic IPs, as public pools of the lab")
+	cmd.Flags().BoolVar(&f.opt.WithoutUserData, "without-user-data", false, "leave user data out; on the lab's root file system it often fails")
 	cmd.Flags().BoolVar(&f.commands, "print-commands", false, "print a shell script that makes a dump, and do no more")
 	return cmd
 }

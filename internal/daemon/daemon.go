@@ -62,6 +62,8 @@ type Config struct {
 	Log        *slog.Logger
 	// NoCounters leaves packets uncounted, to measure what counting costs.
 	NoCounters bool
+	// Workers is how many threads move packets; 0: dataplane.DefaultWorkers.
+	Workers int
 	// HostsFile gets the names of a lab that wants it (join_hosts); "" is hostlink.DefaultHosts.
 	HostsFile string
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
@@ -179,7 +181,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	}
 	d.engine, err = dataplane.NewEngine(dataplane.Config{
 		Conntrack: d.flows, NAT: d.nats, Now: slab.Boottime, RelatedICMP: true,
-		OnLease: d.leases.note, OnPortDown: d.portDown, NoCounters: cfg.NoCounters,
+		OnLease: d.leases.note, OnPortDown: d.portDown, NoCounters: cfg.NoCounters, Workers: cfg.Workers,
 	})
 	if err != nil {
 		return nil, err

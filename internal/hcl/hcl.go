@@ -39,6 +39,7 @@ func Lab(m *vpc.Model, region string) (text []byte, notes []string) {
 	w.acls()
 	w.machines()
 	w.routes()
+	w.gatewayThatCame()
 	w.unsaid()
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Made by `vpcemu export --format terraform` of lab %s.\n#\n", m.Lab)
@@ -62,6 +63,8 @@ type writer struct {
 	taken   map[string]bool
 	notes   []string
 	first   bool // a block has been written
+	// cameWith is the default VPC if a route leads to the gateway that it came with.
+	cameWith string
 }
 
 func (w *writer) note(format string, a ...any) { w.notes = append(w.notes, fmt.Sprintf(format, a...)) }

@@ -138,10 +138,7 @@ func (w *writer) options(v *vpc.Vpc) {
 func (w *writer) gateways() {
 	for id, g := range byName(w, &w.m.InternetGateways) {
 		if strings.HasPrefix(w.address[string(id)], "data.") {
-			if w.used(g.VpcID) {
-				w.gatewayThatCame(string(id), g.VpcID)
-			}
-			continue
+			continue // it came with the default VPC; routes look it up
 		}
 		b := w.resource(string(id))
 		b.ref("vpc_id", string(g.VpcID), "id")
@@ -187,12 +184,16 @@ func (w *writer) gateways() {
 }
 
 // gatewayThatCame looks up the Internet gateway that the default VPC came with.
-func (w *writer) gatewayThatCame(id string, of vpc.VpcID) {
-	_, address, _ := strings.Cut(w.address[id], ".")
-	kind, name, _ := strings.Cut(address, ".")
-	in := body{w.block("data", kind, name), w}.inner("filter")
-	in.text("name", "attachment.vpc-id")
-	in.refs("values", []string{string(of)})
+func (w *writer) gatewayThatCame() {
+	for id, g := range w.m.InternetGateways.All() {
+		if string(g.VpcID) != w.cameWith || w.cameWith == "" {
+			continue
+		}
+		parts := strings.Split(w.address[string(id)], ".")
+		in := body{w.block(parts...), w}.inner("filter")
+		in.text("name", "attachment.vpc-id")
+		in.refs("values", []string{w.cameWith})
+	}
 }
 
 // gatewayOf is the VPC's Internet gateway, if a resource is.
@@ -564,6 +565,9 @@ func (w *writer) route(b body, v *vpc.Vpc, r vpc.Route) {
 	if w.address[id] == "" {
 		w.note("the route to %s of VPC %s, as what it leads to is gone", r.DestinationCidrBlock, w.nameOf(string(v.ID)))
 		return
+	}
+	if strings.HasPrefix(w.address[id], "data.") {
+		w.cameWith = string(v.ID)
 	}
 	in := b.inner("route")
 	in.text("cidr_block", r.DestinationCidrBlock.String())

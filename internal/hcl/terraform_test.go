@@ -50,7 +50,7 @@ func TestTerraform_Circle(t *testing.T) {
 // Every configuration is formatted and valid, whatever the lab.
 func labs(t *testing.T) map[string]string {
 	t.Helper()
-	all := map[string]string{"everything": everything}
+	all := map[string]string{"everything": everything, "default VPC": changedDefault}
 	for _, name := range topologies.Names() {
 		if testing.Short() && name != "book" {
 			continue
@@ -106,6 +106,16 @@ instances:
   db: {subnet: a, associate_public_ip_address: false, state: stopped, metadata_options: {http_tokens: required, http_put_response_hop_limit: 2}, user_data_base64: H4sIAAAAAAAAAwMAAAAAAAAAAAA=}
   inner: {subnet: b, tags: {role: worker}}
 flow_logs: {all: {vpc: main, max_aggregation_interval: 60}, one: {subnet: a, traffic_type: REJECT, log_destination_type: s3, log_destination: 'arn:aws:s3:::logs'}}
+`
+
+// changedDefault has its default VPC otherwise than AWS makes it.
+const changedDefault = `version: 1
+name: lab
+subnets: {own: {vpc: default, cidr_block: 172.31.200.0/24}}
+route_tables: {own: {subnets: [own, default-us-east-1b], routes: [{cidr_block: 0.0.0.0/0, gateway: default}]}}
+elastic_ips: {fixed: {instance: one}}
+instances: {one: {associate_public_ip_address: false}, two: {subnet: own, security_groups: [default]}}
+flow_logs: {one: {instance: one}}
 `
 
 // labOf is a lab that was brought up, whose instances run.
