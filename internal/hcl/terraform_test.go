@@ -47,12 +47,12 @@ func TestTerraform_Circle(t *testing.T) {
 	}
 }
 
-// Every configuration is formatted and valid, whatever the lab.
+// labs are topologies: all of them with `scripts/test.sh --full`.
 func labs(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{"everything": everything, "default VPC": changedDefault}
 	for _, name := range topologies.Names() {
-		if testing.Short() && name != "book" {
+		if name != "book" && os.Getenv("VPCEMU_TEST_FULL") == "" {
 			continue
 		}
 		b, err := topologies.Open(name)
