@@ -1,6 +1,7 @@
 package hcl_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -11,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/vpcemu/vpcemu/internal/ec2api/apitest"
 	"github.com/vpcemu/vpcemu/internal/hcl"
@@ -38,7 +39,7 @@ func TestTerraform_Circle(t *testing.T) {
 			is := b.Model()
 			is = is.In(was.Region)
 			was = was.In(was.Region)
-			if d := cmp.Diff(portrait(&was), portrait(&is)); d != "" {
+			if d := gocmp.Diff(portrait(&was), portrait(&is)); d != "" {
 				t.Errorf("the lab that was exported, and the one that Terraform makes (-was +is):\n%s\n%s", d, configuration)
 			}
 			w.run("destroy", "-auto-approve")
@@ -46,12 +47,12 @@ func TestTerraform_Circle(t *testing.T) {
 	}
 }
 
-// Every configuration is formatted and valid, whatever the lab.
+// labs are topologies: all of them with `scripts/test.sh --full`.
 func labs(t *testing.T) map[string]string {
 	t.Helper()
-	all := map[string]string{"everything": everything}
+	all := map[string]string{"everything": everything, "default VPC": changedDefault}
 	for _, name := range topologies.Names() {
-		if testing.Short() && name != "book" {
+		if name != "book" && os.Getenv("VPCEMU_TEST_FULL") == "" {
 			continue
 		}
 		b, err := topologies.Open(name)
@@ -105,6 +106,16 @@ instances:
   db: {subnet: a, associate_public_ip_address: false, state: stopped, metadata_options: {http_tokens: required, http_put_response_hop_limit: 2}, user_data_base64: H4sIAAAAAAAAAwMAAAAAAAAAAAA=}
   inner: {subnet: b, tags: {role: worker}}
 flow_logs: {all: {vpc: main, max_aggregation_interval: 60}, one: {subnet: a, traffic_type: REJECT, log_destination_type: s3, log_destination: 'arn:aws:s3:::logs'}}
+`
+
+// changedDefault has its default VPC otherwise than AWS makes it.
+const changedDefault = `version: 1
+name: lab
+subnets: {own: {vpc: default, cidr_block: 172.31.200.0/24}}
+route_tables: {own: {subnets: [own, default-us-east-1b], routes: [{cidr_block: 0.0.0.0/0, gateway: default}]}}
+elastic_ips: {fixed: {instance: one}}
+instances: {one: {associate_public_ip_address: false}, two: {subnet: own, security_groups: [default]}}
+flow_logs: {one: {instance: one}}
 `
 
 // labOf is a lab that was brought up, whose instances run.
@@ -297,7 +308,7 @@ func portrait(m *vpc.Model) (p []string) {
 		add("key %s %s", k.KeyName, k.PublicKey)
 	}
 	for _, f := range m.FlowLogs.All() {
-		add("flow log %s %s %d %s %s %v", f.TrafficType, f.LogFormat, f.MaxAggregationInterval, f.LogDestinationType, f.LogDestination, f.Tags)
+		add("flow log %s %s %d %s %s %v", f.TrafficType, f.LogFormat, f.MaxAggregationInterval, f.LogDestinationType, cmp.Or(f.LogGroupName, f.LogDestination), f.Tags)
 	}
 	slices.Sort(p)
 	return p
