@@ -50,7 +50,7 @@ func newDescribe() *cobra.Command {
 		Short: "Show a lab's objects: all, those of a kind, or one",
 		Long: `Describe shows the objects of a lab: all of them, those of one kind, or one by its name or
 ID. A default VPC that nothing is in is left out of lists. With -o it shows what EC2's
-Describe actions answer.
+Describe actions answer. In a lab of several Regions each object tells its Region.
 
 Kinds:
   ` + strings.Join(slices.Sorted(maps.Keys(kinds)), "\n  "),
@@ -89,9 +89,13 @@ func describe(ctx context.Context, w io.Writer, c *control.Client, names, args [
 	if err := validOutput(out); err != nil {
 		return err
 	}
+	lab, err := c.Lab(ctx)
+	if err != nil {
+		return err
+	}
 	all := map[string][]any{} // of every kind: tables show names instead of IDs
-	for name, k := range kinds {
-		objects, err := objectsOf(ctx, c, k)
+	for name := range kinds {
+		objects, err := everywhere(ctx, c, name, lab.Regions)
 		if err != nil {
 			return err
 		}
@@ -149,8 +153,32 @@ func hideUnused(all map[string][]any) {
 	}
 }
 
-func objectsOf(ctx context.Context, c *control.Client, k kind) ([]any, error) {
-	raw, err := c.Run(ctx, k.action, nil, false)
+// labWide are the kinds of what is in no Region.
+var labWide = []string{"internet-host", "impairment", "failure"}
+
+// everywhere lists the objects of a kind in all Regions. Where there are several, each
+// object tells its own.
+func everywhere(ctx context.Context, c *control.Client, name string, regions []string) (list []any, err error) {
+	if len(regions) == 0 || slices.Contains(labWide, name) {
+		regions = []string{""}
+	}
+	for _, region := range regions {
+		objects, err := objectsOf(ctx, c, region, kinds[name])
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range objects {
+			if m, ok := o.(map[string]any); ok && len(regions) > 1 {
+				m["Region"] = region
+			}
+		}
+		list = append(list, objects...)
+	}
+	return list, nil
+}
+
+func objectsOf(ctx context.Context, c *control.Client, region string, k kind) ([]any, error) {
+	raw, err := c.RunIn(ctx, region, k.action, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -225,9 +253,16 @@ func describeTable(w io.Writer, k kind, objects []any, names map[string]string) 
 		title, _, _ := strings.Cut(c, "=")
 		heading = append(heading, title)
 	}
+	several := slices.ContainsFunc(objects, func(o any) bool { return at(o, "Region") != nil })
+	if several {
+		heading = slices.Insert(heading, 2, "REGION")
+	}
 	rows := [][]string{heading}
 	for _, o := range objects {
 		cells := [][]string{{nameOf(o)}, {cell(at(o, k.id))}}
+		if several {
+			cells = append(cells, []string{cell(at(o, "Region"))})
+		}
 		for _, c := range k.columns {
 			_, path, _ := strings.Cut(c, "=")
 			cells = append(cells, linesOf(at(o, path), names))

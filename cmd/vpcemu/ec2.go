@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,8 @@ func newEC2() *cobra.Command {
 		Short: "Run one EC2 operation on the lab, with the flags of `aws ec2`",
 		Long: `ec2 runs one operation of Amazon EC2 on the lab. Actions, flags and output are those of
 ` + "`aws ec2`" + `; objects may also be named by their lab names. The flag --wait returns once the
-instances concerned have reached their state. There is no --query: pipe JSON into jq.`,
+instances concerned have reached their state. --region names the Region, without it the lab's
+own. There is no --query: pipe JSON into jq.`,
 		Example: `  sudo vpcemu ec2 create-subnet --vpc-id book --cidr-block 172.30.2.0/24
   sudo vpcemu ec2 authorize-security-group-ingress --group-id web --protocol tcp --port 22 --cidr 0.0.0.0/0
   sudo vpcemu ec2 describe-subnets --filters Name=tag:Name,Values=public --output table
@@ -75,33 +75,14 @@ func callEC2(cmd *cobra.Command, action vpc.Action, input any, opts awscli.Optio
 	if err != nil {
 		return err
 	}
-	if err := noteIgnored(cmd.Context(), cmd.ErrOrStderr(), c, opts); err != nil {
-		return err
+	if slices.Contains(opts.Ignored, "--endpoint-url") {
+		fmt.Fprintln(cmd.ErrOrStderr(), "vpcemu: --endpoint-url is ignored: the lab's daemon is called directly")
 	}
-	out, err := c.Run(cmd.Context(), action.Name, input, opts.Wait)
+	out, err := c.RunIn(cmd.Context(), opts.Region, action.Name, input, opts.Wait)
 	if err != nil {
 		return ec2Error(action, err)
 	}
 	return awscli.Print(cmd.OutOrStdout(), out, opts.Output)
-}
-
-// noteIgnored tells, on standard error, of flags without effect that a user may
-// have meant something by: another Region than the lab's, and an endpoint.
-func noteIgnored(ctx context.Context, w io.Writer, c *control.Client, opts awscli.Options) error {
-	if slices.Contains(opts.Ignored, "--endpoint-url") {
-		fmt.Fprintln(w, "vpcemu: --endpoint-url is ignored: the lab's daemon is called directly")
-	}
-	if opts.Region == "" {
-		return nil
-	}
-	lab, err := c.Lab(ctx)
-	if err != nil {
-		return err
-	}
-	if lab.Region != opts.Region {
-		fmt.Fprintf(w, "vpcemu: --region %s is ignored: lab %s is in %s\n", opts.Region, lab.Name, lab.Region)
-	}
-	return nil
 }
 
 // ec2Error words the error of an operation as the AWS CLI does; scripts look for
@@ -174,6 +155,8 @@ func completeValue(cmd *cobra.Command, args []string, toComplete string) ([]stri
 	switch {
 	case flag == "--lab" && last:
 		return startingWith(labs(), toComplete), true
+	case flag == "--region" && last:
+		return startingWith(vpc.RegionNames(), toComplete), true
 	case flag == "--output" && last:
 		return startingWith(awscli.Formats, toComplete), true
 	case flag == "--instance-ids", flag == "--instance-id" && last:

@@ -36,6 +36,7 @@ the real Internet.`,
   vpcemu import dump --region eu-west-1 --vpc main -o main.yaml
   terraform show -json | vpcemu import - -o lab.yaml
   sudo vpcemu up lab.yaml`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args)
 		},

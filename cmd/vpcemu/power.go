@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +38,8 @@ func newPower(verb, short string, actions powerActions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var instances, hosts []string
+			var hosts []string
+			instances := map[string][]string{} // by Region
 			for _, name := range args {
 				i, err := findInstance(lab, name)
 				if err != nil {
@@ -45,15 +48,15 @@ func newPower(verb, short string, actions powerActions) *cobra.Command {
 				if strings.HasPrefix(i.ID, "host-") {
 					hosts = append(hosts, i.ID)
 				} else {
-					instances = append(instances, i.ID)
+					instances[i.Region] = append(instances[i.Region], i.ID)
 				}
 			}
 			if len(hosts) > 0 && actions.host == "" {
 				return fmt.Errorf("%s: a host on the Internet is no instance: stop and start it instead", verb)
 			}
-			if len(instances) > 0 {
-				in := map[string]any{"InstanceIds": instances}
-				if _, err := c.Run(cmd.Context(), actions.instance, in, true); err != nil {
+			for _, region := range slices.Sorted(maps.Keys(instances)) {
+				in := map[string]any{"InstanceIds": instances[region]}
+				if _, err := c.RunIn(cmd.Context(), region, actions.instance, in, true); err != nil {
 					return err
 				}
 			}

@@ -65,7 +65,7 @@ func run(t *testing.T, m vpc.Model, call vpc.Call, line string) (vpc.Model, stri
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	if err := vpc.ResolveNames(&m, in); err != nil {
+	if err := vpc.ResolveNames(&m, call.Region, in); err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
 	tx := vpc.Begin(&m, call)

@@ -16,7 +16,7 @@ type Options struct {
 	Lab    string // --lab, vpcemu's own
 	Wait   bool   // --wait, vpcemu's own
 	Output string // a format of Print: json unless said otherwise
-	Region string // --region, "" if not given; nothing follows it
+	Region string // --region, "" if not given
 	// Ignored are the flags given that concern AWS's endpoints and accounts and
 	// change nothing here.
 	Ignored []string
@@ -54,7 +54,7 @@ var globals = []global{
 		o.Help = true
 		return nil
 	}},
-	{"region", true, "", func(o *Options, v string) error {
+	{"region", true, "the Region; without it, the lab's own", func(o *Options, v string) error {
 		o.Region = v
 		return nil
 	}},

@@ -142,7 +142,7 @@ func (l *lab) do(in any) any {
 func (l *lab) try(in any) (out any, err error) {
 	l.Helper()
 	failed := l.change(func(tx *vpc.Tx) error {
-		if err = vpc.ResolveNames(&tx.Model, in); err == nil {
+		if err = vpc.ResolveNames(&tx.Model, tx.Call.Region, in); err == nil {
 			out, err = tx.Run(strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input"), in)
 		}
 		return err

@@ -67,11 +67,16 @@ func (c *Client) Down(ctx context.Context, progress func(string)) error {
 	return c.call(ctx, http.MethodPost, "/v1/down", nil, nil, progress)
 }
 
-// Run performs one EC2-named operation; input is its Input as JSON.
+// Run performs one EC2-named operation in the lab's home Region; input is its Input as JSON.
 func (c *Client) Run(ctx context.Context, action string, input any, wait bool) (json.RawMessage, error) {
-	path := "/v1/ec2/" + url.PathEscape(action)
+	return c.RunIn(ctx, "", action, input, wait)
+}
+
+// RunIn is Run in any Region.
+func (c *Client) RunIn(ctx context.Context, region, action string, input any, wait bool) (json.RawMessage, error) {
+	path := "/v1/ec2/" + url.PathEscape(action) + "?region=" + url.QueryEscape(region)
 	if wait {
-		path += "?wait"
+		path += "&wait"
 	}
 	var out json.RawMessage
 	return out, c.call(ctx, http.MethodPost, path, input, &out, nil)

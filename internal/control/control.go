@@ -19,9 +19,10 @@ type Applier interface {
 	// that should run does and holds its lease. progress may be called from any
 	// goroutine.
 	Up(ctx context.Context, req UpRequest, progress func(string)) (*UpResult, error)
-	// Run performs one EC2-named operation. With wait it returns once the
-	// instances that the operation concerns have reached their state.
-	Run(ctx context.Context, action string, input json.RawMessage, wait bool) (json.RawMessage, error)
+	// Run performs one EC2-named operation in a Region, "" for the lab's home Region.
+	// With wait it returns once the instances that the operation concerns have reached
+	// their state.
+	Run(ctx context.Context, region, action string, input json.RawMessage, wait bool) (json.RawMessage, error)
 	// Lab tells what there is and how it does.
 	Lab(ctx context.Context) (*Lab, error)
 	// Drops returns the latest dropped packets, the oldest first, after the
@@ -41,6 +42,7 @@ type Applier interface {
 	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
 	flowLogger
 	apiServer
+	exporter
 	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
 	// request says so. It writes nothing where the request is wrong.
 	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)
@@ -91,8 +93,9 @@ type UpResult struct {
 // Lab is the state of a whole lab.
 type Lab struct {
 	Name      string
-	Region    string
-	Daemon    int // process ID
+	Region    string   // its home
+	Regions   []string // all that it uses, the home Region first
+	Daemon    int      // process ID
 	Started   time.Time
 	Instances []Instance
 	Outside   *Outside `json:",omitempty"`
@@ -122,6 +125,7 @@ type Instance struct {
 	Subnet    string
 	Vpc       string
 	Zone      string
+	Region    string // "" of an Internet host
 	Netns     string // as in `ip netns`
 	Ready     bool   // every interface has its address
 	UserData  string // "", running, done, failed: exit status 1

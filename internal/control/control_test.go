@@ -35,7 +35,7 @@ func (f *fake) Up(_ context.Context, req UpRequest, progress func(string)) (*UpR
 	return &UpResult{Changes: []Change{{Verb: "create", Kind: "vpc", Name: "main"}}}, nil
 }
 
-func (f *fake) Run(_ context.Context, action string, in json.RawMessage, wait bool) (json.RawMessage, error) {
+func (f *fake) Run(_ context.Context, region, action string, in json.RawMessage, wait bool) (json.RawMessage, error) {
 	if action != "CreateVpc" {
 		return nil, &vpc.Error{Code: "InvalidAction", Message: "no " + action}
 	}
@@ -202,4 +202,8 @@ func TestCutAnswerIsAnError(t *testing.T) {
 	if _, err := NewClient(dir).Up(t.Context(), UpRequest{}, nil); !errors.Is(err, ErrNoDaemon) {
 		t.Fatalf("got %v", err)
 	}
+}
+
+func (f *fake) Export(_ context.Context, req ExportRequest) (*Exported, error) {
+	return &Exported{Text: req.Format}, nil
 }

@@ -45,7 +45,8 @@ func Handler(a Applier) http.Handler {
 			answer(w, nil, fmt.Errorf("request: %w", err))
 			return
 		}
-		out, err := a.Run(r.Context(), r.PathValue("action"), body, r.URL.Query().Has("wait"))
+		query := r.URL.Query()
+		out, err := a.Run(r.Context(), query.Get("region"), r.PathValue("action"), body, query.Has("wait"))
 		answer(w, out, err)
 	})
 	mux.HandleFunc("GET /v1/ping", func(w http.ResponseWriter, _ *http.Request) { answer(w, struct{}{}, nil) })
@@ -87,6 +88,7 @@ func Handler(a Applier) http.Handler {
 	handleCaptures(mux, a)
 	handleGraph(mux, a)
 	handleAPI(mux, a)
+	handleExport(mux, a)
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }

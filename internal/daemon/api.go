@@ -26,15 +26,19 @@ import (
 // Do implements ec2api.Backend: one operation for a client of the API. It returns once the
 // change is committed and the next packet meets it; instances follow.
 func (d *Daemon) Do(ctx context.Context, region, action string, in any) (any, error) {
+	if err := d.openRegion(ctx, region); err != nil {
+		return nil, err
+	}
 	if reads(action) {
-		return vpc.Begin(d.Model(), d.call()).Run(action, in)
+		return d.query(d.Model(), region, action, in)
 	}
 	var out any
 	err := d.Apply(ctx, func(tx *vpc.Tx) (err error) {
+		tx.Call.Region = region
 		if out, err = tx.Run(action, in); err != nil {
 			return err
 		}
-		return d.keepKeyMaterial(out)
+		return d.keepKeyMaterial(tx, out)
 	})
 	return out, err
 }

@@ -143,7 +143,9 @@ func (d *Daemon) applyAll(batch []*request) error {
 	useful := false
 	for _, r := range batch {
 		before := tx.Model.Clone()
-		if r.err = d.run(r, tx); r.err != nil {
+		r.err = d.run(r, tx)
+		tx.Call.Region, tx.Region = "", tx.Model.Region
+		if r.err != nil {
 			tx.Model = before
 		} else {
 			useful = true

@@ -392,7 +392,7 @@ func (b *bench) do(action, input string) error {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), limit)
 	defer cancel()
-	_, err := b.Run(ctx, action, []byte(input), true)
+	_, err := b.Run(ctx, "", action, []byte(input), true)
 	return err
 }
 

@@ -20,7 +20,7 @@ import (
 // Lab implements control.Applier.
 func (d *Daemon) Lab(ctx context.Context) (*control.Lab, error) {
 	m := d.Model()
-	lab := &control.Lab{Name: d.cfg.Lab, Region: m.Region, Daemon: os.Getpid(), Started: d.started}
+	lab := &control.Lab{Name: d.cfg.Lab, Region: m.Region, Regions: m.OpenRegions(), Daemon: os.Getpid(), Started: d.started}
 	interfaces := interfacesOf(m)
 	for id, i := range m.Instances.All() {
 		lab.Instances = append(lab.Instances, d.instanceOf(m, i, interfaces[id]))
@@ -71,7 +71,7 @@ func interfacesOf(m *vpc.Model) map[vpc.InstanceID][]*vpc.NetworkInterface {
 
 func (d *Daemon) instanceOf(m *vpc.Model, i *vpc.Instance, interfaces []*vpc.NetworkInterface) control.Instance {
 	name := cmp.Or(i.Name(), string(i.ID))
-	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", State: i.State, Reason: i.StateReason}
+	out := control.Instance{Name: name, ID: string(i.ID), Kind: "instance", Region: i.Region, State: i.State, Reason: i.StateReason}
 	if s := m.Subnets.Get(i.SubnetID); s != nil {
 		out.Subnet, out.Zone = subnetName(s), s.AvailabilityZone
 	}

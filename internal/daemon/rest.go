@@ -22,7 +22,7 @@ func LabAtRest(ctx context.Context, cfg Config) (*control.Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	lab := &control.Lab{Name: cfg.Lab, Region: m.Region}
+	lab := &control.Lab{Name: cfg.Lab, Region: m.Region, Regions: m.OpenRegions()}
 	state := func(id, state string) string {
 		if _, runs := host.Find(cfg.RunDir, id); runs {
 			return vpc.StateRunning

@@ -14,8 +14,8 @@ import (
 )
 
 // Run implements control.Applier: one EC2-named operation. Objects may be named
-// by their lab names.
-func (d *Daemon) Run(ctx context.Context, action string, input json.RawMessage, wait bool) (json.RawMessage, error) {
+// by the names that they have in the Region.
+func (d *Daemon) Run(ctx context.Context, region, action string, input json.RawMessage, wait bool) (json.RawMessage, error) {
 	a, ok := vpc.LookupAction(action)
 	if !ok {
 		return nil, &vpc.Error{Code: "InvalidAction", Message: fmt.Sprintf("The action %s is not valid for this web service.", action)}
@@ -28,16 +28,20 @@ func (d *Daemon) Run(ctx context.Context, action string, input json.RawMessage, 
 			return nil, &vpc.Error{Code: "UnknownParameter", Message: fmt.Sprintf("%s: %v", action, err)}
 		}
 	}
+	if err := d.openRegion(ctx, region); err != nil {
+		return nil, err
+	}
 	if reads(action) {
-		return d.read(action, in)
+		return d.read(region, action, in)
 	}
 	var out any
 	var concerned map[string]bool
 	since := d.moment()
 	err := d.Apply(ctx, func(tx *vpc.Tx) (err error) {
-		if err := vpc.ResolveNames(&tx.Model, in); err != nil {
+		if err := vpc.ResolveNames(&tx.Model, region, in); err != nil {
 			return err
 		}
+		tx.Call.Region = region
 		before := tx.Model.Clone()
 		if out, err = tx.Run(action, in); err != nil {
 			return err
@@ -45,7 +49,7 @@ func (d *Daemon) Run(ctx context.Context, action string, input json.RawMessage, 
 		if wait {
 			concerned = differing(&before, &tx.Model)
 		}
-		return d.keepKeyMaterial(out)
+		return d.keepKeyMaterial(tx, out)
 	})
 	if err != nil {
 		return nil, err
@@ -81,26 +85,42 @@ func reads(action string) bool {
 	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get")
 }
 
-func (d *Daemon) read(action string, in any) (json.RawMessage, error) {
+// openRegion readies a Region that is used for the first time, so that two calls find the
+// same things there, also where the first one only reads or fails.
+func (d *Daemon) openRegion(ctx context.Context, region string) error {
+	if d.Model().RegionOpen(region) {
+		return nil
+	}
+	return d.Apply(ctx, func(tx *vpc.Tx) error { return tx.OpenRegion(region) })
+}
+
+func (d *Daemon) read(region, action string, in any) (json.RawMessage, error) {
 	m := d.Model()
-	if err := vpc.ResolveNames(m, in); err != nil {
+	if err := vpc.ResolveNames(m, region, in); err != nil {
 		return nil, err
 	}
-	out, err := vpc.Begin(m, d.call()).Run(action, in)
+	out, err := d.query(m, region, action, in)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(out)
 }
 
+// query performs an operation that only reads.
+func (d *Daemon) query(m *vpc.Model, region, action string, in any) (any, error) {
+	call := d.call()
+	call.Region = region
+	return vpc.Begin(m, call).Run(action, in)
+}
+
 // keepKeyMaterial saves the private half of a key pair just made, so that
 // `vpcemu ssh` and Internet hosts can use it.
-func (d *Daemon) keepKeyMaterial(out any) error {
+func (d *Daemon) keepKeyMaterial(tx *vpc.Tx, out any) error {
 	k, ok := out.(*vpc.CreateKeyPairOutput)
 	if !ok {
 		return nil
 	}
-	return d.saveKeys(topology.KeyMaterial{k.KeyName: []byte(k.KeyMaterial)})
+	return d.saveKeys(topology.KeyMaterial{tx.KeyPairKey(tx.Region, k.KeyName): []byte(k.KeyMaterial)})
 }
 
 // isHost tells an Internet host's ID from an instance's.

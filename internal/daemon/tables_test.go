@@ -48,7 +48,7 @@ func TestRun_ReadsWhileOthersChange(t *testing.T) {
 				if worker == 0 {
 					action, input = "CreateSecurityGroup", fmt.Sprintf(`{"GroupName": "g%d", "Description": "d", "VpcId": "v"}`, i)
 				}
-				if _, err := b.Run(t.Context(), action, []byte(input), false); err != nil {
+				if _, err := b.Run(t.Context(), "", action, []byte(input), false); err != nil {
 					t.Error(err)
 				}
 			}

@@ -156,20 +156,20 @@ func wireChanges(list []topology.Change) []control.Change {
 }
 
 // saveKeys writes the private halves of generated key pairs where the user finds
-// them: StateDir/keys/NAME.pem. They are written before the commit; a file whose
-// key pair was never committed is overwritten by the next try.
+// them: StateDir/keys/NAME.pem, of a Region that is not the lab's home in a folder named
+// after it. They are written before the commit; a file whose key pair was never committed
+// is overwritten by the next try.
 func (d *Daemon) saveKeys(keys topology.KeyMaterial) error {
 	if len(keys) == 0 {
 		return nil
-	}
-	dir := filepath.Join(d.cfg.StateDir, "keys")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("keys: %w", err)
 	}
 	for name, pem := range keys {
 		path, err := d.keyPath(name)
 		if err != nil {
 			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("keys: %w", err)
 		}
 		if err := writeSynced(path, string(pem)); err != nil {
 			return fmt.Errorf("key pair %s: %w", name, err)
@@ -184,11 +184,16 @@ func (d *Daemon) saveKeys(keys topology.KeyMaterial) error {
 	return nil
 }
 
-func (d *Daemon) keyPath(name string) (string, error) {
+// keyPath is the file for a key of Model.KeyPairs.
+func (d *Daemon) keyPath(key string) (string, error) {
+	region, name, regional := strings.Cut(key, "/")
+	if !regional {
+		region, name = "", key
+	}
 	if name == "" || strings.ContainsAny(name, "/\x00") || name[0] == '.' {
 		return "", fmt.Errorf("key pair %q: the name cannot be a file's name", name)
 	}
-	return filepath.Join(d.cfg.StateDir, "keys", name+".pem"), nil
+	return filepath.Join(d.cfg.StateDir, "keys", region, name+".pem"), nil
 }
 
 func (d *Daemon) privateKey(name string) (string, error) {

@@ -147,7 +147,7 @@ func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
 		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices, Rootfs: i.Rootfs, Limits: w.limits}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")
 		// A key pair that was deleted meanwhile is on the disk since the first boot.
-		if k := m.KeyPairs.Get(i.KeyName); i.KeyName != "" && k != nil {
+		if k := m.KeyPair(i.Region, i.KeyName); i.KeyName != "" && k != nil {
 			s.AuthorizedKeys = []string{k.PublicKey}
 		}
 		return s
@@ -165,12 +165,12 @@ func wishOfHost(m *vpc.Model, h *vpc.InternetHost) *wish {
 			s.Hostname, _, _ = strings.Cut(w.name, ".") // a label has 63 bytes at most
 		}
 		for _, name := range h.KeyNames {
-			k := m.KeyPairs.Get(name)
+			k := m.KeyPair(h.Region, name)
 			if k == nil {
 				continue // deleted meanwhile
 			}
 			s.AuthorizedKeys = append(s.AuthorizedKeys, k.PublicKey)
-			pem, err := d.privateKey(name)
+			pem, err := d.privateKey(m.KeyPairKey(h.Region, name))
 			if err != nil || !fits(pem, k.PublicKey) {
 				continue // its owner kept the private half
 			}

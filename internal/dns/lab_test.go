@@ -40,12 +40,29 @@ func book() *lab {
 }
 
 func (l *lab) vpc(id vpc.VpcID, cidrs ...string) *vpc.Vpc {
-	v := &vpc.Vpc{ID: id, CidrBlock: netip.MustParsePrefix(cidrs[0]), EnableDnsSupport: true, EnableDnsHostnames: true}
+	v := &vpc.Vpc{Meta: vpc.Meta{Region: l.Region}, ID: id, CidrBlock: netip.MustParsePrefix(cidrs[0]), EnableDnsSupport: true, EnableDnsHostnames: true}
 	for _, c := range cidrs {
 		v.Cidrs = append(v.Cidrs, vpc.CidrAssociation{CidrBlock: netip.MustParsePrefix(c), State: "associated"})
 	}
 	l.Vpcs.Put(id, v)
 	return v
+}
+
+// move puts the whole lab into a Region.
+func (l *lab) move(region string) {
+	l.Region = region
+	for id := range l.Vpcs.All() {
+		l.moveVpc(id, region)
+	}
+}
+
+func (l *lab) moveVpc(id vpc.VpcID, region string) {
+	v := *l.Vpcs.Get(id)
+	v.Region = region
+	l.Vpcs.Put(id, &v)
+	if region != l.Region {
+		l.Regions.Put(region, &vpc.RegionSettings{})
+	}
 }
 
 // set changes a VPC's attributes.

@@ -65,15 +65,21 @@ type index struct {
 	hosts    map[string][]netip.Addr
 	hostName map[netip.Addr]string
 	parents  map[string]bool // names that have others below them and are none
+	// publicZones are the zones of public names of the Regions in use.
+	publicZones map[string]bool
 }
 
 // network is a VPC as a place of names.
 type network struct {
-	id    vpc.VpcID
-	named bool // both DNS attributes are on (DNS-07)
-	cidrs []netip.Prefix
-	addrs []netip.Addr // private addresses of its interfaces, sorted
+	id     vpc.VpcID
+	region string
+	named  bool // both DNS attributes are on (DNS-07)
+	cidrs  []netip.Prefix
+	addrs  []netip.Addr // private addresses of its interfaces, sorted
 }
+
+// publicZone is the zone of its public names (DNS-06).
+func (n *network) publicZone() string { return dns.CanonicalName(vpc.PublicDnsDomain(n.region)) }
 
 // publicAddress is what the Internet gateway of a VPC with names maps to a private one.
 type publicAddress struct {
@@ -84,14 +90,14 @@ type publicAddress struct {
 // of tells whether the index is what newIndex(m) would make.
 func (x *index) of(m *vpc.Model) bool {
 	return x.m.Region == m.Region && x.m.NetworkInterfaces.Same(&m.NetworkInterfaces) && x.m.Vpcs.Same(&m.Vpcs) &&
-		x.m.Addresses.Same(&m.Addresses) && x.m.InternetHosts.Same(&m.InternetHosts)
+		x.m.Addresses.Same(&m.Addresses) && x.m.Regions.Same(&m.Regions) && x.m.InternetHosts.Same(&m.InternetHosts)
 }
 
 func newIndex(m *vpc.Model) *index {
 	x := &index{m: m, networks: map[vpc.VpcID]*network{}, primary: map[vpc.InstanceID]netip.Addr{}, public: map[netip.Addr]publicAddress{},
-		hosts: map[string][]netip.Addr{}, hostName: map[netip.Addr]string{}, parents: map[string]bool{}}
+		hosts: map[string][]netip.Addr{}, hostName: map[netip.Addr]string{}, parents: map[string]bool{}, publicZones: map[string]bool{}}
 	for id, v := range m.Vpcs.All() {
-		n := &network{id: id, named: v.EnableDnsSupport && v.EnableDnsHostnames}
+		n := &network{id: id, region: v.Region, named: v.EnableDnsSupport && v.EnableDnsHostnames}
 		for _, a := range v.Cidrs {
 			if a.State == "associated" {
 				n.cidrs = append(n.cidrs, a.CidrBlock)
@@ -109,7 +115,11 @@ func newIndex(m *vpc.Model) *index {
 		x.addHost(h)
 	}
 	x.addResolver()
-	x.addParents(dns.CanonicalName("*." + m.PublicDnsDomain()))
+	for _, region := range m.OpenRegions() {
+		zone := dns.CanonicalName(vpc.PublicDnsDomain(region))
+		x.publicZones[zone] = true
+		x.addParents("*." + zone)
+	}
 	for a := range x.public {
 		x.publics = append(x.publics, a)
 	}

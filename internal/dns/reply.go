@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/miekg/dns"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // TTL of an answer and of the negative ones, in seconds (DNS-09: 60 is what is
@@ -154,7 +156,7 @@ func (v view) server(zone string) string {
 	if zone == root || zone == internetDomain || !v.named() {
 		return "resolver." + internetDomain
 	}
-	return "ns0." + dns.CanonicalName(v.m.PrivateDnsDomain())
+	return "ns0." + dns.CanonicalName(vpc.PrivateDnsDomain(v.region()))
 }
 
 // pack is the reply as it goes out, in size bytes at most: what does not fit is

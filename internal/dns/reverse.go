@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 const (
@@ -104,7 +106,7 @@ func (v view) below(p netip.Prefix) bool {
 func (v view) pointer(a netip.Addr) string {
 	switch {
 	case v.sees(a):
-		return dns.CanonicalName(v.m.PrivateDnsName(a))
+		return dns.CanonicalName(vpc.PrivateDnsName(v.region(), a))
 	case v.index.public[a].vpc != "":
 		return dns.CanonicalName(v.m.PublicDnsName(v.index.public[a].vpc, a))
 	case a == netip.AddrFrom4([4]byte{127, 0, 0, 1}):

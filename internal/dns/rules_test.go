@@ -45,7 +45,7 @@ func TestDNS05_PrivateNames(t *testing.T) {
 		{"vpc-book", "ip-172-30-1-20" + region, tA, "172.30.1.20"},
 		{"vpc-book", "i-none" + region, tA, "NXDOMAIN"},
 	})
-	l.Region = "us-east-1"
+	l.move("us-east-1")
 	l.check(t, []question{
 		{"vpc-book", "ip-172-30-0-10.ec2.internal", tA, "172.30.0.10"},
 		{"vpc-book", "i-web.ec2.internal", tA, "172.30.0.10"},
@@ -56,7 +56,7 @@ func TestDNS05_PrivateNames(t *testing.T) {
 func TestDNS06_SplitHorizon(t *testing.T) {
 	l := book()
 	for _, region := range []struct{ name, domain string }{{"ap-northeast-1", public}, {"us-east-1", ".compute-1.amazonaws.com"}} {
-		l.Region = region.name
+		l.move(region.name)
 		l.check(t, []question{
 			{"vpc-book", "ec2-203-0-113-10" + region.domain, tA, "172.30.0.10"},
 			{"vpc-other", "ec2-203-0-113-10" + region.domain, tA, "203.0.113.10"},
@@ -132,6 +132,42 @@ func TestDNS08_NamesOfOtherVPCs(t *testing.T) {
 		{"", "ip-172-30-0-10" + region, tA, "NXDOMAIN"},
 		{"", "10.0.30.172.in-addr.arpa", tPTR, "NXDOMAIN"},
 		{"", "i-web" + region, tA, "NXDOMAIN"},
+	})
+}
+
+// Private names are those of a Region; public names resolve from all of them.
+func TestDNS05_DNS06_DNS08_SeveralRegions(t *testing.T) {
+	const virginia, ireland = ".ec2.internal", ".eu-west-1.compute.internal"
+	l := book() // the home Region: vpc-book and vpc-twin
+	l.vpc("vpc-east", "10.7.0.0/16")
+	l.instance("vpc-east", "i-east", "10.7.0.5", "203.0.113.77")
+	l.moveVpc("vpc-other", "eu-west-1")
+	l.moveVpc("vpc-east", "us-east-1")
+	l.check(t, []question{
+		{"vpc-east", "ip-10-7-0-5" + virginia, tA, "10.7.0.5"},
+		{"vpc-east", "i-east" + virginia, tA, "10.7.0.5"},
+		{"vpc-east", "5.0.7.10.in-addr.arpa", tPTR, "ip-10-7-0-5" + virginia + "."},
+		{"vpc-other", "ip-10-0-5-7" + ireland, tA, "10.0.5.7"},
+		{"vpc-other", "i-other" + ireland, tA, "10.0.5.7"},
+		{"vpc-book", "i-web" + region, tA, "172.30.0.10"},
+
+		{"vpc-east", "ip-10-7-0-5" + region, tA, "NXDOMAIN"},
+		{"vpc-east", "ip-10-0-5-7" + ireland, tA, "NXDOMAIN"},
+		{"vpc-east", "ip-10-0-5-7" + virginia, tA, "NXDOMAIN"},
+		{"vpc-east", "i-other" + virginia, tA, "NXDOMAIN"},
+		{"vpc-east", "7.5.0.10.in-addr.arpa", tPTR, "NXDOMAIN"},
+		{"vpc-book", "ip-10-0-5-7" + region, tA, "NXDOMAIN"},
+		{"vpc-book", "7.5.0.10.in-addr.arpa", tPTR, "NXDOMAIN"},
+
+		{"vpc-book", "ec2-203-0-113-77.compute-1.amazonaws.com", tA, "203.0.113.77"},
+		{"vpc-east", "ec2-203-0-113-77.compute-1.amazonaws.com", tA, "10.7.0.5"},
+		{"", "ec2-203-0-113-77.compute-1.amazonaws.com", tA, "203.0.113.77"},
+		{"vpc-east", "ec2-203-0-113-10.ap-northeast-1.compute.amazonaws.com", tA, "203.0.113.10"},
+		{"vpc-east", "ec2-203-0-113-20.eu-west-1.compute.amazonaws.com", tA, "203.0.113.20"},
+		{"vpc-east", "20.113.0.203.in-addr.arpa", tPTR, "ec2-203-0-113-20.eu-west-1.compute.amazonaws.com."},
+		{"vpc-east", "ec2-203-0-113-20.ap-northeast-1.compute.amazonaws.com", tA, "NXDOMAIN"},
+		{"vpc-east", "ec2-203-0-113-20.sa-east-1.compute.amazonaws.com", tA, "NXDOMAIN"},
+		{"vpc-east", "eu-west-1.compute.amazonaws.com", tA, "NODATA"},
 	})
 }
 

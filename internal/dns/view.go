@@ -46,9 +46,8 @@ func (v view) find(name string) node {
 // outside is the node of a name of nobody's in a lab without uplink. The zone is
 // the root, and what has names below it exists.
 func (v view) outside(name string) node {
-	public := dns.CanonicalName(v.m.PublicDnsDomain())
-	if name == public {
-		return node{zone: public, exists: true, apex: true}
+	if v.index.publicZones[name] {
+		return node{zone: name, exists: true, apex: true}
 	}
 	return node{zone: root, exists: name == root || v.index.parents[name] || v.reverseParent(name), apex: name == root}
 }
@@ -64,9 +63,17 @@ func (v view) localhost(name string) (node, bool) {
 // privateZones are never asked for outside, whatever the Region.
 var privateZones = []string{"ec2.internal.", "compute.internal."}
 
-// private looks up an IP name or a resource name (DNS-05).
+// region is the view's Region. The Internet sees no private names.
+func (v view) region() string {
+	if v.asker == nil {
+		return v.m.Region
+	}
+	return v.asker.region
+}
+
+// private looks up an IP name or a resource name of the Region (DNS-05).
 func (v view) private(name string) (node, bool) {
-	zone := dns.CanonicalName(v.m.PrivateDnsDomain())
+	zone := dns.CanonicalName(vpc.PrivateDnsDomain(v.region()))
 	label, in := strings.CutSuffix(name, "."+zone)
 	switch {
 	case !v.named() && slices.ContainsFunc(privateZones, func(z string) bool { return dns.IsSubDomain(z, name) }):
@@ -108,8 +115,8 @@ func (v view) resolver() netip.Addr {
 
 // sees tells whether the name of a private address resolves in this view. Inside
 // the asker's own ranges an address means its own interfaces and no others, so that
-// VPCs with the same ranges do not see one another's names. Those of other VPCs
-// resolve where they are RFC 1918 addresses (DNS-08) and their VPC has names (DNS-07).
+// VPCs with the same ranges do not see one another's names. Those of other VPCs of the
+// Region resolve where they are RFC 1918 addresses (DNS-08) and their VPC has names (DNS-07).
 func (v view) sees(a netip.Addr) bool {
 	switch {
 	case !a.IsValid() || !v.named():
@@ -120,11 +127,16 @@ func (v view) sees(a netip.Addr) bool {
 		return false
 	}
 	for _, n := range v.index.networks {
-		if n != v.asker && n.named && n.has(a) {
+		if v.neighbour(n) && n.has(a) {
 			return true
 		}
 	}
 	return false
+}
+
+// neighbour tells whether it is another VPC of the Region and has names.
+func (v view) neighbour(n *network) bool {
+	return n != v.asker && n.named && n.region == v.asker.region
 }
 
 // seesAny tells whether sees is true of any address in p, a range of whole octets.
@@ -136,7 +148,7 @@ func (v view) seesAny(p netip.Prefix) bool {
 		return true
 	}
 	for _, n := range v.index.networks {
-		if p.Addr().IsPrivate() && n != v.asker && n.named && anyIn(n.addrs, p, v.asker) {
+		if p.Addr().IsPrivate() && v.neighbour(n) && anyIn(n.addrs, p, v.asker) {
 			return true
 		}
 	}
@@ -155,7 +167,7 @@ func (v view) resource(id vpc.InstanceID) netip.Addr {
 	if n == nil || !a.IsValid() {
 		return netip.Addr{}
 	}
-	if n == v.asker || n.named && a.IsPrivate() && !v.asker.owns(a) {
+	if n == v.asker || v.neighbour(n) && a.IsPrivate() && !v.asker.owns(a) {
 		return a
 	}
 	return netip.Addr{}
@@ -169,15 +181,15 @@ func (v view) public(name string) (node, bool) {
 	if !ok || !publicDomain(domain) {
 		return node{}, false
 	}
-	zone := dns.CanonicalName(v.m.PublicDnsDomain())
+	zone := domain
 	a := addrOf(label, "-")
 	p, known := v.index.public[a]
 	switch {
 	case !known && !v.ofPools(a):
 		return node{}, false // a machine on the real Internet, or none
-	case domain != zone:
+	case !v.index.publicZones[zone]:
 		return node{zone: root}, true
-	case !known:
+	case !known || v.index.networks[p.vpc].publicZone() != zone:
 		return node{zone: zone}, true
 	case v.asker != nil && p.vpc == v.asker.id:
 		return node{zone: zone, exists: true, addrs: []netip.Addr{p.private}}, true
@@ -187,7 +199,8 @@ func (v view) public(name string) (node, bool) {
 
 // publicDomain tells whether it is the domain of public names in some Region.
 func publicDomain(domain string) bool {
-	return domain == "compute-1.amazonaws.com." || strings.HasSuffix(domain, ".compute.amazonaws.com.") && dns.CountLabel(domain) == 4
+	return domain == "compute-1.amazonaws.com." || strings.HasSuffix(domain, ".compute.amazonaws.com.") && dns.CountLabel(domain) == 4 ||
+		strings.HasSuffix(domain, ".compute.amazonaws.com.cn.") && dns.CountLabel(domain) == 5
 }
 
 func (v view) ofPools(a netip.Addr) bool {

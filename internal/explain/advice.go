@@ -138,30 +138,47 @@ func (b *builder) asked() string {
 	return protocolName(b.proto)
 }
 
-// command joins the words of `vpcemu ec2 ACTION --flag value …`.
-func command(action string, flags ...string) string {
+// command joins the words of `vpcemu ec2 ACTION --flag value …`, for the Region of the fault.
+func (f *fault) command(action string, flags ...string) string {
+	if r := f.region(); r != f.m.Region {
+		flags = append(flags, "--region "+r)
+	}
 	return commandWord + "ec2 " + action + " " + strings.Join(flags, " ")
+}
+
+// region is the Region of what decided, or of the interface at which it did.
+func (f *fault) region() string {
+	ids := []string{f.step.By.ID}
+	if f.step.At != nil {
+		ids = append(ids, f.step.At.ID)
+	}
+	for _, id := range ids {
+		if r := f.m.RegionOf(id); r != "" {
+			return r
+		}
+	}
+	return f.m.Region
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // refer is how a command names an object: by its name where that leads to it, else by ID.
-func refer[K ~string](m *vpc.Model, id K, name string) string {
+func refer[K ~string](f *fault, id K, name string) string {
 	in := struct{ ID K }{K(name)}
-	if plainName.MatchString(name) && vpc.ResolveNames(m, &in) == nil && in.ID == id {
+	if plainName.MatchString(name) && vpc.ResolveNames(f.m, f.region(), &in) == nil && in.ID == id {
 		return name
 	}
 	return string(id)
 }
 
 // named gives an object to be made a name that nothing has yet: base, or base-2 and so on.
-func named[K ~string](m *vpc.Model, base string) string {
+func named[K ~string](f *fault, base string) string {
 	if !plainName.MatchString(base) {
 		base = "new"
 	}
 	for n, name := 2, base; ; n++ {
 		in := struct{ ID K }{K(name)}
-		if err := vpc.ResolveNames(m, &in); err != nil && !strings.Contains(err.Error(), "several") {
+		if err := vpc.ResolveNames(f.m, f.region(), &in); err != nil && !strings.Contains(err.Error(), "several") {
 			return name
 		}
 		name = fmt.Sprintf("%s-%d", base, n)

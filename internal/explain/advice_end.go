@@ -28,7 +28,7 @@ func adviseUnassigned(f *fault) []string {
 	if s == nil {
 		return []string{why + " It lies in none of the VPC's subnets either."}
 	}
-	return []string{why + " To launch an instance with it:", command("run-instances", "--subnet-id "+refer(f.m, s.ID, s.Name()), "--private-ip-address "+a.String())}
+	return []string{why + " To launch an instance with it:", f.command("run-instances", "--subnet-id "+refer(f, s.ID, s.Name()), "--private-ip-address "+a.String())}
 }
 
 // adviseDetached starts the instance, or asks for one.
@@ -39,7 +39,7 @@ func adviseDetached(f *fault) []string {
 	}
 	if n.Attachment == nil || n.Attachment.InstanceID == "" {
 		return []string{fmt.Sprintf("Network interface %s is attached to nothing: vpcemu ec2 attach-network-interface --network-interface-id %[1]s --instance-id INSTANCE --device-index 1",
-			refer(f.m, n.ID, n.Name()))}
+			refer(f, n.ID, n.Name()))}
 	}
 	i := f.m.Instances.Get(n.Attachment.InstanceID)
 	if i == nil {
@@ -49,7 +49,7 @@ func adviseDetached(f *fault) []string {
 	if i.State != vpc.StateStopped {
 		return []string{fmt.Sprintf("Instance %s is %s: packets reach it once it runs.", name, i.State)}
 	}
-	return []string{fmt.Sprintf("Instance %s is stopped:", name), command("start-instances", "--instance-ids "+refer(f.m, i.ID, i.Name()))}
+	return []string{fmt.Sprintf("Instance %s is stopped:", name), f.command("start-instances", "--instance-ids "+refer(f, i.ID, i.Name()))}
 }
 
 // adviseUnreachable: the Internet knows nobody with the destination address.
@@ -68,7 +68,7 @@ func adviseUnreachable(f *fault) []string {
 	for _, e := range f.m.Addresses.All() {
 		if e.PublicIp == a {
 			return []string{fmt.Sprintf("Elastic IP %s is associated with nothing: vpcemu ec2 associate-address --allocation-id %s --instance-id INSTANCE",
-				a, refer(f.m, e.AllocationID, e.Name()))}
+				a, refer(f, e.AllocationID, e.Name()))}
 		}
 	}
 	return []string{"The lab's Internet is the hosts of its file (`internet_hosts`), never the real one. For any host on it trace to `internet`."}
@@ -80,8 +80,8 @@ func (f *fault) givePublic() []string {
 	if public := f.publicOf(n, f.pkt.Dst.Netip()); public.IsValid() {
 		if f.m.VpcInternetGateway(n.VpcID) == nil {
 			return []string{"Public addresses work while an Internet gateway is attached to the VPC, and none is:",
-				command("create-internet-gateway", tag("internet-gateway", named[vpc.InternetGatewayID](f.m, f.vpcName(n.VpcID)+"-igw"))),
-				command("attach-internet-gateway", "--internet-gateway-id "+named[vpc.InternetGatewayID](f.m, f.vpcName(n.VpcID)+"-igw"), "--vpc-id "+f.vpcRef(n.VpcID))}
+				f.command("create-internet-gateway", tag("internet-gateway", named[vpc.InternetGatewayID](f, f.vpcName(n.VpcID)+"-igw"))),
+				f.command("attach-internet-gateway", "--internet-gateway-id "+named[vpc.InternetGatewayID](f, f.vpcName(n.VpcID)+"-igw"), "--vpc-id "+f.vpcRef(n.VpcID))}
 		}
 		return []string{fmt.Sprintf("Private addresses are not routed on the Internet: `vpcemu trace %s %s %s`.", f.from.Name, public, f.asked())}
 	}
@@ -123,7 +123,7 @@ func adviseReserved(f *fault) []string {
 	}
 	if (a == resolver || a == magic) && !v.EnableDnsSupport {
 		return []string{"The VPC's attribute enableDnsSupport is off, so the resolver answers nowhere:",
-			command("modify-vpc-attribute", "--vpc-id "+f.vpcRef(v.ID), "--enable-dns-support")}
+			f.command("modify-vpc-attribute", "--vpc-id "+f.vpcRef(v.ID), "--enable-dns-support")}
 	}
 	return []string{fmt.Sprintf("The resolver answers at %s, the base of the VPC's CIDR block plus two, and at %s, not at the like address of every subnet.", resolver, magic)}
 }
@@ -165,5 +165,5 @@ func adviseExhausted(f *fault) []string {
 	}
 	before, allocation := f.elasticIP(cmp.Or(g.Name(), "nat") + "-more")
 	return append(append([]string{why + " Give it another one:"}, before...),
-		command("associate-nat-gateway-address", "--nat-gateway-id "+refer(f.m, g.ID, g.Name()), "--allocation-ids "+allocation))
+		f.command("associate-nat-gateway-address", "--nat-gateway-id "+refer(f, g.ID, g.Name()), "--allocation-ids "+allocation))
 }

@@ -19,7 +19,7 @@ func adviseGroups(f *fault) []string {
 		return []string{"Give the network interface a security group that has a rule for the packet."}
 	}
 	g := f.groupToChange(n)
-	group := refer(f.m, g.ID, g.GroupName)
+	group := refer(f, g.ID, g.GroupName)
 	inbound := f.step.Stage == dataplane.StageSGIngress
 	what := f.traffic()
 	if inbound {
@@ -27,11 +27,11 @@ func adviseGroups(f *fault) []string {
 		if f.returning {
 			why += " The answer is no reply of a tracked connection here: it came back another way than the packet went."
 		}
-		return []string{why, command("authorize-security-group-ingress", "--group-id "+group, f.permission(), f.peer(n, f.pkt.Src.Netip()))}
+		return []string{why, f.command("authorize-security-group-ingress", "--group-id "+group, f.permission(), f.peer(n, f.pkt.Src.Netip()))}
 	}
 	return []string{
 		fmt.Sprintf("No outbound rule of %s's %s allows %s to %s.", title(f.eni(f.step.At)), groupNames(f.m, n), what, f.pkt.Dst),
-		command("authorize-security-group-egress", "--group-id "+group, f.permission(), "--cidr "+f.cidr(f.pkt.Dst.Netip())),
+		f.command("authorize-security-group-egress", "--group-id "+group, f.permission(), "--cidr "+f.cidr(f.pkt.Dst.Netip())),
 	}
 }
 
@@ -48,7 +48,7 @@ func adviseReference(f *fault) []string {
 	}
 	g := f.groupToChange(n)
 	return []string{why + " Or allow the address that the packet comes from:",
-		command("authorize-security-group-ingress", "--group-id "+refer(f.m, g.ID, g.GroupName), f.permission(), "--cidr "+f.cidr(f.pkt.Src.Netip()))}
+		f.command("authorize-security-group-ingress", "--group-id "+refer(f, g.ID, g.GroupName), f.permission(), "--cidr "+f.cidr(f.pkt.Src.Netip()))}
 }
 
 // privateOfTarget is the private address of a target in the sender's VPC to whose public
@@ -143,7 +143,7 @@ func (f *fault) peer(n *vpc.NetworkInterface, a netip.Addr) string {
 		return "--cidr " + f.cidr(a)
 	}
 	if g := f.groupToChange(sender); g != nil {
-		return "--source-group " + refer(f.m, g.ID, g.GroupName)
+		return "--source-group " + refer(f, g.ID, g.GroupName)
 	}
 	return "--cidr " + f.cidr(a)
 }
@@ -180,7 +180,7 @@ func adviseACL(f *fault) []string {
 	if egress {
 		direction, remote = "outbound", f.pkt.Dst.Netip()
 	}
-	name := refer(f.m, acl.ID, acl.Name())
+	name := refer(f, acl.ID, acl.Name())
 	number, free := freeNumber(acl, egress, rule.Number)
 	return []string{f.aclStory(direction, name, free), f.aclCommand(number, free, egress, remote, name)}
 }
@@ -229,7 +229,7 @@ func (f *fault) aclCommand(number int, free, egress bool, remote netip.Addr, nam
 	default:
 		list = append(list, "--protocol "+protocolName(f.pkt.Proto))
 	}
-	return command(action, append(list, "--cidr-block "+cidr, "--rule-action allow")...)
+	return f.command(action, append(list, "--cidr-block "+cidr, "--rule-action allow")...)
 }
 
 // around is the range that an ACL's entry for an address is for: its subnet, or everybody
@@ -298,5 +298,5 @@ func adviseSourceDestCheck(f *fault) []string {
 	if strings.HasPrefix(flag, "--instance-id") {
 		action = "modify-instance-attribute"
 	}
-	return []string{why, command(action, flag, "--no-source-dest-check")}
+	return []string{why, f.command(action, flag, "--no-source-dest-check")}
 }

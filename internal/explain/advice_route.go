@@ -16,7 +16,7 @@ func adviseNoRoute(f *fault) []string {
 	if table == nil {
 		return nil
 	}
-	name := refer(f.m, table.ID, table.Name())
+	name := refer(f, table.ID, table.Name())
 	if f.pkt.Dst.Netip().IsPrivate() {
 		return []string{fmt.Sprintf("Route table %s has no route to %s, which is no address of this VPC. Other networks are reached by way of an instance that forwards: vpcemu ec2 create-route --route-table-id %[1]s --destination-cidr-block CIDR --instance-id INSTANCE.",
 			name, f.pkt.Dst)}
@@ -24,7 +24,7 @@ func adviseNoRoute(f *fault) []string {
 	why := fmt.Sprintf("Route table %s%s has no route to %s, nor a default route.", name, f.usedBy(table), f.pkt.Dst)
 	add := []string{"--route-table-id " + name, "--destination-cidr-block 0.0.0.0/0"}
 	before, flag, how := f.wayOut(table.VpcID, f.hasPublic(table.VpcID))
-	return append(append([]string{why + " " + how}, before...), command("create-route", append(add, flag)...))
+	return append(append([]string{why + " " + how}, before...), f.command("create-route", append(add, flag)...))
 }
 
 // usedBy says that a table is used for want of another.
@@ -64,22 +64,22 @@ func (f *fault) hasPublic(id vpc.VpcID) bool {
 func (f *fault) wayOut(id vpc.VpcID, public bool) (before []string, flag, how string) {
 	if !public {
 		if g := f.natGatewayIn(id, ""); g != nil {
-			return nil, "--nat-gateway-id " + refer(f.m, g.ID, g.Name()),
+			return nil, "--nat-gateway-id " + refer(f, g.ID, g.Name()),
 				"The source has no public address, so its way out is a NAT gateway."
 		}
 	}
 	g := f.m.VpcInternetGateway(id)
 	if g == nil {
-		name := named[vpc.InternetGatewayID](f.m, f.vpcName(id)+"-igw")
-		return []string{command("create-internet-gateway", tag("internet-gateway", name)),
-				command("attach-internet-gateway", "--internet-gateway-id "+name, "--vpc-id "+f.vpcRef(id))},
+		name := named[vpc.InternetGatewayID](f, f.vpcName(id)+"-igw")
+		return []string{f.command("create-internet-gateway", tag("internet-gateway", name)),
+				f.command("attach-internet-gateway", "--internet-gateway-id "+name, "--vpc-id "+f.vpcRef(id))},
 			"--gateway-id " + name, "The VPC has no Internet gateway yet."
 	}
 	how = "The way to the Internet is the Internet gateway."
 	if !public {
 		how = "The VPC has no NAT gateway; by the Internet gateway the source needs a public address as well."
 	}
-	return nil, "--gateway-id " + refer(f.m, g.ID, g.Name()), how
+	return nil, "--gateway-id " + refer(f, g.ID, g.Name()), how
 }
 
 // natGatewayIn is a public NAT gateway of a VPC that works, other than one, nil for none.
@@ -115,7 +115,7 @@ func (f *fault) vpcName(id vpc.VpcID) string {
 
 func (f *fault) vpcRef(id vpc.VpcID) string {
 	if v := f.m.Vpcs.Get(id); v != nil {
-		return refer(f.m, id, v.Name())
+		return refer(f, id, v.Name())
 	}
 	return string(id)
 }
@@ -127,18 +127,18 @@ func adviseBlackhole(f *fault) []string {
 	if table == nil || route == nil {
 		return nil
 	}
-	name := refer(f.m, table.ID, table.Name())
+	name := refer(f, table.ID, table.Name())
 	why := fmt.Sprintf("The route to %s in %s leads to %s, which is %s. A route stays when its target goes, and no shorter one stands in for it.",
 		route.Dest, name, f.target(route), f.whatBecameOf(route))
 	if id := vpc.InternetGatewayID(route.TargetID); route.Target == dataplane.TargetIGW && f.m.VpcInternetGateway(table.VpcID) == nil {
 		if g := f.m.InternetGateways.Get(id); g != nil && g.VpcID == "" {
-			return []string{why, command("attach-internet-gateway", "--internet-gateway-id "+refer(f.m, id, g.Name()), "--vpc-id "+f.vpcRef(table.VpcID))}
+			return []string{why, f.command("attach-internet-gateway", "--internet-gateway-id "+refer(f, id, g.Name()), "--vpc-id "+f.vpcRef(table.VpcID))}
 		}
 	}
 	flags := []string{"--route-table-id " + name, "--destination-cidr-block " + route.Dest.String()}
 	if route.Target == dataplane.TargetENI && route.Dest.Bits() > 0 {
 		if f.m.Vpcs.Get(table.VpcID) != nil && f.subnetWith(table.VpcID, f.pkt.Dst.Netip()) != nil {
-			return []string{why + " Without it the local route leads there:", command("delete-route", flags...)}
+			return []string{why + " Without it the local route leads there:", f.command("delete-route", flags...)}
 		}
 	}
 	before, flag, how := f.wayOut(table.VpcID, f.hasPublic(table.VpcID))
@@ -148,7 +148,7 @@ func adviseBlackhole(f *fault) []string {
 	if flag == "" {
 		return []string{why + " " + how}
 	}
-	return append(append([]string{why + " " + how}, before...), command("replace-route", append(flags, flag)...))
+	return append(append([]string{why + " " + how}, before...), f.command("replace-route", append(flags, flag)...))
 }
 
 // whatBecameOf says why a route's target is unavailable.
@@ -183,8 +183,8 @@ func (f *fault) newNAT(id vpc.VpcID) (before []string, flag, how string) {
 		return nil, "", "A NAT gateway needs a public subnet, one that is routed to the Internet gateway, and the VPC has none."
 	}
 	before, allocation := f.elasticIP(f.vpcName(id) + "-nat")
-	name := named[vpc.NatGatewayID](f.m, "nat")
-	before = append(before, command("create-nat-gateway", "--subnet-id "+refer(f.m, public.ID, public.Name()), "--allocation-id "+allocation, tag("natgateway", name)))
+	name := named[vpc.NatGatewayID](f, "nat")
+	before = append(before, f.command("create-nat-gateway", "--subnet-id "+refer(f, public.ID, public.Name()), "--allocation-id "+allocation, tag("natgateway", name)))
 	return before, "--nat-gateway-id " + name, fmt.Sprintf("Make a NAT gateway in the public subnet %s:", cmp.Or(public.Name(), string(public.ID)))
 }
 
@@ -193,11 +193,11 @@ func (f *fault) newNAT(id vpc.VpcID) (before []string, flag, how string) {
 func (f *fault) elasticIP(base string) (before []string, allocation string) {
 	for _, a := range f.m.Addresses.All() {
 		if a.AssociationID == "" {
-			return nil, refer(f.m, a.AllocationID, a.Name())
+			return nil, refer(f, a.AllocationID, a.Name())
 		}
 	}
-	name := named[vpc.AllocationID](f.m, base)
-	return []string{command("allocate-address", "--domain vpc", tag("elastic-ip", name))}, name
+	name := named[vpc.AllocationID](f, base)
+	return []string{f.command("allocate-address", "--domain vpc", tag("elastic-ip", name))}, name
 }
 
 // adviseLoop: a NAT gateway whose own subnet is routed to it, or middleboxes that send a
@@ -221,7 +221,7 @@ func adviseLoop(f *fault) []string {
 	if flag == "" {
 		return []string{why + " " + how}
 	}
-	replace := command("replace-route", "--route-table-id "+refer(f.m, table.ID, table.Name()), "--destination-cidr-block "+f.routeTo(table, g.ID), flag)
+	replace := f.command("replace-route", "--route-table-id "+refer(f, table.ID, table.Name()), "--destination-cidr-block "+f.routeTo(table, g.ID), flag)
 	return append(append([]string{why + " " + how}, before...), replace)
 }
 
@@ -266,17 +266,17 @@ func (f *fault) associate(n *vpc.NetworkInterface, private netip.Addr) []string 
 	if n.Primary() != private {
 		flags = append(flags, "--private-ip-address "+private.String())
 	}
-	return append(before, command("associate-address", flags...))
+	return append(before, f.command("associate-address", flags...))
 }
 
 // interfaceFlag names an interface to an operation: by its instance where that has no other.
 func (f *fault) interfaceFlag(n *vpc.NetworkInterface) string {
 	if a := n.Attachment; a != nil && a.InstanceID != "" && len(f.m.InstanceInterfaces(a.InstanceID)) == 1 {
 		if i := f.m.Instances.Get(a.InstanceID); i != nil {
-			return "--instance-id " + refer(f.m, i.ID, i.Name())
+			return "--instance-id " + refer(f, i.ID, i.Name())
 		}
 	}
-	return "--network-interface-id " + refer(f.m, n.ID, n.Name())
+	return "--network-interface-id " + refer(f, n.ID, n.Name())
 }
 
 // adviseRedirection routes the subnet out through the appliance by which its traffic comes in.
@@ -297,7 +297,7 @@ func adviseRedirection(f *fault) []string {
 	}
 	return []string{fmt.Sprintf("The Internet gateway's route table leads what comes in for %s through %s, so what goes out has to take the same way:",
 		route.Dest, title(f.eni(route.ENI))),
-		command("replace-route", "--route-table-id "+refer(f.m, table.ID, table.Name()), "--destination-cidr-block 0.0.0.0/0",
+		f.command("replace-route", "--route-table-id "+refer(f, table.ID, table.Name()), "--destination-cidr-block 0.0.0.0/0",
 			f.interfaceFlag(appliance))}
 }
 
@@ -346,7 +346,7 @@ func (f *fault) sameWayBack() []string {
 		return []string{why}
 	}
 	return []string{why + " This makes this one public (instances in it without a public address lose their way out):",
-		command("replace-route", "--route-table-id "+refer(f.m, t.ID, t.Name()), "--destination-cidr-block "+f.routeTo(t, nat.ID), "--gateway-id "+refer(f.m, g.ID, g.Name()))}
+		f.command("replace-route", "--route-table-id "+refer(f, t.ID, t.Name()), "--destination-cidr-block "+f.routeTo(t, nat.ID), "--gateway-id "+refer(f, g.ID, g.Name()))}
 }
 
 // answering is the interface that the answer comes from, nil for a host's.

@@ -35,7 +35,7 @@ func (c *caller) networkInterface(n *vpc.NetworkInterface) []node {
 			file("device-number", "", strconv.Itoa(n.Attachment.DeviceIndex)),
 			file("interface-id", "", string(n.ID)),
 			dir("ipv4-associations", "", associations...),
-			file("local-hostname", "", c.model.PrivateDnsName(n.Primary())),
+			file("local-hostname", "", vpc.PrivateDnsName(n.Region, n.Primary())),
 		},
 		some("local-ipv4s", "", addresses...),
 		[]node{

@@ -92,7 +92,7 @@ func (l *lab) model() *vpc.Model {
 // do runs an operation in which names may stand for IDs.
 func (l *lab) do(in any) any {
 	l.Helper()
-	if err := vpc.ResolveNames(&l.Model, in); err != nil {
+	if err := vpc.ResolveNames(&l.Model, "", in); err != nil {
 		l.Fatalf("%T: %v", in, err)
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(typeName(in), "*"), "vpc."), "Input")

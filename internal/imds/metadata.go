@@ -100,7 +100,7 @@ func metadata(c *caller) []node {
 		[]node{file("reservation-id", "", string(c.ReservationID))},
 		some("security-groups", "", groups...),
 		[]node{
-			dir("services", "2014-02-25", file("domain", "", "amazonaws.com"), file("partition", "2015-10-20", "aws")),
+			dir("services", "2014-02-25", file("domain", "", vpc.DnsSuffix(c.Region)), file("partition", "2015-10-20", vpc.Partition(c.Region))),
 			file("system", "2022-09-24", c.system()),
 		},
 		c.tags(),

@@ -68,6 +68,9 @@ func (c *converter) mapAddresses() {
 // pools are the ranges of the lab's public addresses: two documentation ranges that no VPC overlaps, or the larger one that
 // is kept for benchmarks (RFC 2544) where those would not do.
 func (c *converter) pools() []netip.Prefix {
+	if own := c.labPools(); own != nil {
+		return own
+	}
 	candidates := append(slices.Clone(vpc.DefaultPools), netip.MustParsePrefix("192.0.2.0/24"))
 	if len(c.Addresses)+len(c.Instances) > 400 {
 		candidates = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15")}

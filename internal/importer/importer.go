@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // Options of Import.
@@ -96,6 +97,8 @@ type converter struct {
 	public       map[string]netip.Addr
 	primaries    map[string]*rawInterface // primary interfaces of instances, by instance ID
 	reserved     []reservedTag
+	lab          *vpc.Model // that is exported; nil for a real account
+	checkLines   []string   // the lab's checks
 }
 
 // convert makes the objects, those that others name first.

@@ -42,3 +42,16 @@ func TestAbsent(t *testing.T) {
 		}
 	}
 }
+
+// AWS takes some filters by older names, too, and Terraform uses them.
+func TestFilters_OtherNames(t *testing.T) {
+	tx := fullLab(t)
+	out := must(tx.DescribeSubnets(&DescribeSubnetsInput{Filters: []Filter{{"availabilityZone", []string{"ap-northeast-1a"}}, {"defaultForAz", []string{"true"}}, {"cidr", []string{"172.31.*"}}}}))
+	if len(out.Subnets) != 1 {
+		t.Errorf("%+v", out.Subnets)
+	}
+	if out := must(tx.DescribeVpcs(&DescribeVpcsInput{Filters: namedFilter("isDefault", "false")})); len(out.Vpcs) != 0 {
+		t.Errorf("%+v", out.Vpcs)
+	}
+	wantCode(t, code(tx.DescribeInternetGateways(&DescribeInternetGatewaysInput{Filters: namedFilter("isDefault", "true")})), "InvalidParameterValue")
+}

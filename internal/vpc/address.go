@@ -130,7 +130,7 @@ func (m *Model) addressBy(id AllocationID, public string) (*Address, error) {
 }
 
 func (m *Model) addressByIp(public string) (*Address, error) {
-	for _, a := range m.Addresses.m {
+	for _, a := range m.Addresses.each() {
 		if a.PublicIp.String() == public {
 			return a, nil
 		}
@@ -268,12 +268,12 @@ func (m *Model) associated(in *DisassociateAddressInput) (*Address, error) {
 	case in.AssociationId == "":
 		return nil, errMissing("associationId or publicIp")
 	}
-	for _, a := range m.Addresses.m {
+	for _, a := range m.Addresses.each() {
 		if a.AssociationID == in.AssociationId {
 			return a, nil
 		}
 	}
-	for _, a := range m.Addresses.m {
+	for _, a := range m.Addresses.each() {
 		if a.AssociationID == "" && a.LastAssociationID == in.AssociationId {
 			return a, nil
 		}

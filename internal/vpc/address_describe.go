@@ -70,7 +70,7 @@ func (m *Model) addressInfo(a *Address) AddressInfo {
 	info := AddressInfo{
 		PublicIp: a.PublicIp.String(), AllocationId: a.AllocationID, AssociationId: a.AssociationID, Domain: "vpc",
 		NetworkInterfaceId: a.NetworkInterfaceID, PrivateIpAddress: addressText(a.PrivateIp), Tags: tagList(a.Tags),
-		PublicIpv4Pool: "amazon", NetworkBorderGroup: m.Region,
+		PublicIpv4Pool: "amazon", NetworkBorderGroup: a.Region,
 	}
 	if n := m.NetworkInterfaces.Get(a.NetworkInterfaceID); n != nil {
 		info.NetworkInterfaceOwnerId, info.SubnetId = n.Account, n.SubnetID

@@ -3,6 +3,7 @@ package vpc
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 )
 
@@ -24,6 +25,7 @@ func (m *Model) Check() []error {
 	c.instances()
 	c.flowLogs()
 	c.links()
+	c.regions()
 	c.others()
 	return c.errs
 }
@@ -53,11 +55,11 @@ func unique[K comparable](c *checker, set map[K]string, key K, object string) {
 }
 
 func (c *checker) vpcs() {
-	defaults := 0
+	defaults := map[string]int{}
 	for id, v := range c.Vpcs.All() {
 		c.want(v.ID == id, id, "is stored under another ID, %s", v.ID)
 		if v.IsDefault {
-			defaults++
+			defaults[v.Region]++
 		}
 		c.want(len(v.Cidrs) > 0 && v.Cidrs[0].CidrBlock == v.CidrBlock, id, "the first block is not the primary %s", v.CidrBlock)
 		for i, a := range v.Cidrs {
@@ -74,7 +76,23 @@ func (c *checker) vpcs() {
 		c.once(id, "default network ACL", count(&c.NetworkAcls, func(a *NetworkAcl) bool { return a.VpcID == id && a.IsDefault }))
 		c.once(id, "default security group", count(&c.SecurityGroups, func(g *SecurityGroup) bool { return g.VpcID == id && g.isDefault() }))
 	}
-	c.want(defaults <= 1, "lab "+c.Lab, "has %d default VPCs", defaults)
+	for region, n := range defaults {
+		c.want(n <= 1, "lab "+c.Lab, "has %d default VPCs in %s", n, region)
+	}
+}
+
+// regions wants everything to be in a Region that is open.
+func (c *checker) regions() {
+	open := c.OpenRegions()
+	for _, name := range open {
+		c.want(len(c.ZonesOf(name)) > 0, "lab "+c.Lab, "is in %s, which is no Region", name)
+	}
+	v := reflect.ValueOf(c.Model).Elem()
+	for _, i := range regionalFields {
+		v.Field(i).Addr().Interface().(AnyTable).metas(func(key string, m *Meta) {
+			c.want(slices.Contains(open, m.Region), key, "is in %q, and the lab in %v", m.Region, open)
+		})
+	}
 }
 
 func (c *checker) once(id VpcID, what string, n int) {
@@ -91,7 +109,7 @@ func (c *checker) subnets() {
 		}
 		c.want(slices.ContainsFunc(v.Cidrs, func(a CidrAssociation) bool { return contains(a.CidrBlock, s.CidrBlock) }),
 			id, "cidr %s is outside %s", s.CidrBlock, v.ID)
-		c.want(slices.Contains(c.Zones, s.AvailabilityZone), id, "zone %s is none of %s's", s.AvailabilityZone, c.Region)
+		c.want(slices.Contains(c.ZonesOf(s.Region), s.AvailabilityZone) && s.Region == v.Region, id, "zone %s is none of %s's", s.AvailabilityZone, v.Region)
 		a := c.NetworkAcls.Get(s.NetworkAclID)
 		c.want(a != nil && a.VpcID == s.VpcID, id, "network ACL %s does not exist in %s", s.NetworkAclID, s.VpcID)
 		unique(c, c.ids, string(s.AclAssociationID), string(id))

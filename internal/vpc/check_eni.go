@@ -143,8 +143,8 @@ func (c *checker) others() {
 	for id, d := range c.DhcpOptions.All() {
 		c.want(d.ID == id, id, "is stored under another ID, %s", d.ID)
 	}
-	for name, k := range c.KeyPairs.All() {
-		c.want(k.KeyName == name, name, "is stored under another name, %s", k.KeyName)
+	for key, k := range c.KeyPairs.All() {
+		c.want(key == c.KeyPairKey(k.Region, k.KeyName), key, "is stored under another name, %s of %s", k.KeyName, k.Region)
 	}
 	for id, h := range c.InternetHosts.All() {
 		c.want(h.ID == id, id, "is stored under another ID, %s", h.ID)

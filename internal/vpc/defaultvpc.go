@@ -2,10 +2,11 @@ package vpc
 
 import "net/netip"
 
-// DefaultVpc is the VPC that an instance without a subnet is launched in, or nil.
+// DefaultVpc is the VPC that an instance without a subnet is launched in, or nil. Of a
+// model that shows all Regions it is that of the home Region.
 func (m *Model) DefaultVpc() *Vpc {
 	for _, v := range m.Vpcs.All() {
-		if v.IsDefault {
+		if v.IsDefault && v.Region == m.here() {
 			return v
 		}
 	}
@@ -13,11 +14,11 @@ func (m *Model) DefaultVpc() *Vpc {
 }
 
 // DefaultSubnet is the zone's default subnet, of the first zone that has one
-// where zone is "", or nil.
+// where zone is "" (of the Region that DefaultVpc is of), or nil.
 func (m *Model) DefaultSubnet(zone string) *Subnet {
 	var first *Subnet
 	for _, s := range m.Subnets.All() {
-		if s.DefaultForAz && (zone == "" || s.AvailabilityZone == zone) &&
+		if s.DefaultForAz && (s.AvailabilityZone == zone || zone == "" && s.Region == m.here()) &&
 			(first == nil || s.AvailabilityZone < first.AvailabilityZone) {
 			first = s
 		}
@@ -55,7 +56,7 @@ func (tx *Tx) makeDefaultVpc() (*Vpc, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, zone := range tx.Zones {
+	for _, zone := range tx.zones() {
 		if _, err := tx.makeDefaultSubnet(v, zone); err != nil {
 			return nil, err
 		}

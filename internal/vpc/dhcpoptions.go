@@ -182,15 +182,17 @@ func addresses(key string, values []string, limit int, six bool, word string) er
 // defaultDhcpOptions is the ID of the account's default set (DH-03), which is
 // made anew if it was deleted.
 func (tx *Tx) defaultDhcpOptions() DhcpOptionsID {
-	if tx.DhcpOptions.Get(tx.DefaultDhcpOptionsID) != nil {
-		return tx.DefaultDhcpOptionsID
+	s := tx.settings()
+	if tx.DhcpOptions.Get(s.DefaultDhcpOptionsID) != nil {
+		return s.DefaultDhcpOptionsID
 	}
 	d := &DhcpOptions{
 		Meta: Meta{Account: tx.Account, Region: tx.Region, Created: tx.Call.Now}, ID: newID[DhcpOptionsID](tx),
-		DomainName: internalDomain(tx.Region), DomainNameServers: []string{amazonDNS},
+		DomainName: PrivateDnsDomain(tx.Region), DomainNameServers: []string{amazonDNS},
 	}
 	tx.DhcpOptions.Put(d.ID, d)
-	tx.DefaultDhcpOptionsID = d.ID
+	s.DefaultDhcpOptionsID = d.ID
+	tx.setSettings(s)
 	return d.ID
 }
 

@@ -44,7 +44,7 @@ func (tx *Tx) ModifyPrivateDnsNameOptions(in *ModifyPrivateDnsNameOptionsInput) 
 		if i.State != StateStopped {
 			return nil, errorf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 		}
-		c.PrivateDnsName = tx.privateName(i.ID, tx.InstanceInterfaces(i.ID)[0], t)
+		c.PrivateDnsName = privateName(i.ID, tx.InstanceInterfaces(i.ID)[0], t)
 	}
 	tx.Instances.Put(c.ID, &c)
 	return &ModifyPrivateDnsNameOptionsOutput{true}, nil
@@ -78,7 +78,7 @@ func (tx *Tx) nameFor(i *Instance, primary *NetworkInterface, r *PrivateDnsNameO
 	if r != nil && r.EnableResourceNameDnsARecord != nil {
 		i.EnableResourceNameDnsARecord = *r.EnableResourceNameDnsARecord
 	}
-	i.PrivateDnsName = tx.privateName(i.ID, primary, hostname)
+	i.PrivateDnsName = privateName(i.ID, primary, hostname)
 }
 
 // HostnameType is what an instance is named after: ip-name or resource-name.
@@ -90,11 +90,11 @@ func (i *Instance) HostnameType() string {
 }
 
 // privateName is an instance's private DNS name, after its address or its ID (DNS-05).
-func (m *Model) privateName(id InstanceID, primary *NetworkInterface, hostnameType string) string {
+func privateName(id InstanceID, primary *NetworkInterface, hostnameType string) string {
 	if hostnameType == resourceName {
-		return string(id) + "." + m.PrivateDnsDomain()
+		return string(id) + "." + PrivateDnsDomain(primary.Region)
 	}
-	return m.PrivateDnsName(primary.Primary())
+	return PrivateDnsName(primary.Region, primary.Primary())
 }
 
 // dnsNames checks names for the public DNS and writes them in lower case, without a final dot.
@@ -126,7 +126,7 @@ func DnsNameProblem(name string) string {
 		}
 	}
 	label, domain, _ := strings.Cut(name, ".")
-	if strings.HasPrefix(label, "ec2-") && (domain == "compute-1.amazonaws.com" || strings.HasSuffix(domain, ".compute.amazonaws.com")) {
+	if strings.HasPrefix(label, "ec2-") && (domain == "compute-1.amazonaws.com" || strings.HasSuffix(domain, ".compute.amazonaws.com") || strings.HasSuffix(domain, ".compute.amazonaws.com.cn")) {
 		return "It is a name of an Amazon instance."
 	}
 	return ""

@@ -142,6 +142,7 @@ func (tx *Tx) newMac(id string) string {
 	}
 }
 
+// macTaken looks at all Regions: they share one data plane.
 func (tx *Tx) macTaken(mac string) bool {
 	for _, n := range tx.NetworkInterfaces.m {
 		if n.MacAddress == mac {
@@ -276,7 +277,7 @@ func (n *NetworkInterface) change() *NetworkInterface {
 // InstanceInterfaces are the interfaces attached to an instance, by device index.
 func (m *Model) InstanceInterfaces(id InstanceID) []*NetworkInterface {
 	var list []*NetworkInterface
-	for _, n := range m.NetworkInterfaces.m {
+	for _, n := range m.NetworkInterfaces.each() {
 		if n.Attachment != nil && n.Attachment.InstanceID == id {
 			list = append(list, n)
 		}

@@ -164,7 +164,7 @@ func (n *NetworkInterface) has(a netip.Addr) bool { return n.index(a) >= 0 }
 
 // holder is the interface of the subnet that has the address, or nil.
 func (m *Model) holder(subnet SubnetID, a netip.Addr) *NetworkInterface {
-	for _, n := range m.NetworkInterfaces.m {
+	for _, n := range m.NetworkInterfaces.each() {
 		if n.SubnetID == subnet && n.has(a) {
 			return n
 		}
@@ -261,7 +261,7 @@ func (m *Model) freeAddresses(s *Subnet, count int, taken ...netip.Addr) ([]neti
 		used[a] = true
 	}
 	var kept []netip.Prefix
-	for _, r := range m.SubnetCidrReservations.m {
+	for _, r := range m.SubnetCidrReservations.each() {
 		if r.SubnetID == s.ID {
 			kept = append(kept, r.Cidr)
 		}

@@ -113,7 +113,7 @@ func (tx *Tx) DetachNetworkInterface(in *DetachNetworkInterfaceInput) (*DetachNe
 
 // attached finds an interface by its attachment.
 func (m *Model) attached(id AttachmentID) (*NetworkInterface, error) {
-	for _, n := range m.NetworkInterfaces.m {
+	for _, n := range m.NetworkInterfaces.each() {
 		if n.Attachment != nil && n.Attachment.ID == id {
 			return n, nil
 		}

@@ -103,12 +103,12 @@ func (m *Model) interfaceInfo(n *NetworkInterface) NetworkInterfaceInfo {
 		Attachment: m.attachmentInfo(n), AvailabilityZone: n.AvailabilityZone, AvailabilityZoneId: m.ZoneID(n.AvailabilityZone),
 		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups),
 		InterfaceType: n.InterfaceType, Ipv6Addresses: []struct{}{}, MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account,
-		PrivateDnsName: m.PrivateDnsName(n.Primary()), PrivateIpAddress: n.Primary().String(), RequesterManaged: n.RequesterManaged,
+		PrivateDnsName: PrivateDnsName(n.Region, n.Primary()), PrivateIpAddress: n.Primary().String(), RequesterManaged: n.RequesterManaged,
 		SourceDestCheck: n.SourceDestCheck, Status: n.Status, SubnetId: n.SubnetID, TagSet: tagList(n.Tags), VpcId: n.VpcID, LinkType: n.LinkType,
 	}
 	for _, p := range n.PrivateIps {
 		info.PrivateIpAddresses = append(info.PrivateIpAddresses, NetworkInterfacePrivateIpAddress{
-			Association: m.associationInfo(n, p), Primary: p.Primary, PrivateDnsName: m.PrivateDnsName(p.PrivateIp), PrivateIpAddress: p.PrivateIp.String(),
+			Association: m.associationInfo(n, p), Primary: p.Primary, PrivateDnsName: PrivateDnsName(n.Region, p.PrivateIp), PrivateIpAddress: p.PrivateIp.String(),
 		})
 	}
 	if info.Association = info.PrivateIpAddresses[0].Association; info.Association != nil {
@@ -244,7 +244,7 @@ var interfaceFilters = filterSet[NetworkInterface]{
 	"network-interface-id":        func(_ *Model, n *NetworkInterface) []string { return one(n.ID) },
 	"operator.managed":            func(*Model, *NetworkInterface) []string { return boolText(false) },
 	"operator.principal":          unknownHere[NetworkInterface],
-	"private-dns-name":            func(m *Model, n *NetworkInterface) []string { return one(m.PrivateDnsName(n.Primary())) },
+	"private-dns-name":            func(m *Model, n *NetworkInterface) []string { return one(PrivateDnsName(n.Region, n.Primary())) },
 	"private-ip-address":          func(_ *Model, n *NetworkInterface) []string { return one(n.Primary().String()) },
 	"requester-id":                unknownHere[NetworkInterface],
 	"requester-managed":           func(_ *Model, n *NetworkInterface) []string { return boolText(n.RequesterManaged) },

@@ -51,6 +51,28 @@ func (s filterSet[V]) check(filters []Filter) error {
 	return nil
 }
 
+// otherNames are spellings of filters that AWS takes, too (API Reference, DescribeSubnets and
+// DescribeVpcs: "You can also use … as the filter name").
+var otherNames = map[string]string{
+	"availabilityZone": "availability-zone", "availabilityZoneId": "availability-zone-id", "cidr": "cidr-block", "cidrBlock": "cidr-block",
+	"defaultForAz": "default-for-az", "isDefault": "is-default",
+}
+
+// plain gives filters the names that the set knows them by.
+func (s filterSet[V]) plain(filters []Filter) []Filter {
+	for i, f := range filters {
+		other := otherNames[f.Name]
+		if _, known := s[f.Name]; known || other == "" {
+			continue
+		}
+		if _, known := s[other]; known {
+			filters = slices.Clone(filters)
+			filters[i].Name = other
+		}
+	}
+	return filters
+}
+
 func commonFilter(name string) bool {
 	return name == "tag-key" || name == "owner-id" || strings.HasPrefix(name, "tag:")
 }
@@ -175,6 +197,7 @@ func page[T any](list []T, p paging, key func(T) string) ([]T, string, error) {
 // objects, or else all, that pass the filters, a page of them, in order of their
 // IDs. An ID that nothing has is an error; a filter that nothing passes is not.
 func describe[K ~string, V any](tx *Tx, t *Table[K, V], ids []K, set filterSet[V], filters []Filter, p paging) ([]*V, string, error) {
+	filters = set.plain(filters)
 	if err := set.check(filters); err != nil {
 		return nil, "", err
 	}

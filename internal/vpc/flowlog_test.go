@@ -170,17 +170,17 @@ func TestResolveNames_FlowLogResources(t *testing.T) {
 	s := must(tx.CreateSubnet(&CreateSubnetInput{VpcId: v, CidrBlock: "10.0.0.0/24", TagSpecifications: NamedTag("subnet", "main")})).Subnet.SubnetId
 	for kind, want := range map[string]string{FlowLogVpc: string(v), FlowLogSubnet: string(s)} {
 		in := flowLogInput(kind, "main")
-		if err := ResolveNames(&tx.Model, in); err != nil || string(in.ResourceIds[0]) != want {
+		if err := ResolveNames(&tx.Model, "", in); err != nil || string(in.ResourceIds[0]) != want {
 			t.Errorf("%s: %v, %v", kind, in.ResourceIds, err)
 		}
 	}
-	if err := ResolveNames(&tx.Model, flowLogInput(FlowLogNetworkInterface, "main")); err == nil || !strings.Contains(err.Error(), "network-interface") {
+	if err := ResolveNames(&tx.Model, "", flowLogInput(FlowLogNetworkInterface, "main")); err == nil || !strings.Contains(err.Error(), "network-interface") {
 		t.Errorf("got %v", err)
 	}
 	id := must(tx.CreateFlowLogs(&CreateFlowLogsInput{ResourceIds: []ResourceID{ResourceID(v)}, ResourceType: FlowLogVpc, TrafficType: "ALL", LogGroupName: "g",
 		TagSpecifications: NamedTag("vpc-flow-log", "all")})).FlowLogIds[0]
 	del := &DeleteFlowLogsInput{FlowLogIds: []FlowLogID{"all"}}
-	if err := ResolveNames(&tx.Model, del); err != nil || del.FlowLogIds[0] != id {
+	if err := ResolveNames(&tx.Model, "", del); err != nil || del.FlowLogIds[0] != id {
 		t.Errorf("got %v, %v", del.FlowLogIds, err)
 	}
 }

@@ -96,7 +96,7 @@ func (tx *Tx) CreateInternetHost(in *CreateInternetHostInput) (*CreateInternetHo
 		return nil, err
 	}
 	for _, name := range in.KeyNames {
-		if tx.KeyPairs.Get(name) == nil {
+		if tx.KeyPair(tx.Region, name) == nil {
 			return nil, errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
 		}
 	}

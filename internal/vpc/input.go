@@ -34,6 +34,11 @@ type AttributeValue struct {
 	Value string `json:"Value"`
 }
 
+// OptionalAttributeValue is a text that may not be there.
+type OptionalAttributeValue struct {
+	Value string `json:"Value,omitempty"`
+}
+
 // NamedTag is the tag specification that gives an object of the resource type
 // its name.
 func NamedTag(resourceType, name string) []TagSpecification {
@@ -144,7 +149,7 @@ func contains(outer, inner netip.Prefix) bool {
 }
 
 // TokenRecord remembers what a request with a client token was answered, so that
-// a repetition gets the same answer (API notes, 1.4). Key: action/token.
+// a repetition gets the same answer (API notes, 1.4). Key: see Model.ClientTokens.
 type TokenRecord struct {
 	Input   json.RawMessage
 	Output  json.RawMessage
@@ -165,6 +170,9 @@ func (tx *Tx) perform(a Action, in any) (any, error) {
 		return nil, errInvalid("The client token may have at most 64 ASCII characters.")
 	}
 	key := a.Name + "/" + token
+	if tx.Region != tx.Model.Region {
+		key = tx.Region + "/" + key
+	}
 	if token != "" {
 		if out, err := tx.replay(a, key, in); out != nil || err != nil {
 			return out, err

@@ -292,27 +292,27 @@ func TestResolveNames(t *testing.T) {
 		must(tx.CreateInternetGateway(&CreateInternetGatewayInput{TagSpecifications: NamedTag("internet-gateway", name)}))
 	}
 	create := &CreateSubnetInput{VpcId: "book", CidrBlock: "10.0.1.0/24"}
-	if err := ResolveNames(&tx.Model, create); err != nil || create.VpcId != v {
+	if err := ResolveNames(&tx.Model, "", create); err != nil || create.VpcId != v {
 		t.Errorf("%s, %v", create.VpcId, err)
 	}
 	list := &DescribeSubnetsInput{SubnetIds: []SubnetID{"public", s}}
-	if err := ResolveNames(&tx.Model, list); err != nil || list.SubnetIds[0] != s || list.SubnetIds[1] != s {
+	if err := ResolveNames(&tx.Model, "", list); err != nil || list.SubnetIds[0] != s || list.SubnetIds[1] != s {
 		t.Errorf("%v, %v", list.SubnetIds, err)
 	}
 	nested := &AuthorizeSecurityGroupIngressInput{GroupId: "web", IpPermissions: []IpPermission{{IpProtocol: "-1", UserIdGroupPairs: []UserIdGroupPair{{GroupId: "web"}}}}}
-	if err := ResolveNames(&tx.Model, nested); err != nil || nested.IpPermissions[0].UserIdGroupPairs[0].GroupId != g {
+	if err := ResolveNames(&tx.Model, "", nested); err != nil || nested.IpPermissions[0].UserIdGroupPairs[0].GroupId != g {
 		t.Errorf("%+v, %v", nested, err)
 	}
 	tags := &CreateTagsInput{Resources: []ResourceID{"public", ResourceID(v)}}
-	if err := ResolveNames(&tx.Model, tags); err != nil || tags.Resources[0] != ResourceID(s) {
+	if err := ResolveNames(&tx.Model, "", tags); err != nil || tags.Resources[0] != ResourceID(s) {
 		t.Errorf("%v, %v", tags.Resources, err)
 	}
 	none := &AssociateDhcpOptionsInput{DhcpOptionsId: "default", VpcId: "book"}
-	if err := ResolveNames(&tx.Model, none); err != nil || none.DhcpOptionsId != "default" {
+	if err := ResolveNames(&tx.Model, "", none); err != nil || none.DhcpOptionsId != "default" {
 		t.Errorf("%v, %v", none, err)
 	}
 	association := &DisassociateRouteTableInput{AssociationId: "main"} // has no name: for the operation to judge
-	if err := ResolveNames(&tx.Model, association); err != nil || association.AssociationId != "main" {
+	if err := ResolveNames(&tx.Model, "", association); err != nil || association.AssociationId != "main" {
 		t.Errorf("%v, %v", association, err)
 	}
 	must(tx.RunInstances(&RunInstancesInput{})) // the default VPC is in use
@@ -327,7 +327,7 @@ func TestResolveNames(t *testing.T) {
 		{&CreateTagsInput{Resources: []ResourceID{"novel"}}, "InvalidID", "novel"},
 	} {
 		var e *Error
-		if err := ResolveNames(&tx.Model, r.in); !errors.As(err, &e) || e.Code != r.code || !strings.Contains(e.Message, r.text) {
+		if err := ResolveNames(&tx.Model, "", r.in); !errors.As(err, &e) || e.Code != r.code || !strings.Contains(e.Message, r.text) {
 			t.Errorf("%+v: %v", r.in, err)
 		}
 	}
@@ -337,7 +337,7 @@ func TestResolveNames(t *testing.T) {
 		SubnetId         SubnetID
 	}
 	in := &launch{[]SecurityGroupID{"default"}, "public"}
-	if err := ResolveNames(&tx.Model, in); err != nil || in.SecurityGroupIds[0] != tx.DefaultSecurityGroup(v).ID {
+	if err := ResolveNames(&tx.Model, "", in); err != nil || in.SecurityGroupIds[0] != tx.DefaultSecurityGroup(v).ID {
 		t.Errorf("%+v, %v", in, err)
 	}
 }

@@ -208,7 +208,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 		return i, err
 	}
 	if in.KeyName != "" {
-		k := tx.KeyPairs.Get(in.KeyName)
+		k := tx.KeyPair(tx.Region, in.KeyName)
 		if k == nil {
 			return i, errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", in.KeyName)
 		}
@@ -244,7 +244,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if err != nil {
 		return i, err
 	}
-	i.MetadataOptions = asked.over(tx.DefaultMetadata())
+	i.MetadataOptions = asked.over(tx.DefaultMetadata(tx.Region))
 	return i, i.tagsFitMetadata()
 }
 

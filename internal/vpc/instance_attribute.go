@@ -22,7 +22,7 @@ type DescribeInstanceAttributeOutput struct {
 	InstanceType                      *AttributeValue              `json:"InstanceType,omitempty"`
 	RootDeviceName                    *AttributeValue              `json:"RootDeviceName,omitempty"`
 	SourceDestCheck                   *AttributeBooleanValue       `json:"SourceDestCheck,omitempty"`
-	UserData                          *AttributeValue              `json:"UserData,omitempty"` // base64
+	UserData                          *OptionalAttributeValue      `json:"UserData,omitempty"` // base64
 	DisableApiStop                    *AttributeBooleanValue       `json:"DisableApiStop,omitempty"`
 	Groups                            []GroupIdentifier            `json:"Groups,omitempty"`
 }
@@ -63,7 +63,7 @@ func (tx *Tx) DescribeInstanceAttribute(in *DescribeInstanceAttributeInput) (*De
 	case "instanceType":
 		out.InstanceType = &AttributeValue{i.InstanceType}
 	case "userData":
-		out.UserData = &AttributeValue{base64.StdEncoding.EncodeToString([]byte(i.UserData))}
+		out.UserData = &OptionalAttributeValue{base64.StdEncoding.EncodeToString([]byte(i.UserData))}
 	case "disableApiTermination":
 		out.DisableApiTermination = &AttributeBooleanValue{new(i.DisableApiTermination)}
 	case "disableApiStop":

@@ -241,12 +241,12 @@ func (m *Model) instanceInterface(n *NetworkInterface) InstanceNetworkInterface 
 			AttachTime: a.AttachTime, AttachmentId: a.ID, DeleteOnTermination: a.DeleteOnTermination, DeviceIndex: a.DeviceIndex, Status: a.Status,
 		},
 		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups), Ipv6Addresses: []struct{}{},
-		MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account, PrivateDnsName: m.PrivateDnsName(n.Primary()),
+		MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account, PrivateDnsName: PrivateDnsName(n.Region, n.Primary()),
 		PrivateIpAddress: n.Primary().String(), SourceDestCheck: n.SourceDestCheck, Status: n.Status, SubnetId: n.SubnetID, VpcId: n.VpcID,
 		InterfaceType: n.InterfaceType,
 	}
 	for _, p := range n.PrivateIps {
-		e := InstancePrivateIpAddress{Primary: p.Primary, PrivateDnsName: m.PrivateDnsName(p.PrivateIp), PrivateIpAddress: p.PrivateIp.String()}
+		e := InstancePrivateIpAddress{Primary: p.Primary, PrivateDnsName: PrivateDnsName(n.Region, p.PrivateIp), PrivateIpAddress: p.PrivateIp.String()}
 		if s := m.associationInfo(n, p); s != nil {
 			e.Association = &InstanceNetworkInterfaceAssociation{s.IpOwnerId, s.PublicDnsName, s.PublicIp}
 		}

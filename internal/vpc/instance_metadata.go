@@ -53,9 +53,10 @@ func (o MetadataOptions) over(base MetadataOptions) MetadataOptions {
 	return o
 }
 
-// DefaultMetadata is what an instance launched now gets where its launch does not say.
-func (m *Model) DefaultMetadata() MetadataOptions {
-	d := m.MetadataDefaults
+// DefaultMetadata is what an instance launched in a Region now gets where its launch does
+// not say.
+func (m *Model) DefaultMetadata(region string) MetadataOptions {
+	d := m.SettingsOf(region).MetadataDefaults
 	return MetadataOptions{HttpTokens: d.HttpTokens, HttpPutResponseHopLimit: d.HttpPutResponseHopLimit,
 		HttpEndpoint: d.HttpEndpoint, InstanceMetadataTags: d.InstanceMetadataTags}.over(defaultMetadata)
 }
@@ -202,7 +203,7 @@ type ModifyInstanceMetadataDefaultsOutput struct {
 
 // GetInstanceMetadataDefaults tells the account's defaults for new instances.
 func (tx *Tx) GetInstanceMetadataDefaults(*GetInstanceMetadataDefaultsInput) (*GetInstanceMetadataDefaultsOutput, error) {
-	d := tx.MetadataDefaults
+	d := tx.settings().MetadataDefaults
 	return &GetInstanceMetadataDefaultsOutput{&InstanceMetadataDefaultsResponse{d.HttpTokens, d.HttpPutResponseHopLimit, d.HttpEndpoint, d.InstanceMetadataTags, "account"}}, nil
 }
 
@@ -224,7 +225,8 @@ func (tx *Tx) ModifyInstanceMetadataDefaults(in *ModifyInstanceMetadataDefaultsI
 	if err != nil {
 		return nil, err
 	}
-	d := &tx.MetadataDefaults
+	s := tx.settings()
+	d := &s.MetadataDefaults
 	if in.HttpTokens != "" {
 		d.HttpTokens = o.HttpTokens
 	}
@@ -237,5 +239,6 @@ func (tx *Tx) ModifyInstanceMetadataDefaults(in *ModifyInstanceMetadataDefaultsI
 	if in.InstanceMetadataTags != "" {
 		d.InstanceMetadataTags = o.InstanceMetadataTags
 	}
+	tx.setSettings(s)
 	return &ModifyInstanceMetadataDefaultsOutput{true}, nil
 }

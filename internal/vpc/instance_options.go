@@ -2,6 +2,8 @@ package vpc
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -288,8 +290,8 @@ func (tx *Tx) DescribeIamInstanceProfileAssociations(in *DescribeIamInstanceProf
 			break
 		}
 	}
-	for id := range ids {
-		return nil, errorf("InvalidAssociationID.NotFound", "An invalid association-id of '%s' was given", id)
+	if id := slices.Sorted(maps.Keys(ids)); len(id) > 0 {
+		return nil, errorf("InvalidAssociationID.NotFound", "An invalid association-id of '%s' was given", id[0])
 	}
 	list, next, err := page(list, paging{in.MaxResults, in.NextToken, 5, 1000}, func(a IamInstanceProfileAssociation) string { return string(a.InstanceId) })
 	return &DescribeIamInstanceProfileAssociationsOutput{list, next}, err

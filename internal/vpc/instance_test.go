@@ -334,7 +334,7 @@ func TestDNS05_PrivateNames(t *testing.T) {
 		t.Errorf("%q %+v", i.PrivateDnsName, i.PrivateDnsNameOptions)
 	}
 	s.Region = "us-east-1"
-	if got := s.PrivateDnsName(s.eth0(id).Primary()); got != "ip-10-0-0-5.ec2.internal" {
+	if got := PrivateDnsName("us-east-1", s.eth0(id).Primary()); got != "ip-10-0-0-5.ec2.internal" {
 		t.Error(got)
 	}
 	s.Region = "ap-northeast-1"

@@ -22,31 +22,49 @@ type DescribeInstanceTypesOutput struct {
 
 // InstanceTypeInfo tells what of a type matters to a network.
 type InstanceTypeInfo struct {
-	InstanceType                  string        `json:"InstanceType"`
-	CurrentGeneration             bool          `json:"CurrentGeneration"`
-	FreeTierEligible              bool          `json:"FreeTierEligible"`
-	SupportedUsageClasses         []string      `json:"SupportedUsageClasses"`
-	SupportedRootDeviceTypes      []string      `json:"SupportedRootDeviceTypes"`
-	SupportedVirtualizationTypes  []string      `json:"SupportedVirtualizationTypes"`
-	BareMetal                     bool          `json:"BareMetal"`
-	Hypervisor                    string        `json:"Hypervisor"`
-	ProcessorInfo                 ProcessorInfo `json:"ProcessorInfo"`
-	VCpuInfo                      VCpuInfo      `json:"VCpuInfo"`
-	MemoryInfo                    MemoryInfo    `json:"MemoryInfo"`
-	InstanceStorageSupported      bool          `json:"InstanceStorageSupported"`
-	NetworkInfo                   NetworkInfo   `json:"NetworkInfo"`
-	HibernationSupported          bool          `json:"HibernationSupported"`
-	BurstablePerformanceSupported bool          `json:"BurstablePerformanceSupported"`
-	DedicatedHostsSupported       bool          `json:"DedicatedHostsSupported"`
-	AutoRecoverySupported         bool          `json:"AutoRecoverySupported"`
+	InstanceType                  string             `json:"InstanceType"`
+	CurrentGeneration             bool               `json:"CurrentGeneration"`
+	FreeTierEligible              bool               `json:"FreeTierEligible"`
+	SupportedUsageClasses         []string           `json:"SupportedUsageClasses"`
+	SupportedRootDeviceTypes      []string           `json:"SupportedRootDeviceTypes"`
+	SupportedVirtualizationTypes  []string           `json:"SupportedVirtualizationTypes"`
+	BareMetal                     bool               `json:"BareMetal"`
+	Hypervisor                    string             `json:"Hypervisor"`
+	ProcessorInfo                 ProcessorInfo      `json:"ProcessorInfo"`
+	VCpuInfo                      VCpuInfo           `json:"VCpuInfo"`
+	MemoryInfo                    MemoryInfo         `json:"MemoryInfo"`
+	InstanceStorageSupported      bool               `json:"InstanceStorageSupported"`
+	NetworkInfo                   NetworkInfo        `json:"NetworkInfo"`
+	HibernationSupported          bool               `json:"HibernationSupported"`
+	BurstablePerformanceSupported bool               `json:"BurstablePerformanceSupported"`
+	DedicatedHostsSupported       bool               `json:"DedicatedHostsSupported"`
+	AutoRecoverySupported         bool               `json:"AutoRecoverySupported"`
+	EbsInfo                       EbsInfo            `json:"EbsInfo"`
+	PlacementGroupInfo            PlacementGroupInfo `json:"PlacementGroupInfo"`
+	SupportedBootModes            []string           `json:"SupportedBootModes"`
+	NitroEnclavesSupport          string             `json:"NitroEnclavesSupport"`
+	NitroTpmSupport               string             `json:"NitroTpmSupport"`
 }
 
 type ProcessorInfo struct {
-	SupportedArchitectures []string `json:"SupportedArchitectures"`
+	SupportedArchitectures   []string `json:"SupportedArchitectures"`
+	SustainedClockSpeedInGhz float64  `json:"SustainedClockSpeedInGhz"`
+}
+
+type EbsInfo struct {
+	EbsOptimizedSupport string `json:"EbsOptimizedSupport"`
+	EncryptionSupport   string `json:"EncryptionSupport"`
+	NvmeSupport         string `json:"NvmeSupport"`
+}
+
+type PlacementGroupInfo struct {
+	SupportedStrategies []string `json:"SupportedStrategies"`
 }
 
 type VCpuInfo struct {
-	DefaultVCpus int `json:"DefaultVCpus"`
+	DefaultVCpus          int `json:"DefaultVCpus"`
+	DefaultCores          int `json:"DefaultCores"`
+	DefaultThreadsPerCore int `json:"DefaultThreadsPerCore"`
 }
 
 type MemoryInfo struct {
@@ -124,6 +142,32 @@ var instanceTypes = map[string]instanceType{
 	"m5.24xlarge": {15, 50, 96, 393216, "25 Gigabit"},
 }
 
+// sizes of the families whose types differ in memory alone. Interfaces and addresses go by size
+// (EC2 User Guide, Maximum IP addresses per network interface).
+var sizes = map[string]instanceType{
+	"large": {3, 10, 2, 0, ""}, "xlarge": {4, 15, 4, 0, ""}, "2xlarge": {4, 15, 8, 0, ""}, "4xlarge": {8, 30, 16, 0, ""},
+	"8xlarge": {8, 30, 32, 0, ""}, "12xlarge": {8, 30, 48, 0, ""}, "16xlarge": {15, 50, 64, 0, ""}, "24xlarge": {15, 50, 96, 0, ""},
+}
+
+// families and their memory in MiB for each vCPU.
+var families = map[string]int{
+	"m5a": 4096, "m6i": 4096, "m6a": 4096, "m7i": 4096, "m7a": 4096, "c5": 2048, "c6i": 2048, "c6a": 2048, "c7i": 2048, "r5": 8192, "r6i": 8192, "r7i": 8192,
+}
+
+func init() {
+	for family, memory := range families {
+		for size, t := range sizes {
+			t.memory, t.performance = memory*t.vcpus, "Up to 12.5 Gigabit"
+			instanceTypes[family+"."+size] = t
+		}
+	}
+	for name, t := range maps.Clone(instanceTypes) {
+		if size, ok := strings.CutPrefix(name, "t3."); ok {
+			instanceTypes["t3a."+size] = t
+		}
+	}
+}
+
 // takes tells whether an interface of an instance of the type may have that many
 // private addresses.
 func (t instanceType) takes(name string, addresses int) error {
@@ -156,14 +200,18 @@ func (t instanceType) info(name string) InstanceTypeInfo {
 	info := InstanceTypeInfo{
 		InstanceType: name, CurrentGeneration: true, FreeTierEligible: name == "t2.micro" || name == "t3.micro",
 		SupportedUsageClasses: []string{"on-demand"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},
-		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{"x86_64"}}, VCpuInfo: VCpuInfo{t.vcpus}, MemoryInfo: MemoryInfo{t.memory},
+		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{"x86_64"}, 2.5}, VCpuInfo: VCpuInfo{t.vcpus, max(1, t.vcpus/2), min(2, t.vcpus)}, MemoryInfo: MemoryInfo{t.memory},
 		NetworkInfo: NetworkInfo{
 			NetworkPerformance: t.performance, MaximumNetworkInterfaces: t.interfaces, MaximumNetworkCards: 1,
 			Ipv4AddressesPerInterface: t.addresses, Ipv6AddressesPerInterface: t.addresses, Ipv6Supported: true, EnaSupport: "unsupported",
 		},
 		BurstablePerformanceSupported: strings.HasPrefix(name, "t"), DedicatedHostsSupported: !strings.HasPrefix(name, "t2."), AutoRecoverySupported: true,
+		EbsInfo:            EbsInfo{"unsupported", "supported", "unsupported"},
+		PlacementGroupInfo: PlacementGroupInfo{[]string{"partition", "spread"}},
+		SupportedBootModes: []string{"legacy-bios"}, NitroEnclavesSupport: "unsupported", NitroTpmSupport: "unsupported",
 	}
 	if nitro {
+		info.EbsInfo.EbsOptimizedSupport, info.EbsInfo.NvmeSupport = "default", "required"
 		info.Hypervisor, info.NetworkInfo.EnaSupport = "nitro", "required"
 	}
 	return info
@@ -246,9 +294,9 @@ func (tx *Tx) DescribeInstanceTypeOfferings(in *DescribeInstanceTypeOfferingsInp
 	case "", "region":
 		locationType, places = "region", []string{tx.Region}
 	case "availability-zone":
-		places = tx.Zones
+		places = tx.zones()
 	case "availability-zone-id":
-		for _, z := range tx.Zones {
+		for _, z := range tx.zones() {
 			places = append(places, tx.ZoneID(z))
 		}
 	default:

@@ -142,10 +142,24 @@ func (tx *Tx) newKeyMeta(name string, specs []TagSpecification) (Meta, error) {
 		// A line break would put a second key into authorized_keys, and the private
 		// halves of made keys are files named after them.
 		return Meta{}, errValue(name, "keyName", "It has printable ASCII characters without a slash.")
-	case tx.KeyPairs.Get(name) != nil:
+	case tx.KeyPair(tx.Region, name) != nil:
 		return Meta{}, errorf("InvalidKeyPair.Duplicate", "The keypair '%s' already exists.", name)
 	}
 	return tx.newMeta("key-pair", specs)
+}
+
+// KeyPair is the key pair of the name in a Region, or nil.
+func (m *Model) KeyPair(region, name string) *KeyPair {
+	return m.KeyPairs.Get(m.KeyPairKey(region, name))
+}
+
+// KeyPairKey is the key in KeyPairs: the name, and before it REGION/ of those that are
+// not of the home Region. Names have no slash.
+func (m *Model) KeyPairKey(region, name string) string {
+	if region == m.Region {
+		return name
+	}
+	return region + "/" + name
 }
 
 func (tx *Tx) storeKey(meta Meta, name string, public ssh.PublicKey, fingerprint string) *KeyPair {
@@ -153,7 +167,7 @@ func (tx *Tx) storeKey(meta Meta, name string, public ssh.PublicKey, fingerprint
 		Meta: meta, ID: newID[KeyPairID](tx), KeyName: name, KeyFingerprint: fingerprint,
 		PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))) + " " + name,
 	}
-	tx.KeyPairs.Put(name, k)
+	tx.KeyPairs.Put(tx.KeyPairKey(k.Region, name), k)
 	return k
 }
 
@@ -308,9 +322,9 @@ func (tx *Tx) DeleteKeyPair(in *DeleteKeyPairInput) (*DeleteKeyPairOutput, error
 	if in.KeyName == "" && in.KeyPairId == "" {
 		return nil, errMissing("keyName or keyPairId")
 	}
-	for name, k := range tx.KeyPairs.All() {
-		if (in.KeyName == "" || name == in.KeyName) && (in.KeyPairId == "" || k.ID == in.KeyPairId) {
-			tx.KeyPairs.Delete(name)
+	for key, k := range tx.KeyPairs.All() {
+		if (in.KeyName == "" || k.KeyName == in.KeyName) && (in.KeyPairId == "" || k.ID == in.KeyPairId) {
+			tx.KeyPairs.Delete(key)
 			return &DeleteKeyPairOutput{Return: true, KeyPairId: k.ID}, nil
 		}
 	}
@@ -337,16 +351,16 @@ func (tx *Tx) DescribeKeyPairs(in *DescribeKeyPairsInput) (*DescribeKeyPairsOutp
 		names = append(names, name)
 	}
 	for _, name := range names {
-		if tx.KeyPairs.Get(name) == nil {
+		if tx.KeyPair(tx.Region, name) == nil {
 			return nil, errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
 		}
 	}
 	out := &DescribeKeyPairsOutput{KeyPairs: []KeyPairInfo{}}
-	for name, k := range tx.KeyPairs.All() {
-		if len(names) > 0 && !slices.Contains(names, name) || !keyPairFilters.match(&tx.Model, in.Filters, k) {
+	for _, k := range tx.KeyPairs.All() {
+		if len(names) > 0 && !slices.Contains(names, k.KeyName) || !keyPairFilters.match(&tx.Model, in.Filters, k) {
 			continue
 		}
-		info := KeyPairInfo{KeyPairId: k.ID, KeyType: k.keyType(), Tags: tagList(k.Tags), CreateTime: k.Created, KeyName: name, KeyFingerprint: k.KeyFingerprint}
+		info := KeyPairInfo{KeyPairId: k.ID, KeyType: k.keyType(), Tags: tagList(k.Tags), CreateTime: k.Created, KeyName: k.KeyName, KeyFingerprint: k.KeyFingerprint}
 		if in.IncludePublicKey {
 			info.PublicKey = k.PublicKey
 		}
@@ -356,9 +370,9 @@ func (tx *Tx) DescribeKeyPairs(in *DescribeKeyPairsInput) (*DescribeKeyPairsOutp
 }
 
 func (m *Model) keyNameOf(id KeyPairID) (string, error) {
-	for name, k := range m.KeyPairs.m {
+	for _, k := range m.KeyPairs.each() {
 		if k.ID == id {
-			return name, nil
+			return k.KeyName, nil
 		}
 	}
 	return "", errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", id)

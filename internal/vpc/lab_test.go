@@ -117,7 +117,7 @@ func putInterface(tx *Tx, subnet SubnetID, addr string) *NetworkInterface {
 	s := tx.Subnets.Get(subnet)
 	tx.NextHandle++
 	n := &NetworkInterface{
-		ID: newID[NetworkInterfaceID](tx), Handle: tx.NextHandle, VpcID: s.VpcID, SubnetID: subnet, AvailabilityZone: s.AvailabilityZone,
+		Meta: Meta{Region: s.Region}, ID: newID[NetworkInterfaceID](tx), Handle: tx.NextHandle, VpcID: s.VpcID, SubnetID: subnet, AvailabilityZone: s.AvailabilityZone,
 		PrivateIps: []PrivateAddress{{PrivateIp: netip.MustParseAddr(addr), Primary: true}},
 		Groups:     []SecurityGroupID{tx.DefaultSecurityGroup(s.VpcID).ID}, SourceDestCheck: true, Status: "available",
 	}
@@ -127,7 +127,7 @@ func putInterface(tx *Tx, subnet SubnetID, addr string) *NetworkInterface {
 
 // putInstance puts an instance in the given state on the interface.
 func putInstance(tx *Tx, n *NetworkInterface, state string) InstanceID {
-	i := &Instance{ID: newID[InstanceID](tx), State: state, VpcID: n.VpcID, SubnetID: n.SubnetID}
+	i := &Instance{Meta: Meta{Region: n.Region}, ID: newID[InstanceID](tx), State: state, VpcID: n.VpcID, SubnetID: n.SubnetID}
 	tx.Instances.Put(i.ID, i)
 	c := *n
 	c.Attachment = &Attachment{ID: newID[AttachmentID](tx), InstanceID: i.ID, Status: "attached"}

@@ -383,18 +383,20 @@ type Model struct {
 	// Settings of the lab.
 	Lab     string
 	Account string
-	Region  string
+	Region  string   // its home: of what names no Region
 	Zones   []string // availability zones of Region
+	// DefaultVpcs tells that a Region opens with a default VPC (DV-01).
+	DefaultVpcs bool `json:",omitempty"`
 	// PublicPools are the ranges that public addresses are drawn from.
 	PublicPools []netip.Prefix
 	NextHandle  uint32
 	// LastPublicIp is the address drawn last from PublicPools: the next one is
 	// looked for behind it, so that a released address rests before it is reused.
 	LastPublicIp netip.Addr
-	// DefaultDhcpOptionsID is the account's default set, given to new VPCs (DV-03).
-	DefaultDhcpOptionsID DhcpOptionsID
-	// Quotas are the limits raised or lowered in this lab, by Quota name. The
-	// map is never changed in place.
+	// RegionSettings are those of the home Region; Regions has those of the others.
+	RegionSettings
+	// Quotas are the limits raised or lowered in this lab, by Quota name, in each
+	// of its Regions. The map is never changed in place.
 	Quotas map[string]int
 	// Outside is how the lab is tied to the machine's own network.
 	Outside Outside
@@ -403,13 +405,13 @@ type Model struct {
 	// Expectations are the checks of the topology file that the lab was last brought up
 	// with. The list is never changed in place.
 	Expectations []Expectation `json:",omitempty"`
-	// Images are the lab's own, by AMI ID. The map is never changed in place.
+	// Images are the lab's own in all Regions, by AMI ID. The map is never changed in place.
 	Images map[string]LabImage `json:",omitempty"`
-	// MetadataDefaults are the account's for new instances (IM-03).
-	MetadataDefaults MetadataDefaults
 	// Incarnations counts how often a topology key was made, so that a replaced
 	// object gets a new ID.
 	Incarnations Table[string, int]
+	// Regions are the open ones besides the home Region, by name.
+	Regions Table[string, RegionSettings]
 
 	Vpcs              Table[VpcID, Vpc]
 	Subnets           Table[SubnetID, Subnet]
@@ -422,7 +424,7 @@ type Model struct {
 	DhcpOptions       Table[DhcpOptionsID, DhcpOptions]
 	NetworkInterfaces Table[NetworkInterfaceID, NetworkInterface]
 	Instances         Table[InstanceID, Instance]
-	KeyPairs          Table[string, KeyPair] // by name
+	KeyPairs          Table[string, KeyPair] // see KeyPair
 	InternetHosts     Table[InternetHostID, InternetHost]
 
 	Volumes                Table[VolumeID, Volume]
@@ -430,6 +432,17 @@ type Model struct {
 	FlowLogs               Table[FlowLogID, FlowLog]
 	Impairments            Table[ImpairmentID, Impairment]
 	Failures               Table[FailureID, Failure]
-	// ClientTokens are the requests that may be repeated (key: action/token).
+	// ClientTokens are the requests that may be repeated (key: action/token, and
+	// before it REGION/ of those that are not of the home Region).
 	ClientTokens Table[string, TokenRecord]
+
+	view string // the Region that the tables show (In), "" for all
+}
+
+// RegionSettings are what an account has in each Region.
+type RegionSettings struct {
+	// DefaultDhcpOptionsID is the account's default set, given to new VPCs (DV-03).
+	DefaultDhcpOptionsID DhcpOptionsID
+	// MetadataDefaults are the account's for new instances (IM-03).
+	MetadataDefaults MetadataDefaults
 }

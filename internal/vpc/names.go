@@ -18,9 +18,11 @@ import (
 // whose object it names (VpcId, SubnetId, InstanceId …) is meant, and one in a
 // default VPC without any network interface only where there is no other. IDs that
 // cannot be named, such as those of associations, are left for the operation to
-// judge.
-func ResolveNames(m *Model, input any) error {
-	tx := &Tx{Model: *m} // only read, so that it need not be a Clone
+// judge. Names are those of the objects of a Region, "" the home Region, and of what
+// is in none.
+func ResolveNames(m *Model, region string, input any) error {
+	tx := &Tx{Model: m.In(region)} // only read
+	m = &tx.Model
 	r := resolver{tx: tx, tables: tx.resourceTables()}
 	v := reflect.ValueOf(input)
 	if v.Kind() == reflect.Pointer {
@@ -186,9 +188,9 @@ func (r *resolver) ownName(k idKind, id string) string {
 	case "sg-":
 		return r.tx.SecurityGroups.Get(SecurityGroupID(id)).GroupName
 	case "key-":
-		for name, p := range r.tx.KeyPairs.All() {
+		for _, p := range r.tx.KeyPairs.All() {
 			if string(p.ID) == id {
-				return name
+				return p.KeyName
 			}
 		}
 	}

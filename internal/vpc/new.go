@@ -37,7 +37,8 @@ func New(lab, account, regionName string, pools []netip.Prefix, call Call, withD
 			}
 		}
 	}
-	m := Model{Lab: lab, Account: account, Region: regionName, Zones: r.zones(), PublicPools: slices.Clone(pools), NextHandle: 1}
+	m := Model{Lab: lab, Account: account, Region: regionName, Zones: r.zones(), PublicPools: slices.Clone(pools), NextHandle: 1, DefaultVpcs: withDefaultVpc}
+	call.Region = ""
 	tx := Begin(&m, call)
 	tx.defaultDhcpOptions()
 	if withDefaultVpc {

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"crypto"
 	"fmt"
 	"maps"
@@ -25,6 +26,9 @@ func errorf(code, format string, a ...any) *Error {
 // Call is what an operation needs from outside besides its input.
 type Call struct {
 	Now time.Time
+	// Region is where the call goes: it sees and changes what is there, and nothing
+	// else. "" is the lab's home Region.
+	Region string
 	// NewID draws an ID with the given prefix ("vpc-"). The topology front end
 	// derives IDs from the lab, type, name and incarnation, so that the same
 	// file gives the same IDs; other front ends pass RandomID. It must never
@@ -48,11 +52,14 @@ type Call struct {
 // are the EC2 actions; Actions lists them.
 type Tx struct {
 	Model
-	Call Call
+	Region string // of the call: shadows the home Region, Model.Region
+	Call   Call
 }
 
 // Begin returns a working copy of m. m is not changed by what is done to it.
-func Begin(m *Model, c Call) *Tx { return &Tx{Model: m.Clone(), Call: c} }
+func Begin(m *Model, c Call) *Tx {
+	return &Tx{Model: m.Clone(), Region: cmp.Or(c.Region, m.Region), Call: c}
+}
 
 // Action is one EC2 action that the model knows.
 type Action struct {
@@ -94,8 +101,9 @@ func Actions() []Action {
 // LookupAction finds an action by its EC2 name ("CreateVpc").
 func LookupAction(name string) (Action, bool) { a, ok := actions[name]; return a, ok }
 
-// Run performs the named action with in, a pointer to its Input type. On an
-// error the working copy is as it was before the call.
+// Run performs the named action with in, a pointer to its Input type, in the Region
+// of the call, which it opens where it is not yet. On an error the working copy is as
+// it was before the call.
 func (tx *Tx) Run(name string, in any) (any, error) {
 	a, ok := actions[name]
 	if !ok {
@@ -105,10 +113,21 @@ func (tx *Tx) Run(name string, in any) (any, error) {
 		return nil, fmt.Errorf("vpc: %s takes *%s, got %T", name, a.Input.Name(), in)
 	}
 	before := tx.Model.Clone()
-	out, err := tx.perform(a, in)
+	out, err := tx.runIn(cmp.Or(tx.Call.Region, tx.Model.Region), a, in)
 	if err != nil {
 		tx.Model = before
 		return nil, err
 	}
 	return out, nil
+}
+
+// runIn shows the action its Region alone.
+func (tx *Tx) runIn(region string, a Action, in any) (any, error) {
+	if err := tx.OpenRegion(region); err != nil {
+		return nil, err
+	}
+	tx.Region = region
+	tx.look(region)
+	defer tx.look("")
+	return tx.perform(a, in)
 }

@@ -30,9 +30,10 @@ var placeWords = map[string]string{
 
 // FindPlace finds the place that a text names: an instance, Internet host, subnet or NAT
 // gateway by name or ID, a zone by its name, or "internet". instance:, host:, subnet:, nat:
-// or zone: before a name tells things of one name apart; after zone: the last letter of a
-// zone's name will do. Of things with one name an instance or Internet host is meant without
-// that, as everywhere. What is terminated or deleted is no place.
+// or zone: before a name tells things of one name apart; after zone: the last letter of the
+// name of a zone of the home Region will do. Of things with one name an instance or Internet host is meant without
+// that, as everywhere. Links are of the lab: places of all its Regions are found. What is
+// terminated or deleted is no place.
 func (m *Model) FindPlace(text string) (Place, error) {
 	word, name, typed := strings.Cut(text, ":")
 	of := placeWords[word]
@@ -73,6 +74,7 @@ func (m *Model) FindPlace(text string) (Place, error) {
 
 // placesNamed are those that have the name or ID.
 func (m *Model) placesNamed(name string) (found []Place) {
+	m = m.everywhere()
 	add := func(is bool, p Place) {
 		if is {
 			found = append(found, p)
@@ -90,8 +92,10 @@ func (m *Model) placesNamed(name string) (found []Place) {
 	for id, g := range m.NatGateways.All() {
 		add(g.Deleted.IsZero() && (string(id) == name || g.Name() == name), Place{PlaceNatGateway, string(id)})
 	}
-	for _, z := range m.Zones {
-		add(z == name || m.Region+name == z, Place{PlaceZone, z})
+	for _, region := range m.OpenRegions() {
+		for _, z := range m.ZonesOf(region) {
+			add(z == name || region == m.Region && region+name == z, Place{PlaceZone, z})
+		}
 	}
 	return found
 }
@@ -103,6 +107,7 @@ func (m *Model) hasPlace(p Place) bool {
 
 // PlaceName is what people call the place: web, ap-northeast-1a, internet.
 func (m *Model) PlaceName(p Place) string {
+	m = m.everywhere()
 	name := ""
 	switch p.Type {
 	case PlaceInstance:

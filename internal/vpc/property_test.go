@@ -60,6 +60,13 @@ func TestProperty_OperationsKeepTheModelConsistent(t *testing.T) {
 // they need.
 func furnished(t *testing.T) *Tx {
 	tx := fullLab(t)
+	furnish(tx)
+	must(tx.CreateInternetHost(&CreateInternetHostInput{HostName: "laptop"}))
+	wantConsistent(t, &tx.Model)
+	return tx
+}
+
+func furnish(tx *Tx) {
 	v := newVpc(tx, "10.0.0.0/16")
 	public, private := newSubnet(tx, v, "10.0.1.0/24"), newSubnet(tx, v, "10.0.2.0/24")
 	igw := newGateway(tx, v)
@@ -82,10 +89,7 @@ func furnished(t *testing.T) *Tx {
 	eip := must(tx.AllocateAddress(&AllocateAddressInput{})).AllocationId
 	must(tx.CreateNatGateway(&CreateNatGatewayInput{SubnetId: public, AllocationId: eip}))
 	must(tx.AllocateAddress(&AllocateAddressInput{}))
-	must(tx.CreateInternetHost(&CreateInternetHostInput{HostName: "laptop"}))
 	must(tx.CreateFlowLogs(&CreateFlowLogsInput{ResourceIds: []ResourceID{ResourceID(v)}, ResourceType: FlowLogVpc, TrafficType: "ALL", LogGroupName: "logs"}))
-	wantConsistent(t, &tx.Model)
-	return tx
 }
 
 // step runs one action, or tells the model what the host has done. It returns
@@ -347,10 +351,10 @@ func (d *drawer) text(name string, t reflect.Type) string {
 	}
 	switch {
 	case name == "AvailabilityZone":
-		return sample(d.rng, d.m.Zones)
+		return sample(d.rng, d.m.zones())
 	case name == "KeyName" && d.m.KeyPairs.Len() > 0:
-		for key := range d.m.KeyPairs.All() {
-			return key
+		for _, k := range d.m.KeyPairs.All() {
+			return k.KeyName
 		}
 	case words[name] != nil:
 		return sample(d.rng, words[name])

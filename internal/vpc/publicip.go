@@ -24,9 +24,9 @@ func (m *Model) PublicAddressOf(n *NetworkInterface, p PrivateAddress) netip.Add
 }
 
 // publicInUse are all public addresses that are taken, by Elastic IPs, by
-// interfaces, by hosts on the Internet and by the machine itself.
+// interfaces, by hosts on the Internet and by the machine itself, in all Regions.
 func (m *Model) publicInUse() map[netip.Addr]bool {
-	used := make(map[netip.Addr]bool, m.Addresses.Len()+m.InternetHosts.Len())
+	used := make(map[netip.Addr]bool, len(m.Addresses.m)+len(m.InternetHosts.m))
 	for _, a := range m.Addresses.m {
 		used[a.PublicIp] = true
 	}
@@ -149,18 +149,10 @@ func (tx *Tx) givePublic(n *NetworkInterface) error {
 	return err
 }
 
-// internalDomain is the domain of private names in the Region (DNS-05).
-func internalDomain(region string) string {
-	if region == "us-east-1" {
-		return "ec2.internal"
-	}
-	return region + ".compute.internal"
-}
-
-// PrivateDnsName is the IP name of a private address (DNS-05):
+// PrivateDnsName is the IP name of a private address in a Region (DNS-05):
 // ip-10-0-0-4.ap-northeast-1.compute.internal.
-func (m *Model) PrivateDnsName(a netip.Addr) string {
-	return "ip-" + dashed(a) + "." + internalDomain(m.Region)
+func PrivateDnsName(region string, a netip.Addr) string {
+	return "ip-" + dashed(a) + "." + PrivateDnsDomain(region)
 }
 
 // PublicDnsName is the name of a public address of the VPC (DNS-06), "" while the
@@ -170,16 +162,21 @@ func (m *Model) PublicDnsName(vpc VpcID, a netip.Addr) string {
 	if v == nil || !v.EnableDnsHostnames || !v.EnableDnsSupport || !a.IsValid() {
 		return ""
 	}
-	return "ec2-" + dashed(a) + "." + m.PublicDnsDomain()
+	return "ec2-" + dashed(a) + "." + PublicDnsDomain(v.Region)
 }
 
 // PrivateDnsDomain and PublicDnsDomain are the domains of the names that Amazon gives
-// in the Region (DNS-05, DNS-06), without a final dot.
-func (m *Model) PrivateDnsDomain() string { return internalDomain(m.Region) }
+// in a Region (DNS-05, DNS-06), without a final dot.
+func PrivateDnsDomain(region string) string {
+	if region == "us-east-1" {
+		return "ec2.internal"
+	}
+	return region + ".compute.internal"
+}
 
-func (m *Model) PublicDnsDomain() string {
-	if m.Region == "us-east-1" {
+func PublicDnsDomain(region string) string {
+	if region == "us-east-1" {
 		return "compute-1.amazonaws.com"
 	}
-	return m.Region + ".compute.amazonaws.com"
+	return region + ".compute." + DnsSuffix(region)
 }

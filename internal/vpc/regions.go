@@ -1,6 +1,8 @@
 package vpc
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,11 +17,13 @@ type region struct {
 	optIn      bool
 }
 
-// regions of the commercial partition (EC2 User Guide, Regions and Zones).
-// Letters are those that new accounts see.
+// regions of the partitions aws, aws-cn and aws-us-gov (EC2 User Guide, Regions and
+// Zones). Letters are those that new accounts see. The sovereign and secret partitions
+// are not known here.
 var regions = []region{
 	{"af-south-1", "afs1", "abc", true},
 	{"ap-east-1", "ape1", "abc", true},
+	{"ap-east-2", "ape2", "abc", true},
 	{"ap-northeast-1", "apne1", "acd", false},
 	{"ap-northeast-2", "apne2", "abcd", false},
 	{"ap-northeast-3", "apne3", "abc", false},
@@ -29,8 +33,13 @@ var regions = []region{
 	{"ap-southeast-2", "apse2", "abc", false},
 	{"ap-southeast-3", "apse3", "abc", true},
 	{"ap-southeast-4", "apse4", "abc", true},
+	{"ap-southeast-5", "apse5", "abc", true},
+	{"ap-southeast-6", "apse6", "abc", true},
+	{"ap-southeast-7", "apse7", "abc", true},
 	{"ca-central-1", "cac1", "abd", false},
 	{"ca-west-1", "caw1", "abc", true},
+	{"cn-north-1", "cnn1", "abd", false},
+	{"cn-northwest-1", "cnnw1", "abc", false},
 	{"eu-central-1", "euc1", "abc", false},
 	{"eu-central-2", "euc2", "abc", true},
 	{"eu-north-1", "eun1", "abc", false},
@@ -42,9 +51,12 @@ var regions = []region{
 	{"il-central-1", "ilc1", "abc", true},
 	{"me-central-1", "mec1", "abc", true},
 	{"me-south-1", "mes1", "abc", true},
+	{"mx-central-1", "mxc1", "abc", true},
 	{"sa-east-1", "sae1", "abc", false},
 	{"us-east-1", "use1", "abcdef", false},
 	{"us-east-2", "use2", "abc", false},
+	{"us-gov-east-1", "usge1", "abc", false},
+	{"us-gov-west-1", "usgw1", "abc", false},
 	{"us-west-1", "usw1", "ab", false},
 	{"us-west-2", "usw2", "abcd", false},
 }
@@ -65,7 +77,27 @@ func (r region) zones() []string {
 	return list
 }
 
-func (r region) endpoint() string { return "ec2." + r.name + ".amazonaws.com" }
+func (r region) endpoint() string { return "ec2." + r.name + "." + DnsSuffix(r.name) }
+
+// Partition is the partition of AWS that a Region is in: aws, aws-cn or aws-us-gov. ARNs
+// begin with it.
+func Partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// DnsSuffix is the domain of a Region's endpoints and public names.
+func DnsSuffix(region string) string {
+	if Partition(region) == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}
 
 func (r region) optInStatus() string {
 	if r.optIn {
@@ -83,12 +115,131 @@ func RegionNames() []string {
 	return list
 }
 
-// ZoneID is the ID of an availability zone (apne1-az1), "" for one that the
-// Region lacks.
+// here is the Region that the model shows, of one that shows all the home Region.
+func (m *Model) here() string { return cmp.Or(m.view, m.Region) }
+
+// zones are the availability zones of the Region that the model shows.
+func (m *Model) zones() []string { return m.ZonesOf(m.here()) }
+
+// ZonesOf are the availability zones of a Region, none of one that AWS has not.
+func (m *Model) ZonesOf(regionName string) []string {
+	if regionName == m.Region {
+		return m.Zones
+	}
+	r, _ := findRegion(regionName)
+	return r.zones()
+}
+
+// In is a model that shows the objects of one Region, "" for the home Region, and what is
+// in none: Internet hosts, impairments, failures. It is for reading, also while others
+// read m once that is published.
+func (m *Model) In(regionName string) Model {
+	c := m.Clone()
+	c.look(cmp.Or(regionName, m.Region))
+	return c
+}
+
+// everywhere is the model with all Regions in view, for reading.
+func (m *Model) everywhere() *Model {
+	if m.view == "" {
+		return m
+	}
+	c := *m
+	c.look("")
+	return &c
+}
+
+// OpenRegions are the Regions that have been used, the home Region first.
+func (m *Model) OpenRegions() []string {
+	list := []string{m.Region}
+	for name := range m.Regions.All() {
+		list = append(list, name)
+	}
+	return list
+}
+
+// RegionOpen tells whether a Region has been used; "" is the home Region.
+func (m *Model) RegionOpen(name string) bool {
+	return name == "" || name == m.Region || m.Regions.Get(name) != nil
+}
+
+// RegionOf is the Region of the object with an ID, "" for what is in none or not there.
+func (m *Model) RegionOf(id string) (name string) {
+	tx := &Tx{Model: *m, Region: m.here()} // only read
+	for _, t := range tx.tagged() {
+		if WellFormed(t.kind.prefix, id) {
+			t.all(func(other string, o *Meta) {
+				if other == id {
+					name = o.Region
+				}
+			})
+		}
+	}
+	return name
+}
+
+// settings are those of the Region that the model shows.
+func (m *Model) settings() RegionSettings { return m.SettingsOf(m.here()) }
+
+// SettingsOf are the settings of a Region, empty ones while it is not open.
+func (m *Model) SettingsOf(regionName string) RegionSettings {
+	if regionName == m.Region {
+		return m.RegionSettings
+	}
+	if s := m.Regions.Get(regionName); s != nil {
+		return *s
+	}
+	return RegionSettings{}
+}
+
+func (m *Model) setSettings(s RegionSettings) {
+	if m.here() == m.Region {
+		m.RegionSettings = s
+	} else {
+		m.Regions.Put(m.here(), &s)
+	}
+}
+
+// OpenRegion readies a Region as a fresh account has it: with default DHCP options (DH-03)
+// and, in a lab with default VPCs, the default VPC (DV-01). One that is open stays as it
+// is. It is no EC2 action; Run opens the Region of its call.
+func (tx *Tx) OpenRegion(name string) error {
+	if tx.RegionOpen(name) {
+		return nil
+	}
+	if _, ok := findRegion(name); !ok {
+		return errorf("AuthFailure", "Credential should be scoped to a valid Region, and %q is none.", name)
+	}
+	before, was := tx.Model.Clone(), tx.Region
+	tx.Regions.Put(name, &RegionSettings{})
+	tx.Region = name
+	tx.look(name)
+	err := tx.furnish()
+	tx.look("")
+	tx.Region = was
+	if err != nil {
+		tx.Model = before
+		return fmt.Errorf("region %s: %w", name, err)
+	}
+	return nil
+}
+
+// furnish gives the Region at hand what a fresh account has.
+func (tx *Tx) furnish() error {
+	tx.defaultDhcpOptions()
+	if !tx.DefaultVpcs {
+		return nil
+	}
+	_, err := tx.CreateDefaultVpc(&CreateDefaultVpcInput{})
+	return err
+}
+
+// ZoneID is the ID of an availability zone of any Region (apne1-az1), "" for one that
+// AWS has not.
 func (m *Model) ZoneID(zone string) string {
-	r, _ := findRegion(m.Region)
-	i := slices.Index(m.Zones, zone)
-	if i < 0 || r.code == "" {
+	r, ok := findRegion(zone[:max(0, len(zone)-1)])
+	i := slices.Index(m.ZonesOf(r.name), zone)
+	if !ok || i < 0 {
 		return ""
 	}
 	return r.code + "-az" + strconv.Itoa(i+1)
@@ -97,26 +248,27 @@ func (m *Model) ZoneID(zone string) string {
 // zoneFor is the zone that a request names by name or ID, or the first of the
 // Region if it names none.
 func (m *Model) zoneFor(name, id string) (string, error) {
+	zones := m.zones()
 	switch {
 	case name != "" && id != "":
 		return "", errorf("InvalidParameterCombination", "The parameters availabilityZone and availabilityZoneId cannot be used together")
 	case name != "":
-		if slices.Contains(m.Zones, name) {
+		if slices.Contains(zones, name) {
 			return name, nil
 		}
-		return "", errValue(name, "availabilityZone", "Subnets can currently only be created in the following availability zones: "+strings.Join(m.Zones, ", ")+".")
+		return "", errValue(name, "availabilityZone", "Subnets can currently only be created in the following availability zones: "+strings.Join(zones, ", ")+".")
 	case id != "":
-		for _, z := range m.Zones {
+		for _, z := range zones {
 			if m.ZoneID(z) == id {
 				return z, nil
 			}
 		}
 		return "", errValue(id, "availabilityZoneId", "")
 	}
-	if len(m.Zones) == 0 {
-		return "", errInvalid("The Region %s has no availability zones.", m.Region)
+	if len(zones) == 0 {
+		return "", errInvalid("The Region %s has no availability zones.", m.here())
 	}
-	return m.Zones[0], nil
+	return zones[0], nil
 }
 
 // DescribeRegionsInput and the other types below have the members of the EC2 API.
@@ -143,20 +295,21 @@ var regionFilters = filterSet[region]{
 	"region-name":   func(_ *Model, r *region) []string { return one(r.name) },
 }
 
-// DescribeRegions lists AWS's Regions; the lab itself is in one of them.
+// DescribeRegions lists AWS's Regions, those of the partition that the call goes to. A lab
+// can be in any of them, and in several.
 func (tx *Tx) DescribeRegions(in *DescribeRegionsInput) (*DescribeRegionsOutput, error) {
 	if err := regionFilters.check(in.Filters); err != nil {
 		return nil, err
 	}
 	for _, name := range in.RegionNames {
-		if _, ok := findRegion(name); !ok {
+		if _, ok := findRegion(name); !ok || Partition(name) != Partition(tx.Region) {
 			return nil, errInvalid("Invalid region names: [%s]", name)
 		}
 	}
 	out := &DescribeRegionsOutput{Regions: []RegionInfo{}}
 	for i := range regions {
 		r := &regions[i]
-		if len(in.RegionNames) > 0 && !slices.Contains(in.RegionNames, r.name) || !regionFilters.match(&tx.Model, in.Filters, r) {
+		if Partition(r.name) != Partition(tx.Region) || len(in.RegionNames) > 0 && !slices.Contains(in.RegionNames, r.name) || !regionFilters.match(&tx.Model, in.Filters, r) {
 			continue
 		}
 		out.Regions = append(out.Regions, RegionInfo{r.optInStatus(), r.name, r.endpoint()})
@@ -202,13 +355,13 @@ var zoneFilters = filterSet[AvailabilityZone]{
 	"zone-type":        func(_ *Model, z *AvailabilityZone) []string { return one(z.ZoneType) },
 }
 
-// DescribeAvailabilityZones lists the zones of the lab's Region.
+// DescribeAvailabilityZones lists the zones of the call's Region.
 func (tx *Tx) DescribeAvailabilityZones(in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error) {
 	if err := zoneFilters.check(in.Filters); err != nil {
 		return nil, err
 	}
 	for _, name := range in.ZoneNames {
-		if !slices.Contains(tx.Zones, name) {
+		if !slices.Contains(tx.zones(), name) {
 			return nil, errInvalid("Invalid availability zone: [%s]", name)
 		}
 	}
@@ -218,7 +371,7 @@ func (tx *Tx) DescribeAvailabilityZones(in *DescribeAvailabilityZonesInput) (*De
 		}
 	}
 	out := &DescribeAvailabilityZonesOutput{AvailabilityZones: []AvailabilityZone{}}
-	for _, name := range tx.Zones {
+	for _, name := range tx.zones() {
 		z := AvailabilityZone{
 			OptInStatus: "opt-in-not-required", Messages: []struct{}{}, RegionName: tx.Region, ZoneName: name,
 			ZoneId: tx.ZoneID(name), GroupName: tx.Region + "-zg-1", NetworkBorderGroup: tx.Region,

@@ -155,10 +155,10 @@ func (tx *Tx) PurgeDeleted(now time.Time) {
 // NextPurge is when PurgeDeleted next has something to do, zero for never.
 func (m *Model) NextPurge() time.Time {
 	var times []time.Time
-	for _, i := range m.Instances.m {
+	for _, i := range m.Instances.each() {
 		times = append(times, i.gone())
 	}
-	for _, g := range m.NatGateways.m {
+	for _, g := range m.NatGateways.each() {
 		times = append(times, g.gone())
 		for k := range g.Addresses {
 			times = append(times, g.Addresses[k].DrainUntil)

@@ -68,7 +68,7 @@ func (s *Subnet) hostnameType() string {
 
 // arn is the Amazon resource name of an object of the lab.
 func (m *Model) arn(resource, id string) string {
-	return "arn:aws:ec2:" + m.Region + ":" + m.Account + ":" + resource + "/" + id
+	return "arn:" + Partition(m.here()) + ":ec2:" + m.here() + ":" + m.Account + ":" + resource + "/" + id
 }
 
 // CreateSubnet cuts a subnet out of a VPC's block (AD-02, AD-09, AD-15). It gets
@@ -286,7 +286,7 @@ func offset(a netip.Addr, n uint32) netip.Addr {
 // those of stopped instances included (AD-11).
 func (m *Model) usedAddresses(subnet SubnetID) map[netip.Addr]bool {
 	used := map[netip.Addr]bool{}
-	for _, n := range m.NetworkInterfaces.m { // in no order: a set comes of it
+	for _, n := range m.NetworkInterfaces.each() { // in no order: a set comes of it
 		if n.SubnetID == subnet && n.Deleted.IsZero() {
 			for _, a := range n.PrivateIps {
 				used[a.PrivateIp] = true

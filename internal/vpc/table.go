@@ -15,20 +15,49 @@ import (
 type Table[K ~string, V any] struct {
 	m      map[K]*V
 	shared bool
+	region string // in a view (Model.In) the Region of which objects are seen
 }
 
 // Get returns the object, or nil.
-func (t *Table[K, V]) Get(k K) *V { return t.m[k] }
+func (t *Table[K, V]) Get(k K) *V {
+	if v := t.m[k]; v != nil && t.sees(v) {
+		return v
+	}
+	return nil
+}
 
 // Len is the number of objects.
-func (t *Table[K, V]) Len() int { return len(t.m) }
+func (t *Table[K, V]) Len() int {
+	if t.region == "" {
+		return len(t.m)
+	}
+	n := 0
+	for range t.each() {
+		n++
+	}
+	return n
+}
+
+// sees tells whether an object is in view.
+func (t *Table[K, V]) sees(v *V) bool { return t.region == "" || metaOf(v).Region == t.region }
+
+// each ranges over the objects in no order.
+func (t *Table[K, V]) each() iter.Seq2[K, *V] {
+	return func(yield func(K, *V) bool) {
+		for k, v := range t.m {
+			if t.sees(v) && !yield(k, v) {
+				return
+			}
+		}
+	}
+}
 
 // Put stores v, replacing what was there.
 func (t *Table[K, V]) Put(k K, v *V) { t.own(); t.m[k] = v }
 
 // Delete removes k if it is there.
 func (t *Table[K, V]) Delete(k K) {
-	if _, ok := t.m[k]; ok {
+	if t.Get(k) != nil {
 		t.own()
 		delete(t.m, k)
 	}
@@ -38,8 +67,13 @@ func (t *Table[K, V]) Delete(k K) {
 // compared comes out the same every time.
 func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 	return func(yield func(K, *V) bool) {
-		for _, k := range slices.Sorted(maps.Keys(t.m)) {
-			if !yield(k, t.m[k]) {
+		keys := make([]K, 0, len(t.m))
+		for k := range t.each() {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			if v := t.m[k]; v != nil && !yield(k, v) {
 				return
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // AnyTable is what a Table of any type offers to code that treats all alike: the
@@ -16,6 +17,8 @@ type AnyTable interface {
 	Decode(key string, b []byte) error
 	Len() int
 	share()
+	look(region string)
+	metas(yield func(key string, m *Meta))
 }
 
 // Tables returns the model's tables by field name. A table added to Model is
@@ -54,6 +57,36 @@ var tableFields = func() (fields []int) {
 	}
 	return fields
 }()
+
+// labWide are the tables of what is in no Region: the Internet is one, and links are
+// found by whoever asks.
+var labWide = []string{"Incarnations", "Regions", "InternetHosts", "Impairments", "Failures", "ClientTokens"}
+
+var regionalFields = func() (fields []int) {
+	for _, i := range tableFields {
+		if !slices.Contains(labWide, reflect.TypeFor[Model]().Field(i).Name) {
+			fields = append(fields, i)
+		}
+	}
+	return fields
+}()
+
+// look has the model show the objects of one Region, or with "" all.
+func (m *Model) look(region string) {
+	m.view = region
+	v := reflect.ValueOf(m).Elem()
+	for _, i := range regionalFields {
+		v.Field(i).Addr().Interface().(AnyTable).look(region)
+	}
+}
+
+func (t *Table[K, V]) look(region string) { t.region = region }
+
+func (t *Table[K, V]) metas(yield func(key string, m *Meta)) {
+	for k, v := range t.All() {
+		yield(string(k), metaOf(v))
+	}
+}
 
 // WithoutTables returns the model's own settings alone.
 func (m *Model) WithoutTables() Model {

@@ -151,12 +151,12 @@ func (tx *Tx) taggedKeyPairs() taggedTable {
 	return taggedTable{
 		kind: kindOf[KeyPairID](),
 		find: func(id string) (map[string]string, func(map[string]string)) {
-			for name, k := range tx.KeyPairs.All() {
+			for key, k := range tx.KeyPairs.All() {
 				if string(k.ID) == id {
 					return k.Tags, func(tags map[string]string) {
 						c := *k
 						c.Tags = tags
-						tx.KeyPairs.Put(name, &c)
+						tx.KeyPairs.Put(key, &c)
 					}
 				}
 			}

@@ -145,7 +145,7 @@ func (tx *Tx) makeVolumes(i *Instance, l *launch) {
 // volumesOf are the volumes of an instance, the root's first.
 func (m *Model) volumesOf(id InstanceID) []*Volume {
 	var list []*Volume
-	for _, v := range m.Volumes.m { // in no order, as a thousand instances ask
+	for _, v := range m.Volumes.each() { // in no order, as a thousand instances ask
 		if v.InstanceID == id {
 			list = append(list, v)
 		}

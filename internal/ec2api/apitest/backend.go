@@ -64,6 +64,12 @@ func (b *Backend) Do(_ context.Context, region, action string, in any) (any, err
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	tx := vpc.Begin(&b.model, b.call())
+	if err := tx.OpenRegion(region); err != nil {
+		return nil, err
+	}
+	b.model = tx.Model // open, whatever comes of the action
+	tx = vpc.Begin(&b.model, b.call())
+	tx.Call.Region = region
 	out, err := tx.Run(action, in)
 	if err != nil {
 		return nil, err

@@ -164,7 +164,7 @@ func (l *Lab) try(line string) error {
 		return err
 	}
 	return l.change(func(tx *vpc.Tx) error {
-		if err := vpc.ResolveNames(&tx.Model, in); err != nil {
+		if err := vpc.ResolveNames(&tx.Model, tx.Call.Region, in); err != nil {
 			return err
 		}
 		_, err := tx.Run(action.Name, in)
