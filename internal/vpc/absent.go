@@ -114,7 +114,8 @@ func (a *absence) run(out reflect.Type, in any) (any, error) {
 		}
 	}
 	ids, _ := inputField(in, a.ids).([]string)
-	for _, id := range slices.Sorted(slices.Values(ids)) {
+	if len(ids) > 0 {
+		id := slices.Min(ids)
 		if a.kind.malformed == "" {
 			return nil, errorf(a.kind.notFound, "The %s '%s' does not exist", a.kind.noun, id)
 		}
