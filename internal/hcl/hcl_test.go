@@ -40,10 +40,13 @@ func TestLab_OfEveryTopology(t *testing.T) {
 		defined := map[string]bool{"var.ami": true}
 		body := file.Body.(*hclsyntax.Body)
 		for _, block := range body.Blocks {
-			if block.Type != "resource" {
+			if block.Type != "resource" && block.Type != "data" {
 				continue
 			}
 			address := strings.Join(block.Labels, ".")
+			if block.Type == "data" {
+				address = "data." + address
+			}
 			if defined[address] {
 				t.Errorf("%s has two resources %s", name, address)
 			}
@@ -60,7 +63,10 @@ func TestLab_OfEveryTopology(t *testing.T) {
 func references(body *hclsyntax.Body) (list []string) {
 	for _, a := range body.Attributes {
 		for _, v := range a.Expr.Variables() {
-			if len(v) > 1 {
+			switch {
+			case v.RootName() == "data":
+				list = append(list, "data."+v[1].(hcl.TraverseAttr).Name+"."+v[2].(hcl.TraverseAttr).Name)
+			case len(v) > 1:
 				list = append(list, v.RootName()+"."+v[1].(hcl.TraverseAttr).Name)
 			}
 		}
