@@ -50,7 +50,7 @@ var only = map[string][]string{
 	"github.com/insomniacslk/dhcp":         {"dhcp", "dhcp/client"},
 	"github.com/gaissmai/bart":             {"dataplane", "filter"},
 	module + "internal/vpc":                {"internal/dns", "internal/endpoint", "internal/explain", "internal/topology", "internal/compile", "internal/store", "internal/control", "internal/daemon", "internal/awscli", "cmd/vpcemu", "internal/bench", "internal/bench/ruleset", "internal/graph", "internal/check", "internal/explain/labtest", "internal/matrix", "internal/imds", "internal/ec2api", "internal/ec2api/gen", "internal/ec2api/apitest", "internal/hcl", "internal/importer", "internal/ec2api/sdktest", "internal/ssm"},
-	module + "dataplane":                   {"internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
+	module + "dataplane":                   {"cmd/vpcemu", "internal/compile", "internal/daemon", "internal/explain", "internal/reasons", "dataplane/porttest", "internal/flowlog", "internal/capture", "internal/explain/labtest", "internal/matrix"},
 	module + "internal/topology":           {"internal/importer", "internal/daemon", "cmd/vpcemu", "internal/bench", "internal/explain/labtest"},
 	module + "internal/conntrack/tcpstate": {"internal/conntrack", "nat"},
 }

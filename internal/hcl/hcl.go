@@ -39,9 +39,11 @@ func Lab(m *vpc.Model, region string) (text []byte, notes []string) {
 	w.acls()
 	w.machines()
 	w.routes()
+	w.gatewayThatCame()
 	w.unsaid()
 	var out strings.Builder
-	fmt.Fprintf(&out, "# Made by `vpcemu export --format terraform` of lab %s.\n", m.Lab)
+	fmt.Fprintf(&out, "# Made by `vpcemu export --format terraform` of lab %s.\n#\n", m.Lab)
+	out.WriteString("# To apply it to a lab and not to AWS, say where its API is, as `vpcemu api` shows:\n#   export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any\n")
 	for i, n := range w.notes {
 		if i == 0 {
 			out.WriteString("#\n# Not in this configuration:\n")
@@ -61,6 +63,8 @@ type writer struct {
 	taken   map[string]bool
 	notes   []string
 	first   bool // a block has been written
+	// cameWith is the default VPC if a route leads to the gateway that it came with.
+	cameWith string
 }
 
 func (w *writer) note(format string, a ...any) { w.notes = append(w.notes, fmt.Sprintf(format, a...)) }
@@ -104,9 +108,16 @@ func (w *writer) name() {
 		w.call(kind, string(id), s.Name(), short(s.DefaultForAz, s.AvailabilityZone, "subnet_"+s.CidrBlock.Addr().String()))
 	}
 	for id, g := range m.InternetGateways.All() {
-		w.call("aws_internet_gateway", string(id), g.Name(), "igw")
+		kind := "aws_internet_gateway"
+		if v := m.Vpcs.Get(g.VpcID); v != nil && v.IsDefault && len(g.Tags) == 0 {
+			kind = "data." + kind // it came with the VPC
+		}
+		w.call(kind, string(id), g.Name(), short(kind[0] == 'd', "default", "igw"))
 	}
 	for id, n := range m.NatGateways.All() {
+		if n.State != "available" && n.State != "pending" {
+			continue
+		}
 		w.call("aws_nat_gateway", string(id), n.Name(), "nat")
 	}
 	for id, a := range m.Addresses.All() {
@@ -117,7 +128,11 @@ func (w *writer) name() {
 		if g.GroupName == "default" {
 			kind = "aws_default_security_group"
 		}
-		w.call(kind, string(id), short(g.GroupName == "default", w.nameOf(string(g.VpcID)), g.GroupName))
+		if g.GroupName == "default" && groupAsAWS(g) { // no resource of its own
+			w.address[string(id)] = w.address[string(g.VpcID)] + "#default_security_group_id"
+			continue
+		}
+		w.call(kind, string(id), short(g.GroupName == "default", w.nameOf(string(g.VpcID)), g.GroupName), "group")
 	}
 	for id, a := range m.NetworkAcls.All() {
 		kind := "aws_network_acl"
@@ -140,10 +155,27 @@ func (w *writer) name() {
 		w.call("aws_key_pair", "key/"+m.KeyPairs.Get(name).KeyName, m.KeyPairs.Get(name).KeyName)
 	}
 	for id, i := range m.Instances.All() {
+		if !lives(i) {
+			continue
+		}
 		w.call("aws_instance", string(id), i.Name(), "instance")
 	}
 	for id, n := range m.NetworkInterfaces.All() {
-		w.call("aws_network_interface", string(id), n.Name(), "eni_"+n.Primary().String())
+		switch {
+		case !n.Deleted.IsZero():
+		case n.InterfaceType == "natGateway":
+			for nat, g := range m.NatGateways.All() {
+				if g.NetworkInterfaceID == id && w.address[string(nat)] != "" {
+					w.address[string(id)] = w.address[string(nat)] + "#network_interface_id"
+				}
+			}
+		case w.launchedWith(n) != "":
+			if i := w.address[w.launchedWith(n)]; i != "" {
+				w.address[string(id)] = i + "#primary_network_interface_id"
+			}
+		default:
+			w.call("aws_network_interface", string(id), n.Name(), "eni_"+n.Primary().String())
+		}
 	}
 	for id, f := range m.FlowLogs.All() {
 		w.call("aws_flow_log", string(id), f.Name(), "log")
@@ -163,10 +195,14 @@ func (w *writer) nameOf(id string) string {
 	return name
 }
 
-// builtIn tells whether a table is the main one that its VPC came with, as far as can be seen: one
-// that is main and has no name.
+// builtIn tells whether a main table is to be the one that its VPC comes with: it was, as far as
+// can be seen, or it has no name, so that nobody will miss it.
 func (w *writer) builtIn(t *vpc.RouteTable) bool {
-	return t.Name() == "" && slices.ContainsFunc(t.Associations, func(a vpc.RouteAssociation) bool { return a.Main })
+	if !slices.ContainsFunc(t.Associations, func(a vpc.RouteAssociation) bool { return a.Main }) {
+		return false
+	}
+	v := w.m.Vpcs.Get(t.VpcID)
+	return t.Name() == "" || v != nil && t.Created.Equal(v.Created) && !strings.HasPrefix(t.Source, "route_tables.")
 }
 
 // block begins a top-level block.
@@ -212,37 +248,46 @@ func (b body) ref(key, id, attribute string) {
 	}
 }
 
+// traversal is the way to an object's attribute. What has no resource of its own is an attribute of
+// another one, which its address names behind a #.
 func traversal(address, attribute string) hcl.Traversal {
-	kind, name, _ := strings.Cut(address, ".")
-	return hcl.Traversal{hcl.TraverseRoot{Name: kind}, hcl.TraverseAttr{Name: name}, hcl.TraverseAttr{Name: attribute}}
+	address, other, ok := strings.Cut(address, "#")
+	if ok {
+		attribute = other
+	}
+	parts := strings.Split(address, ".")
+	if attribute != "" {
+		parts = append(parts, attribute)
+	}
+	t := hcl.Traversal{hcl.TraverseRoot{Name: parts[0]}}
+	for _, p := range parts[1:] {
+		t = append(t, hcl.TraverseAttr{Name: p})
+	}
+	return t
 }
 
 // refs sets an attribute to a list of other objects' IDs.
 func (b body) refs(key string, ids []string) {
-	if len(ids) == 0 {
-		return
-	}
-	tokens := hclwrite.Tokens{{Type: hclsyntax.TokenOBrack, Bytes: []byte("[")}}
-	for i, id := range ids {
-		if i > 0 {
-			tokens = append(tokens, &hclwrite.Token{Type: hclsyntax.TokenComma, Bytes: []byte(",")})
+	var items []hclwrite.Tokens
+	for _, id := range ids {
+		if address := b.w.address[id]; address != "" {
+			items = append(items, hclwrite.TokensForTraversal(traversal(address, "id")))
 		}
-		tokens = append(tokens, hclwrite.TokensForTraversal(traversal(b.w.address[id], "id"))...)
 	}
-	b.SetAttributeRaw(key, append(tokens, &hclwrite.Token{Type: hclsyntax.TokenCBrack, Bytes: []byte("]")}))
+	if len(items) > 0 {
+		b.SetAttributeRaw(key, list(items))
+	}
 }
 
-// after has the resource wait for another.
+func list(items []hclwrite.Tokens) hclwrite.Tokens { return hclwrite.TokensForTuple(items) }
+
+// after has the resource wait for others.
 func (b body) after(ids ...string) {
-	tokens := hclwrite.Tokens{{Type: hclsyntax.TokenOBrack, Bytes: []byte("[")}}
-	for i, id := range ids {
-		if i > 0 {
-			tokens = append(tokens, &hclwrite.Token{Type: hclsyntax.TokenComma, Bytes: []byte(",")})
-		}
-		kind, name, _ := strings.Cut(b.w.address[id], ".")
-		tokens = append(tokens, hclwrite.TokensForTraversal(hcl.Traversal{hcl.TraverseRoot{Name: kind}, hcl.TraverseAttr{Name: name}})...)
+	var items []hclwrite.Tokens
+	for _, id := range ids {
+		items = append(items, hclwrite.TokensForTraversal(traversal(b.w.address[id], "")))
 	}
-	b.SetAttributeRaw("depends_on", append(tokens, &hclwrite.Token{Type: hclsyntax.TokenCBrack, Bytes: []byte("]")}))
+	b.SetAttributeRaw("depends_on", list(items))
 }
 
 func (b body) texts(key string, list []string) {
@@ -257,24 +302,48 @@ func (b body) texts(key string, list []string) {
 }
 
 func (b body) tags(tags map[string]string) {
-	values := map[string]cty.Value{}
+	var items []hclwrite.ObjectAttrTokens
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		values[k] = cty.StringVal(tags[k])
+		name := hclwrite.TokensForValue(cty.StringVal(k))
+		if hclsyntax.ValidIdentifier(k) && k != "for" { // { for … would be an expression
+			name = hclwrite.TokensForIdentifier(k)
+		}
+		items = append(items, hclwrite.ObjectAttrTokens{Name: name, Value: hclwrite.TokensForValue(cty.StringVal(tags[k]))})
 	}
-	if len(values) > 0 {
-		b.SetAttributeValue("tags", cty.MapVal(values))
+	if len(items) > 0 {
+		b.SetAttributeRaw("tags", hclwrite.TokensForObject(items))
 	}
 }
 
 func (b body) inner(kind string) body { return body{b.AppendNewBlock(kind, nil).Body(), b.w} }
 
-// userData is text, or base64 of what is none.
+// userData is text, as it stands where a reader can follow it, or base64 of what is none.
 func (b body) userData(data string) {
 	switch {
 	case data == "":
-	case utf8.ValidString(data) && !strings.ContainsRune(data, 0):
-		b.text("user_data", data)
-	default:
+	case !utf8.ValidString(data) || strings.ContainsRune(data, 0):
 		b.text("user_data_base64", base64.StdEncoding.EncodeToString([]byte(data)))
+	case heredoc(data) != nil:
+		b.SetAttributeRaw("user_data", heredoc(data))
+	default:
+		b.text("user_data", data)
+	}
+}
+
+// heredoc is the text line by line, nil where that would read as another text.
+func heredoc(text string) hclwrite.Tokens {
+	escaped := strings.NewReplacer("${", "$${", "%{", "%%{").Replace(text)
+	whole := "<<EOT\n" + escaped + "EOT\n"
+	expression, diags := hclsyntax.ParseExpression([]byte(whole), "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return nil
+	}
+	if v, diags := expression.Value(nil); diags.HasErrors() || v.Type() != cty.String || v.AsString() != text {
+		return nil
+	}
+	return hclwrite.Tokens{
+		{Type: hclsyntax.TokenOHeredoc, Bytes: []byte("<<EOT\n")},
+		{Type: hclsyntax.TokenStringLit, Bytes: []byte(escaped)},
+		{Type: hclsyntax.TokenCHeredoc, Bytes: []byte("EOT")},
 	}
 }

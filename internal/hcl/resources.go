@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -26,7 +27,8 @@ func (w *writer) provider() {
 }
 
 func (w *writer) networks() {
-	for id, v := range w.m.Vpcs.All() {
+	w.optionSets()
+	for id, v := range byName(w, &w.m.Vpcs) {
 		if v.IsDefault && !w.used(id) {
 			continue
 		}
@@ -46,7 +48,7 @@ func (w *writer) networks() {
 		w.cidrs(v)
 		w.options(v)
 	}
-	for id, s := range w.m.Subnets.All() {
+	for id, s := range byName(w, &w.m.Subnets) {
 		if s.DefaultForAz && !w.subnetUsed(id) {
 			continue
 		}
@@ -77,34 +79,6 @@ func (w *writer) networks() {
 	}
 }
 
-// used tells whether anything is in a VPC that it did not come with.
-func (w *writer) used(id vpc.VpcID) bool {
-	v := w.m.Vpcs.Get(id)
-	if len(v.Tags) > 0 {
-		return true
-	}
-	for sid, s := range w.m.Subnets.All() {
-		if s.VpcID == id && (!s.DefaultForAz || w.subnetUsed(sid)) {
-			return true
-		}
-	}
-	for _, g := range w.m.SecurityGroups.All() {
-		if g.VpcID == id && g.GroupName != "default" {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *writer) subnetUsed(id vpc.SubnetID) bool {
-	for _, n := range w.m.NetworkInterfaces.All() {
-		if n.SubnetID == id && n.Deleted.IsZero() {
-			return true
-		}
-	}
-	return len(w.m.Subnets.Get(id).Tags) > 0
-}
-
 func (w *writer) cidrs(v *vpc.Vpc) {
 	for _, c := range v.Cidrs[1:] {
 		if c.State == "disassociated" {
@@ -130,15 +104,13 @@ func (w *writer) afterCidrs(b body, v *vpc.Vpc) {
 	}
 }
 
-// options are the DHCP options of a VPC, unless they are the account's default.
-func (w *writer) options(v *vpc.Vpc) {
-	o := w.m.DhcpOptions.Get(v.DhcpOptionsID)
-	if o == nil || v.DhcpOptionsID == w.m.SettingsOf(w.region).DefaultDhcpOptionsID {
-		return
-	}
-	if !w.taken["written/"+string(o.ID)] {
-		w.taken["written/"+string(o.ID)] = true
-		b := w.resource(string(o.ID))
+// optionSets are the account's DHCP options besides its default set.
+func (w *writer) optionSets() {
+	for id, o := range byName(w, &w.m.DhcpOptions) {
+		if id == w.m.SettingsOf(w.region).DefaultDhcpOptionsID {
+			continue
+		}
+		b := w.resource(string(id))
 		b.text("domain_name", o.DomainName)
 		b.texts("domain_name_servers", o.DomainNameServers)
 		b.texts("ntp_servers", o.NtpServers)
@@ -148,28 +120,37 @@ func (w *writer) options(v *vpc.Vpc) {
 		}
 		b.tags(o.Tags)
 	}
-	b := w.more("aws_vpc_dhcp_options_association", w.nameOf(string(v.ID)))
-	b.ref("vpc_id", string(v.ID), "id")
-	b.ref("dhcp_options_id", string(o.ID), "id")
+}
+
+// options are the DHCP options of a VPC, unless they are the account's default.
+func (w *writer) options(v *vpc.Vpc) {
+	o := w.m.DhcpOptions.Get(v.DhcpOptionsID)
+	switch {
+	case o == nil:
+		w.note("that VPC %s has no DHCP options at all: Terraform cannot take the default set away", w.nameOf(string(v.ID)))
+	case o.ID != w.m.SettingsOf(w.region).DefaultDhcpOptionsID:
+		b := w.more("aws_vpc_dhcp_options_association", w.nameOf(string(v.ID)))
+		b.ref("vpc_id", string(v.ID), "id")
+		b.ref("dhcp_options_id", string(o.ID), "id")
+	}
 }
 
 func (w *writer) gateways() {
-	for id, g := range w.m.InternetGateways.All() {
-		if v := w.m.Vpcs.Get(g.VpcID); v != nil && v.IsDefault {
-			delete(w.address, string(id)) // it came with the VPC
-			continue
+	for id, g := range byName(w, &w.m.InternetGateways) {
+		if strings.HasPrefix(w.address[string(id)], "data.") {
+			continue // it came with the default VPC; routes look it up
 		}
 		b := w.resource(string(id))
 		b.ref("vpc_id", string(g.VpcID), "id")
 		b.tags(g.Tags)
 	}
-	for id, a := range w.m.Addresses.All() {
+	for id, a := range byName(w, &w.m.Addresses) {
 		b := w.resource(string(id))
 		b.text("domain", "vpc")
 		b.tags(a.Tags)
 		w.association(a)
 	}
-	for id, n := range w.m.NatGateways.All() {
+	for id, n := range byName(w, &w.m.NatGateways) {
 		if n.State != "available" && n.State != "pending" {
 			continue
 		}
@@ -183,6 +164,9 @@ func (w *writer) gateways() {
 		var more []string
 		secondary := 0
 		for _, a := range n.Addresses[1:] {
+			if !a.DrainUntil.IsZero() {
+				continue // it is going
+			}
 			if secondary++; a.AllocationID != "" {
 				more = append(more, string(a.AllocationID))
 			}
@@ -199,10 +183,23 @@ func (w *writer) gateways() {
 	}
 }
 
+// gatewayThatCame looks up the Internet gateway that the default VPC came with.
+func (w *writer) gatewayThatCame() {
+	for id, g := range w.m.InternetGateways.All() {
+		if string(g.VpcID) != w.cameWith || w.cameWith == "" {
+			continue
+		}
+		parts := strings.Split(w.address[string(id)], ".")
+		in := body{w.block(parts...), w}.inner("filter")
+		in.text("name", "attachment.vpc-id")
+		in.refs("values", []string{w.cameWith})
+	}
+}
+
 // gatewayOf is the VPC's Internet gateway, if a resource is.
 func (w *writer) gatewayOf(id vpc.VpcID) string {
 	for gid, g := range w.m.InternetGateways.All() {
-		if g.VpcID == id && w.address[string(gid)] != "" {
+		if g.VpcID == id && !strings.HasPrefix(w.address[string(gid)], "data.") {
 			return string(gid)
 		}
 	}
@@ -237,13 +234,15 @@ func (w *writer) launchedWith(n *vpc.NetworkInterface) string {
 }
 
 func (w *writer) groups() {
-	for id, g := range w.m.SecurityGroups.All() {
+	for id, g := range byName(w, &w.m.SecurityGroups) {
 		v := w.m.Vpcs.Get(g.VpcID)
 		if v == nil || v.IsDefault && !w.used(v.ID) {
 			continue
 		}
 		if g.GroupName == "default" {
-			w.defaultGroup(string(id), g, v)
+			if !groupAsAWS(g) {
+				w.defaultGroup(string(id), g, v)
+			}
 			continue
 		}
 		b := w.resource(string(id))
@@ -275,59 +274,56 @@ func (w *writer) rule(kind, group string, r *vpc.SecurityGroupRule, i int) {
 		b.ref("referenced_security_group_id", string(r.GroupID), "id")
 	}
 	b.text("ip_protocol", r.IpProtocol)
-	if r.IpProtocol != "-1" && (r.IpProtocol == "tcp" || r.IpProtocol == "udp" || r.IpProtocol == "icmp" || r.IpProtocol == "icmpv6") {
+	if hasPorts(r.IpProtocol) {
 		b.number("from_port", r.FromPort)
 		b.number("to_port", r.ToPort)
 	}
 	b.tags(r.Tags)
 }
 
-// defaultGroup is taken over where its rules are not AWS's: the resource says all of them.
+// defaultGroup is a VPC's own, whose resource says all its rules.
 func (w *writer) defaultGroup(id string, g *vpc.SecurityGroup, v *vpc.Vpc) {
 	b := w.resource(id)
 	b.ref("vpc_id", string(v.ID), "id")
-	rules := func(kind string, list []vpc.SecurityGroupRule) {
-		for i := range list {
-			r := &list[i]
-			in := b.inner(kind)
-			in.text("protocol", r.IpProtocol)
-			in.number("from_port", max(0, r.FromPort)*ports(r.IpProtocol)+r.FromPort*(1-ports(r.IpProtocol))*icmp(r.IpProtocol))
-			in.number("to_port", max(0, r.ToPort)*ports(r.IpProtocol)+r.ToPort*(1-ports(r.IpProtocol))*icmp(r.IpProtocol))
-			switch {
-			case r.GroupID == g.ID:
-				in.yes("self", true)
-			case r.GroupID != "":
-				in.refs("security_groups", []string{string(r.GroupID)})
-			case r.CidrIpv6.IsValid():
-				in.texts("ipv6_cidr_blocks", []string{r.CidrIpv6.String()})
-			default:
-				in.texts("cidr_blocks", []string{r.CidrIpv4.String()})
-			}
-			in.text("description", r.Description)
-		}
+	for i := range g.Ingress {
+		b.ownRule("ingress", g.ID, &g.Ingress[i])
 	}
-	rules("ingress", g.Ingress)
-	rules("egress", g.Egress)
+	for i := range g.Egress {
+		b.ownRule("egress", g.ID, &g.Egress[i])
+	}
 	b.tags(g.Tags)
 }
 
-// ports and icmp are 1 where the protocol has them: a rule for all has the ports 0 to 0.
-func ports(protocol string) int {
-	if protocol == "tcp" || protocol == "udp" {
-		return 1
+// ownRule is a rule within its group's resource.
+func (b body) ownRule(kind string, group vpc.SecurityGroupID, r *vpc.SecurityGroupRule) {
+	in := b.inner(kind)
+	in.text("protocol", r.IpProtocol)
+	from, to := r.FromPort, r.ToPort
+	if !hasPorts(r.IpProtocol) {
+		from, to = 0, 0 // what the provider wants there
 	}
-	return 0
+	in.number("from_port", from)
+	in.number("to_port", to)
+	switch {
+	case r.GroupID == group:
+		in.yes("self", true)
+	case r.GroupID != "":
+		in.refs("security_groups", []string{string(r.GroupID)})
+	case r.CidrIpv6.IsValid():
+		in.texts("ipv6_cidr_blocks", []string{r.CidrIpv6.String()})
+	default:
+		in.texts("cidr_blocks", []string{r.CidrIpv4.String()})
+	}
+	in.text("description", r.Description)
 }
 
-func icmp(protocol string) int {
-	if protocol == "icmp" || protocol == "icmpv6" {
-		return 1
-	}
-	return 0
+// hasPorts tells whether a rule for the protocol has ports, or ICMP's type and code.
+func hasPorts(protocol string) bool {
+	return slices.Contains([]string{"tcp", "udp", "icmp", "icmpv6"}, protocol)
 }
 
 func (w *writer) acls() {
-	for id, a := range w.m.NetworkAcls.All() {
+	for id, a := range byName(w, &w.m.NetworkAcls) {
 		v := w.m.Vpcs.Get(a.VpcID)
 		if v == nil || v.IsDefault && !w.used(v.ID) || a.IsDefault && asAWS(a) {
 			continue
@@ -396,24 +392,27 @@ func (w *writer) machines() {
 		b.text("public_key", k.PublicKey)
 		b.tags(k.Tags)
 	}
-	for id, i := range w.m.Instances.All() {
-		if i.State == vpc.StateTerminated || i.State == vpc.StateShuttingDown {
-			continue
+	for id, i := range byName(w, &w.m.Instances) {
+		if lives(i) {
+			w.instance(string(id), i)
 		}
-		w.instance(string(id), i)
 	}
-	for id, n := range w.m.NetworkInterfaces.All() {
+	for id, n := range byName(w, &w.m.NetworkInterfaces) {
 		if n.InterfaceType == "interface" && n.Deleted.IsZero() && w.launchedWith(n) == "" {
 			w.networkInterface(string(id), n)
 		}
 	}
-	for id, f := range w.m.FlowLogs.All() {
+	for id, f := range byName(w, &w.m.FlowLogs) {
 		b := w.resource(string(id))
-		kind, _, _ := strings.Cut(string(f.ResourceID), "-")
-		b.ref(map[string]string{"vpc": "vpc_id", "subnet": "subnet_id", "eni": "eni_id"}[kind], string(f.ResourceID), "id")
+		b.ref(map[string]string{vpc.FlowLogVpc: "vpc_id", vpc.FlowLogSubnet: "subnet_id", vpc.FlowLogNetworkInterface: "eni_id"}[f.ResourceType], string(f.ResourceID), "id")
 		b.text("traffic_type", f.TrafficType)
 		b.text("log_destination_type", f.LogDestinationType)
+		if f.LogDestination == "" && f.LogGroupName != "" {
+			b.text("log_destination", "arn:aws:logs:"+w.region+":"+w.m.Account+":log-group:"+f.LogGroupName)
+		}
 		b.text("log_destination", f.LogDestination)
+		b.text("log_format", f.LogFormat)
+		b.text("iam_role_arn", f.DeliverLogsPermissionArn)
 		b.number("max_aggregation_interval", f.MaxAggregationInterval)
 		b.tags(f.Tags)
 	}
@@ -446,11 +445,19 @@ func (w *writer) instance(id string, i *vpc.Instance) {
 		groups = append(groups, string(g))
 	}
 	b.refs("vpc_security_group_ids", groups)
-	if s := w.m.Subnets.Get(n.SubnetID); s != nil && n.MapPublic != s.MapPublicIpOnLaunch {
+	s := w.m.Subnets.Get(n.SubnetID)
+	public := s != nil && n.MapPublic != s.MapPublicIpOnLaunch
+	if public {
 		b.yes("associate_public_ip_address", n.MapPublic)
+	}
+	if i.Tenancy == "dedicated" {
+		b.text("tenancy", i.Tenancy)
 	}
 	if !n.SourceDestCheck {
 		b.yes("source_dest_check", false)
+	}
+	if i.KeyName != "" && w.address["key/"+i.KeyName] == "" {
+		w.note("the key pair %s of instance %s, which has been deleted", i.KeyName, w.nameOf(id))
 	}
 	b.ref("key_name", "key/"+i.KeyName, "key_name")
 	b.userData(i.UserData)
@@ -467,8 +474,19 @@ func (w *writer) instance(id string, i *vpc.Instance) {
 		in.number("http_put_response_hop_limit", o.HttpPutResponseHopLimit)
 		in.text("instance_metadata_tags", o.InstanceMetadataTags)
 	}
+	if s != nil && (i.HostnameType() != cmp.Or(s.PrivateDnsHostnameType, "ip-name") || i.EnableResourceNameDnsARecord != s.EnableResourceNameDnsARecord) {
+		in := b.inner("private_dns_name_options")
+		in.text("hostname_type", i.HostnameType())
+		in.yes("enable_resource_name_dns_a_record", i.EnableResourceNameDnsARecord)
+	}
 	b.tags(i.Tags)
-	if i.State == vpc.StateStopped || i.State == vpc.StateStopping {
+	stopped := i.State == vpc.StateStopped || i.State == vpc.StateStopping
+	if public && (stopped || n.PrivateIps[0].AllocationID != "") {
+		// The provider reads it from the address that there is now: none of a stopped instance, or an Elastic IP.
+		in := b.inner("lifecycle")
+		in.SetAttributeRaw("ignore_changes", list([]hclwrite.Tokens{hclwrite.TokensForIdentifier("associate_public_ip_address")}))
+	}
+	if stopped {
 		s := w.more("aws_ec2_instance_state", w.nameOf(id))
 		s.ref("instance_id", id, "id")
 		s.text("state", "stopped")
@@ -483,7 +501,12 @@ func (w *writer) networkInterface(id string, n *vpc.NetworkInterface) {
 	for _, p := range n.PrivateIps {
 		addresses = append(addresses, p.PrivateIp.String())
 	}
-	b.texts("private_ips", addresses)
+	if len(addresses) == 1 {
+		b.texts("private_ips", addresses)
+	} else { // private_ips is a set: any could become the primary one
+		b.yes("private_ip_list_enabled", true)
+		b.texts("private_ip_list", addresses)
+	}
 	var groups []string
 	for _, g := range n.Groups {
 		groups = append(groups, string(g))
@@ -502,19 +525,10 @@ func (w *writer) networkInterface(id string, n *vpc.NetworkInterface) {
 }
 
 func (w *writer) routes() {
-	for id, t := range w.m.RouteTables.All() {
+	for id, t := range byName(w, &w.m.RouteTables) {
 		v := w.m.Vpcs.Get(t.VpcID)
-		if v == nil || v.IsDefault {
-			continue
-		}
-		var routes []vpc.Route
-		for _, r := range t.Routes {
-			if !r.Local {
-				routes = append(routes, r)
-			}
-		}
 		built := w.builtIn(t)
-		if built && len(routes) == 0 && len(t.Tags) == 0 {
+		if v == nil || v.IsDefault && !w.used(v.ID) || built && w.tableAsAWS(v, t) {
 			continue
 		}
 		b := w.resource(string(id))
@@ -523,8 +537,8 @@ func (w *writer) routes() {
 		} else {
 			b.ref("vpc_id", string(v.ID), "id")
 		}
-		for _, r := range routes {
-			w.route(b, r)
+		for _, r := range t.Routes {
+			w.route(b, v, r)
 		}
 		b.tags(t.Tags)
 		for _, a := range t.Associations {
@@ -533,27 +547,31 @@ func (w *writer) routes() {
 	}
 }
 
-func (w *writer) route(b body, r vpc.Route) {
+func (w *writer) route(b body, v *vpc.Vpc, r vpc.Route) {
+	kind, id := "", ""
+	switch {
+	case r.Local:
+		return
+	case slices.ContainsFunc(v.Cidrs, func(c vpc.CidrAssociation) bool { return c.CidrBlock == r.DestinationCidrBlock }):
+		w.note("the target of the local route %s of VPC %s", r.DestinationCidrBlock, w.nameOf(string(v.ID)))
+		return
+	case r.GatewayID != "":
+		kind, id = "gateway_id", string(r.GatewayID)
+	case r.NatGatewayID != "":
+		kind, id = "nat_gateway_id", string(r.NatGatewayID)
+	default:
+		kind, id = "network_interface_id", string(r.NetworkInterfaceID)
+	}
+	if w.address[id] == "" {
+		w.note("the route to %s of VPC %s, as what it leads to is gone", r.DestinationCidrBlock, w.nameOf(string(v.ID)))
+		return
+	}
+	if strings.HasPrefix(w.address[id], "data.") {
+		w.cameWith = string(v.ID)
+	}
 	in := b.inner("route")
 	in.text("cidr_block", r.DestinationCidrBlock.String())
-	switch {
-	case r.GatewayID != "":
-		in.ref("gateway_id", string(r.GatewayID), "id")
-	case r.NatGatewayID != "":
-		in.ref("nat_gateway_id", string(r.NatGatewayID), "id")
-	case r.NetworkInterfaceID != "":
-		n := w.m.NetworkInterfaces.Get(r.NetworkInterfaceID)
-		if n == nil {
-			w.note("the route to %s, as the interface that it leads to is gone", r.DestinationCidrBlock)
-			in.text("gateway_id", "local")
-			return
-		}
-		if i := w.launchedWith(n); i != "" {
-			in.ref("network_interface_id", i, "primary_network_interface_id")
-		} else {
-			in.ref("network_interface_id", string(n.ID), "id")
-		}
-	}
+	in.ref(kind, id, "id")
 }
 
 func (w *writer) tableOf(id string, t *vpc.RouteTable, a vpc.RouteAssociation, built bool) {
@@ -588,12 +606,12 @@ func (w *writer) unsaid() {
 		w.note("the %d checks", n)
 	}
 	for _, i := range w.m.Instances.All() {
-		if i.State != vpc.StateTerminated && (i.Rootfs != "" || i.Limits != (vpc.Limits{}) || len(i.Devices) > 0) {
+		if lives(i) && (i.Rootfs != "" || i.Limits != (vpc.Limits{}) || len(i.Devices) > 0) {
 			w.note("root file system, limits and devices of instance %s", cmp.Or(i.Name(), string(i.ID)))
 		}
 	}
-	for _, a := range w.m.Addresses.All() {
-		w.note("the address %s of an Elastic IP: AWS chooses", a.PublicIp)
+	if w.m.Addresses.Len() > 0 {
+		w.note("the public addresses of the Elastic IPs: AWS chooses")
 	}
 	if len(w.m.PublicPools) > 0 && !slices.Equal(w.m.PublicPools, vpc.DefaultPools) {
 		w.note("the public pools %s", fmt.Sprint(w.m.PublicPools))

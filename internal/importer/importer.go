@@ -24,6 +24,8 @@ type Options struct {
 	// KeepPublicAddresses keeps the account's Elastic IPs, as public pools of the lab. Otherwise they are mapped to
 	// documentation ranges (RFC 5737): a lab with an uplink would hide the real addresses from its instances.
 	KeepPublicAddresses bool
+	// WithoutUserData leaves user data out: on another root file system than the image's it often fails.
+	WithoutUserData bool
 }
 
 // ErrChoose means that the sources hold more than one file can, or not what was asked for: the error says which
