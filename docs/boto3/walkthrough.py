@@ -187,8 +187,8 @@ def a_database(vpc, public, web, group):
     private = vpc.create_subnet(CidrBlock="172.30.1.0/24", AvailabilityZone=public.availability_zone, TagSpecifications=tagged("subnet", "private"))
     elastic = ec2.VpcAddress(client.allocate_address(Domain="vpc")["AllocationId"])
     client.create_tags(Resources=[elastic.allocation_id], Tags=[{"Key": "Name", "Value": "nat"}])
-    nat = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken="once")["NatGateway"]["NatGatewayId"]
-    again = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken="once")["NatGateway"]["NatGatewayId"]
+    nat = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken=vpc.id)["NatGateway"]["NatGatewayId"]
+    again = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken=vpc.id)["NatGateway"]["NatGatewayId"]
     check("the NAT gateway of the same token", nat, again)
     client.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig=PATIENCE)
     table = vpc.create_route_table()
