@@ -93,7 +93,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 		cfg.WallClock = time.Now
 	}
 	if cfg.Workers <= 0 {
-		cfg.Workers = defaultWorkers()
+		cfg.Workers = DefaultWorkers()
 	}
 	if cfg.FlowEntries == 0 {
 		cfg.FlowEntries = DefaultFlowEntries / cfg.Workers
@@ -118,8 +118,10 @@ func NewEngine(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// defaultWorkers leaves as many processors to the instances as the network takes.
-func defaultWorkers() int { return max(1, min(runtime.GOMAXPROCS(0)/2, maxWorkers)) }
+// DefaultWorkers is how many there are unless Config says: they leave as many processors to
+// the instances as the network takes. A worker that polls keeps one of the Go runtime's processors
+// (runtime.GOMAXPROCS) all the time.
+func DefaultWorkers() int { return max(1, min(runtime.GOMAXPROCS(0)/2, maxWorkers)) }
 
 // maxWorkers: beyond it the shards of the tables would be fought for.
 const maxWorkers = 8

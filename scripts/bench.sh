@@ -2,9 +2,9 @@
 # Benchmark vpcemu against the kernel router that people would build instead, and
 # against other ways to forward in user space: bench.sh [FLAG...]. Needs root.
 #   --short              about a minute: TCP, UDP and latency against the kernel
-#                        router, and what looking on costs; writes nothing
+#                        router, what looking on costs, and calls of the API; writes nothing
 #   --only WORK          tcp1, tcp*, nat, udp1400, rr, crr, rules, flows, instances,
-#                        book, observe and more, separated by commas
+#                        book, observe, api and more, separated by commas
 #   --contestants LIST   of kernel, bare, vpcemu, naive
 #   --rounds N, --seconds S   how often, and how long each measurement takes
 #   --json FILE, --svg FILE   write the results, draw the ratios

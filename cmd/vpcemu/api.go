@@ -42,18 +42,21 @@ address, localhost, or a name given by --host.`,
 	cmd.Flags().StringVar(&f.listen, "listen", "", "`address` and port, port 0 for a free one (default "+control.DefaultAPI+")")
 	cmd.Flags().StringVar(&f.keys, "keys", "", "verify signatures, with the keys in a `file`; \"any\" ends that")
 	cmd.Flags().StringArrayVar(&f.hosts, "host", nil, "a further `name` of the endpoint in requests; may be given several times")
+	cmd.Flags().StringVar(&f.delays, "delays", "", "`how` long states such as pending last: none (the default) or aws (a NAT gateway 90 s)")
 	cmd.Flags().BoolVar(&f.off, "off", false, "serve it no more")
 	cmd.Flags().BoolVar(&f.env, "env", false, "print only the lines for the shell")
 	outputFlag(cmd, &f.out)
 	cmd.MarkFlagsMutuallyExclusive("off", "listen")
 	cmd.MarkFlagsMutuallyExclusive("off", "keys")
 	cmd.MarkFlagsMutuallyExclusive("off", "env")
+	cmd.MarkFlagsMutuallyExclusive("off", "delays")
 	return cmd
 }
 
 type apiFlags struct {
 	listen, keys string
 	hosts        []string
+	delays       string
 	off, env     bool
 	out          string
 }
@@ -77,7 +80,7 @@ func (f *apiFlags) run(ctx context.Context, w io.Writer) error {
 }
 
 func (f *apiFlags) request() (*control.APIRequest, error) {
-	req := &control.APIRequest{Off: f.off, Listen: f.listen, Hosts: f.hosts, AnyKey: f.keys == "any"}
+	req := &control.APIRequest{Off: f.off, Listen: f.listen, Hosts: f.hosts, Delays: f.delays, AnyKey: f.keys == "any"}
 	for i := range req.Hosts {
 		req.Hosts[i] = strings.ToLower(req.Hosts[i])
 	}

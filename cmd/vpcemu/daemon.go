@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vpcemu/vpcemu/dataplane"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/daemon"
 )
@@ -98,6 +100,10 @@ const gcPercent = 50
 
 func runDaemon(ctx context.Context, cfg daemon.Config, ready io.Writer) error {
 	debug.SetGCPercent(gcPercent)
+	// What workers keep comes on top, or a call of the API would wait on a machine of two
+	// processors until the runtime takes one from them, 10 ms later.
+	cfg.Workers = dataplane.DefaultWorkers()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.Workers)
 	d, err := daemon.Open(ctx, cfg)
 	if err != nil {
 		fmt.Fprintln(ready, err)

@@ -30,7 +30,7 @@ Private addresses, groups, ACLs, routes and tags come over as they are. What a l
 endpoints, load balancers and other services' interfaces, …) is listed on standard error and at the top of the
 file, with each object's ID and the reason. Elastic IPs get addresses of the lab's documentation ranges, also in
 rules that name them; --keep-public-addresses keeps the real ones, which then nothing in the lab can reach on
-the real Internet.`,
+the real Internet. docs/import.md has what becomes of everything.`,
 		Example: `  vpcemu import --print-commands | sh            # with your credentials: dump/REGION/*.json
   vpcemu import dump -o lab.yaml
   vpcemu import dump --region eu-west-1 --vpc main -o main.yaml
@@ -47,6 +47,7 @@ the real Internet.`,
 	cmd.Flags().StringArrayVar(&f.opt.Vpcs, "vpc", nil, "bring over this VPC only, by `ID`, Name tag or Terraform address; may be given several times")
 	cmd.Flags().StringVar(&f.opt.Region, "region", "", "the Region to bring over, where the files hold several")
 	cmd.Flags().BoolVar(&f.opt.KeepPublicAddresses, "keep-public-addresses", false, "keep the real Elastic IPs, as public pools of the lab")
+	cmd.Flags().BoolVar(&f.opt.WithoutUserData, "without-user-data", false, "leave user data out; on the lab's root file system it often fails")
 	cmd.Flags().BoolVar(&f.commands, "print-commands", false, "print a shell script that makes a dump, and do no more")
 	return cmd
 }

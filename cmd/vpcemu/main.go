@@ -92,7 +92,7 @@ gateway, NAT gateway, stateful security groups, stateless network ACLs, DHCP.`,
 		newPower("start", "Start stopped instances", startActions),
 		newPower("reboot", "Reboot instances; they keep every address", rebootActions),
 		newPower("terminate", "Terminate instances and destroy their disks", terminateActions),
-		newEC2(), newImport(), newAPI(), newDaemon(),
+		newEC2(), newImport(), newAPI(), newExport(), newDaemon(),
 		newFlowLogs(), newImpair(), newFail(), newHeal(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, err) })

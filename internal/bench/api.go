@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/vpcemu/vpcemu/internal/bench/report"
 	"github.com/vpcemu/vpcemu/internal/bench/traffic"
@@ -60,6 +60,9 @@ func (b *bench) apiMeasured(t topologyFile, c *contestant) error {
 		return fmt.Errorf("making the account: %w", err)
 	}
 	for round := range b.rounds {
+		if err := b.apiAlone(round, account); err != nil {
+			return err
+		}
 		for _, w := range apiWorks() {
 			if err := b.apiTurn(c, w, round, account); err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
@@ -94,22 +97,35 @@ func (b *bench) apiTurn(c *contestant, w work, round int, a *account) error {
 		return err
 	}
 	note("plain", client, server)
-	ctx, stop := context.WithCancel(context.Background())
-	load := startLoad(ctx, a)
+	load := startLoad(a)
 	client, server, err = b.measure(c, w)
-	stop()
 	calls, failed := load.end()
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
 	note("calls", client, server)
+	b.addCalls("api "+w.name, round, calls)
+	return nil
+}
+
+// apiAlone measures calls while nothing else goes on.
+func (b *bench) apiAlone(round int, a *account) error {
+	load := startLoad(a)
+	time.Sleep(b.time)
+	calls, err := load.end()
+	if err == nil {
+		b.addCalls("api alone", round, calls)
+	}
+	return err
+}
+
+func (b *bench) addCalls(name string, round int, calls loadResult) {
 	add := func(what, unit string, less bool, value float64) {
-		b.results.Add(report.Figure{Work: "api " + w.name + " " + what, Unit: unit, Less: less}, vpcemuName, round, value)
+		b.results.Add(report.Figure{Work: name + " " + what, Unit: unit, Less: less}, vpcemuName, round, value)
 	}
 	add("rate", "calls/s", false, calls.rate)
 	add("describe p50", "ms", true, percentile(calls.reads, 0.5))
 	add("describe p99", "ms", true, percentile(calls.reads, 0.99))
 	add("change p50", "ms", true, percentile(calls.changes, 0.5))
 	add("change p99", "ms", true, percentile(calls.changes, 0.99))
-	return nil
 }

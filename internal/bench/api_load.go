@@ -147,15 +147,17 @@ type loadResult struct {
 
 // load is calls that go on.
 type load struct {
+	stop    context.CancelFunc
 	began   time.Time
 	workers sync.WaitGroup
 	each    [apiClients]loadResult
 	errs    [apiClients]error
 }
 
-// startLoad calls until ctx ends.
-func startLoad(ctx context.Context, a *account) *load {
-	l := &load{began: time.Now()}
+// startLoad calls until the load is ended.
+func startLoad(a *account) *load {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &load{stop: stop, began: time.Now()}
 	for n := range apiClients {
 		l.workers.Go(func() { l.errs[n] = l.work(ctx, a, n) })
 	}
@@ -164,6 +166,7 @@ func startLoad(ctx context.Context, a *account) *load {
 
 // end waits for the last calls.
 func (l *load) end() (all loadResult, err error) {
+	l.stop()
 	l.workers.Wait()
 	passed := time.Since(l.began)
 	for _, r := range l.each {

@@ -42,6 +42,7 @@ type Applier interface {
 	Watch(ctx context.Context, req WatchRequest, end <-chan struct{}, send func(...*Watched) error) error
 	flowLogger
 	apiServer
+	exporter
 	// Capture writes packets to w as pcapng, whole blocks at a time, until ctx ends or the
 	// request says so. It writes nothing where the request is wrong.
 	Capture(ctx context.Context, req CaptureRequest, w io.Writer) (CaptureEnd, error)

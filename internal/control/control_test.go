@@ -203,3 +203,7 @@ func TestCutAnswerIsAnError(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func (f *fake) Export(_ context.Context, req ExportRequest) (*Exported, error) {
+	return &Exported{Text: req.Format}, nil
+}

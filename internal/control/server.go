@@ -88,6 +88,7 @@ func Handler(a Applier) http.Handler {
 	handleCaptures(mux, a)
 	handleGraph(mux, a)
 	handleAPI(mux, a)
+	handleExport(mux, a)
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(a, w, r) })
 	return mux
 }

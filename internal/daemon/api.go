@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -100,10 +101,19 @@ func (d *Daemon) API(ctx context.Context, req *control.APIRequest) (*control.API
 
 // wantedAPI is what a request makes of an endpoint.
 func wantedAPI(is vpc.API, req *control.APIRequest) (vpc.API, error) {
+	w := is
+	switch req.Delays {
+	case "":
+	case control.DelaysNone:
+		w.Delays = ""
+	case control.DelaysAWS:
+		w.Delays = vpc.DelaysAWS
+	default:
+		return w, fmt.Errorf("delays %q: they are %s or %s", req.Delays, control.DelaysNone, control.DelaysAWS)
+	}
 	if req.Off {
 		return vpc.API{}, nil
 	}
-	w := is
 	switch {
 	case req.Listen != "":
 		w.Listen = req.Listen
@@ -337,7 +347,7 @@ func (e *apiEndpoint) end() {
 func (e *apiEndpoint) status() *control.API {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := &control.API{Listen: e.is.Listen, Keys: e.is.Keys, Hosts: slices.Clone(e.is.Hosts)}
+	s := &control.API{Listen: e.is.Listen, Keys: e.is.Keys, Hosts: slices.Clone(e.is.Hosts), Delays: cmp.Or(e.is.Delays, control.DelaysNone)}
 	if e.err != nil {
 		s.Problem = e.err.Error()
 	}

@@ -69,8 +69,12 @@ func writeError(w http.ResponseWriter, err error, requestID string) {
 // Query protocol.
 func writeQueryError(w http.ResponseWriter, err error, requestID string) {
 	e := cloudError(err)
+	fault := "Sender"
+	if status(e.Code) >= http.StatusInternalServerError {
+		fault = "Receiver"
+	}
 	var b bytes.Buffer
-	b.WriteString(`<ErrorResponse xmlns="` + stsNamespace + `"><Error><Type>Sender</Type><Code>`)
+	b.WriteString(`<ErrorResponse xmlns="` + stsNamespace + `"><Error><Type>` + fault + `</Type><Code>`)
 	escape(&b, e.Code)
 	b.WriteString("</Code><Message>")
 	escape(&b, e.Message)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -42,7 +43,7 @@ type Caller struct {
 // Config is what a Server needs.
 type Config struct {
 	Backend Backend
-	Auth    Auth
+	Auth    Auth         // nil: Signatures without keys
 	Log     *slog.Logger // nil: none
 	// Services are asked for requests that are signed for another service than ec2 and sts, by
 	// the service's name (ssm). CallerOf tells them who asks.
@@ -58,7 +59,9 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	theTable()
+	if cfg.Auth == nil {
+		cfg.Auth = &Signatures{Now: time.Now}
+	}
 	return &Server{cfg}
 }
 
@@ -74,7 +77,11 @@ func CallerOf(ctx context.Context) Caller {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler: // a handler's own wish
+			panic(p)
+		default:
 			s.cfg.Log.Error("a request to the API panicked", "panic", p, "stack", string(debug.Stack()))
 			writeError(w, errf("InternalError", "An internal error has occurred: the daemon's log has the details."), id)
 		}

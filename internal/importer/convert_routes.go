@@ -136,7 +136,7 @@ func (c *converter) expandRoute(r rawRoute, said string) []string {
 		c.note("route table", said, "its route to the endpoint %s, for the prefix list %s: a lab has no endpoints. Such packets take another route, or none", r.GatewayId, r.DestinationPrefixListId)
 		return nil
 	}
-	return c.expand(r.DestinationPrefixListId, "route table", said, "route")
+	return c.expand(r.DestinationPrefixListId, "route table", said, "one of its routes")
 }
 
 func (c *converter) isVpcRange(vpc, cidr string) bool {

@@ -35,7 +35,7 @@ func (c *converter) convertSecurityGroups() {
 		name := c.names.by[g.GroupId]
 		own := ""
 		if g.GroupName != name && g.GroupName != "" {
-			own = fmt.Sprintf("%q", g.GroupName)
+			own = fmt.Sprintf("GroupName %q", g.GroupName)
 		}
 		c.begin(&o.Head, "security_groups", name, g.GroupId, g.Tags, g.origin, own)
 		if g.Description != "" {
@@ -126,7 +126,7 @@ func (c *converter) rules(g *rawSecurityGroup, said string, permissions []rawPer
 			c.range_(s, like, key, r.CidrIp, r.Description, said, direction)
 		}
 		for _, l := range p.PrefixListIds {
-			for _, cidr := range c.expand(l.PrefixListId, "security group", said, direction+" rule") {
+			for _, cidr := range c.expand(l.PrefixListId, "security group", said, "one of its "+direction+" rules") {
 				c.range_(s, like, key, cidr, l.Description, said, direction)
 			}
 		}
@@ -169,16 +169,16 @@ func (c *converter) pair(s *ruleSet, like topology.GroupRule, key string, g *raw
 	switch {
 	case other != nil && other.VpcId == g.VpcId:
 	case other != nil:
-		c.note("security group", said, "a %s rule names %s, a group of another VPC: a lab has no peering yet", direction, label(other.GroupName, other.GroupId, other.origin))
+		c.note("security group", said, "one of its %s rules names %s, a group of another VPC: a lab has no peering yet", direction, label(other.GroupName, other.GroupId, other.origin))
 		return
 	case pair.VpcPeeringConnectionId != "" || pair.VpcId != "" && pair.VpcId != g.VpcId:
-		c.note("security group", said, "a %s rule names %s, a group of another VPC: a lab has no peering yet", direction, name)
+		c.note("security group", said, "one of its %s rules names %s, a group of another VPC: a lab has no peering yet", direction, name)
 		return
 	case pair.UserId != "" && g.OwnerId != "" && pair.UserId != g.OwnerId:
-		c.note("security group", said, "a %s rule names %s, a group of the account %s: a lab has one account", direction, name, pair.UserId)
+		c.note("security group", said, "one of its %s rules names %s, a group of the account %s: a lab has one account", direction, name, pair.UserId)
 		return
 	default:
-		c.note("security group", said, "a %s rule names %s, a group that is not in what was read", direction, name)
+		c.note("security group", said, "one of its %s rules names %s, a group that is not in what was read", direction, name)
 		return
 	}
 	r := s.at(like, key, pair.Description, other.GroupId)
@@ -204,17 +204,17 @@ func (c *converter) traffic(p rawPermission, said, direction string) (topology.G
 	}
 	switch {
 	case !ok:
-		c.note("security group", said, "a %s rule has the protocol %q", direction, printable(shorten(p.IpProtocol)))
+		c.note("security group", said, "one of its %s rules has the protocol %q", direction, printable(shorten(p.IpProtocol)))
 		return r, "", false
 	case protocol == "icmpv6":
-		c.note("security group", said, "a %s rule for ICMPv6: a lab has no IPv6 yet", direction)
+		c.note("security group", said, "%s rules for ICMPv6: a lab has no IPv6 yet", direction)
 		return r, "", false
 	case protocol == "tcp" || protocol == "udp":
 		if from < 0 || to < 0 { // -1 is how the API writes all of them
 			from, to = 0, 65535
 		}
 		if from > to || to > 65535 {
-			c.note("security group", said, "a %s rule has the ports %d to %d, which is no range", direction, from, to)
+			c.note("security group", said, "one of its %s rules has the ports %d to %d, which is no range", direction, from, to)
 			return r, "", false
 		}
 		setPorts(&r.Port, &r.Ports, from, to)
@@ -224,7 +224,7 @@ func (c *converter) traffic(p rawPermission, said, direction string) (topology.G
 	case protocol == "icmp":
 		r.Protocol = set(protocol)
 		if from > 255 || to > 255 || from < 0 && to >= 0 {
-			c.note("security group", said, "a %s rule has ICMP type %d, code %d, which no message has", direction, from, to)
+			c.note("security group", said, "one of its %s rules has ICMP type %d, code %d, which no message has", direction, from, to)
 			return r, "", false
 		}
 		setIcmp(&r.IcmpType, &r.IcmpCode, from, to)
@@ -268,10 +268,10 @@ func (c *converter) expand(id, kind, said, what string) []string {
 		if l != nil {
 			name = label(l.name, id, origin{})
 		}
-		c.note(kind, said, "a %s names the prefix list %s, whose entries were not read (get-managed-prefix-list-entries)", what, name)
+		c.note(kind, said, "%s names the prefix list %s, whose entries were not read (get-managed-prefix-list-entries)", what, name)
 		return nil
 	}
-	c.note(kind, said, "a %s names the prefix list %s: its %d ranges stand there instead", what, label(l.name, id, origin{}), len(l.cidrs))
+	c.note(kind, said, "%s names the prefix list %s: its %d ranges stand there instead", what, label(l.name, id, origin{}), len(l.cidrs))
 	return l.cidrs
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // Options of Import.
@@ -23,6 +24,8 @@ type Options struct {
 	// KeepPublicAddresses keeps the account's Elastic IPs, as public pools of the lab. Otherwise they are mapped to
 	// documentation ranges (RFC 5737): a lab with an uplink would hide the real addresses from its instances.
 	KeepPublicAddresses bool
+	// WithoutUserData leaves user data out: on another root file system than the image's it often fails.
+	WithoutUserData bool
 }
 
 // ErrChoose means that the sources hold more than one file can, or not what was asked for: the error says which
@@ -94,6 +97,8 @@ type converter struct {
 	public       map[string]netip.Addr
 	primaries    map[string]*rawInterface // primary interfaces of instances, by instance ID
 	reserved     []reservedTag
+	lab          *vpc.Model // that is exported; nil for a real account
+	checkLines   []string   // the lab's checks
 }
 
 // convert makes the objects, those that others name first.

@@ -120,11 +120,11 @@ func jsonError(text []byte, start int64, err error) error {
 	at := start
 	var syntax *json.SyntaxError
 	switch {
-	case errors.As(err, &syntax):
-		at = start + max(syntax.Offset-1, 0)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		at = int64(len(text))
 		err = errors.New("it ends in the middle: the file was cut off")
+	case errors.As(json.Unmarshal(text[start:], new(any)), &syntax): // whose offset is from the beginning, unlike a stream's
+		at = start + max(syntax.Offset-1, 0)
 	}
 	at = min(at, int64(len(text)))
 	before := text[:at]

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // write prints the file, a section for each of its keys, below what a reader has to know about it.
@@ -37,11 +39,31 @@ func (c *converter) write() ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", f.key, err)
 		}
 	}
+	if err := c.writeChecks(&out); err != nil {
+		return nil, fmt.Errorf("checks: %w", err)
+	}
 	return out.Bytes(), nil
+}
+
+// writeChecks prints the lab's checks, a sentence each.
+func (c *converter) writeChecks(out *bytes.Buffer) error {
+	if len(c.checkLines) == 0 {
+		return nil
+	}
+	out.WriteByte('\n')
+	e := yaml.NewEncoder(out)
+	e.SetIndent(2)
+	return errors.Join(e.Encode(map[string][]string{"checks": c.checkLines}), e.Close())
 }
 
 // header are the comments at the top: where the file is from, and what is not as it is there.
 func (c *converter) header(out *bytes.Buffer) {
+	if c.lab != nil {
+		fmt.Fprintf(out, "# Made by `vpcemu export` of lab %s.\n", c.lab.Lab)
+		c.noted(out)
+		out.WriteByte('\n')
+		return
+	}
 	from := "describe calls of the AWS CLI"
 	if c.terraform {
 		from = "`terraform show -json`"
@@ -50,6 +72,15 @@ func (c *converter) header(out *bytes.Buffer) {
 		}
 	}
 	fmt.Fprintf(out, "# Made by `vpcemu import` of %s. With each object stands what it is called there.\n", from)
+	c.noted(out)
+	if slices.ContainsFunc(c.Addresses, func(a *rawAddress) bool { return a.PublicIp != "" && a.PublicIp == c.public[a.AllocationId].String() }) && c.opt.KeepPublicAddresses {
+		out.WriteString("#\n# Elastic IPs have their real addresses (--keep-public-addresses). With `uplink: host` the lab would hide the\n# real owners of these addresses from its instances: do not set it here.\n")
+	}
+	out.WriteByte('\n')
+}
+
+// noted are the notes as comments.
+func (c *converter) noted(out *bytes.Buffer) {
 	list := c.notes.sorted()
 	if len(list) == 0 {
 		return
@@ -62,10 +93,6 @@ func (c *converter) header(out *bytes.Buffer) {
 			prefix = "#     "
 		}
 	}
-	if slices.ContainsFunc(c.Addresses, func(a *rawAddress) bool { return a.PublicIp != "" && a.PublicIp == c.public[a.AllocationId].String() }) && c.opt.KeepPublicAddresses {
-		out.WriteString("#\n# Elastic IPs have their real addresses (--keep-public-addresses). With `uplink: host` the lab would hide the\n# real owners of these addresses from its instances: do not set it here.\n")
-	}
-	out.WriteByte('\n')
 }
 
 // wrap breaks text at blanks.
@@ -186,6 +213,10 @@ func (c *converter) inner(v reflect.Value, key string) *yaml.Node {
 		return text(x.String())
 	case netip.Addr:
 		return text(x.String())
+	case topology.Cpus:
+		return text(vpc.Limits{Cpu: int(x)}.Specification().Cpus)
+	case topology.Memory:
+		return text(vpc.Limits{Memory: int64(x)}.Specification().Memory)
 	case topology.Ports:
 		return ports(x)
 	case topology.Protocol:

@@ -52,17 +52,6 @@ func (c *converger) retag(id string, is map[string]string) {
 
 func boolean(b bool) vpc.AttributeBooleanValue { return vpc.AttributeBooleanValue{Value: &b} }
 
-// defaultVpc makes the region's default VPC where the file wants it.
-func (c *converger) defaultVpc() {
-	if c.err != nil || !c.f.DefaultVpc.V || c.tx.DefaultVpc() != nil {
-		return
-	}
-	c.head, c.line = nil, c.f.DefaultVpc.Line
-	c.tx.Call.Source = defaultVpcSource
-	call[vpc.CreateDefaultVpcOutput](c, &vpc.CreateDefaultVpcInput{})
-	c.changes = append(c.changes, Change{Create, "vpc", DefaultName, "the default VPC"})
-}
-
 // network makes VPCs, what is in them without addresses of its own, and what they need.
 func (c *converger) network() {
 	for _, o := range c.f.DhcpOptions.List {
@@ -128,10 +117,10 @@ func (c *converger) keyPair(o *KeyPair) {
 		if public, private, err = c.newKey(o.Name); err != nil {
 			c.fail(o.Line, &o.Head, fmt.Errorf("making a key: %w", err))
 		}
-		c.keys[o.Name] = private
+		c.keys[c.tx.KeyPairKey(c.tx.Call.Region, o.Name)] = private
 	}
 	call[vpc.ImportKeyPairOutput](c, &vpc.ImportKeyPairInput{KeyName: o.Name, PublicKeyMaterial: []byte(public), TagSpecifications: c.tagged("key-pair")})
-	c.made(o.Name)
+	c.made(c.tx.KeyPairKey(c.tx.Call.Region, o.Name))
 }
 
 func (c *converger) vpc(o *Vpc) {
@@ -206,7 +195,7 @@ const noDhcpOptions vpc.DhcpOptionsID = "default"
 func (c *converger) dhcpOptionsOf(o *Vpc) vpc.DhcpOptionsID {
 	switch o.DhcpOptions.V {
 	case "":
-		return c.tx.DefaultDhcpOptionsID
+		return c.tx.SettingsOf(c.f.regionOf("vpcs", o.Name)).DefaultDhcpOptionsID
 	case "none":
 		return noDhcpOptions
 	}

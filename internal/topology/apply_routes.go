@@ -195,7 +195,7 @@ func (c *converger) subnetTables(notes map[string][]string) {
 			notes[o.Name] = append(notes[o.Name], c.details...)
 		case t != nil && (strings.HasPrefix(s.Source, "subnets.") || t.Source != ""):
 			c.head, c.details = &Head{Kind: "subnets", Name: c.nameOf(s.Source, id), Line: c.f.lineOf("subnets", c.nameOf(s.Source, id))}, nil
-			c.line, c.tx.Call.Source = c.head.Line, s.Source
+			c.line, c.tx.Call.Source, c.tx.Call.Region = c.head.Line, s.Source, s.Region
 			call[vpc.DisassociateRouteTableOutput](c, &vpc.DisassociateRouteTableInput{AssociationId: is[id].ID})
 			c.did("main route table")
 			c.done()

@@ -288,7 +288,7 @@ func (c *converger) aclAssociations() {
 			continue
 		}
 		c.head, c.details = &Head{Kind: "subnets", Name: c.nameOf(s.Source, string(id))}, nil
-		c.line, c.tx.Call.Source = c.f.lineOf("subnets", c.head.Name), s.Source
+		c.line, c.tx.Call.Source, c.tx.Call.Region = c.f.lineOf("subnets", c.head.Name), s.Source, s.Region
 		if c.associateAcl(s, c.tx.DefaultNetworkAcl(s.VpcID).ID) {
 			c.did("default network acl")
 		}

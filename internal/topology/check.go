@@ -28,6 +28,7 @@ type place struct {
 func check(p *problems, f *File) {
 	c := &checker{problems: p, f: f, used: map[place]string{}}
 	c.settings()
+	c.regions()
 	c.references()
 	c.names()
 	c.dnsNames()
@@ -145,11 +146,15 @@ func (c *checker) reference(h *Head, k *keySpec, v Value[string], path string) {
 		if strings.HasPrefix(v.V, DefaultName) && !slices.Contains(k.ref, "security_groups") && !c.f.DefaultVpc.V {
 			c.add(v.Line, h.String(), "%s: there is no default VPC (default_vpc is false)", path)
 		}
+		if slices.Contains(k.words, "default-ZONE") {
+			c.sameRegion(h, path, k.ref[0], v)
+		}
 		return
 	}
 	for _, kind := range k.ref {
 		names := c.f.namesOf(kind)
 		if slices.Contains(names, v.V) {
+			c.sameRegion(h, path, kind, v)
 			return
 		}
 		known = append(known, names...)
@@ -260,8 +265,10 @@ func (c *checker) subnets() {
 }
 
 func (c *checker) zone(z Value[string], h *Head) {
-	if len(c.zones) > 0 && !slices.Contains(c.zones, z.V) {
-		c.add(z.Line, h.String(), "availability_zone: %s has no zone %q; it has %s", c.f.Region.V, shorten(z.V), strings.Join(c.zones, ", "))
+	if zones := c.zonesOf(h); len(zones) > 0 && !slices.Contains(zones, z.V) {
+		c.add(z.Line, h.String(), "availability_zone: %s has no zone %q; it has %s", c.f.regionOf(h.Kind, h.Name), shorten(z.V), strings.Join(zones, ", "))
+	} else if len(c.zones) > 0 && !slices.Contains(c.zones, z.V) {
+		c.add(z.Line, h.String(), "availability_zone: the file has no zone %q; it has %s", shorten(z.V), strings.Join(c.zones, ", "))
 	}
 }
 

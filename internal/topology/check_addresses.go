@@ -44,6 +44,7 @@ func last(p netip.Prefix) netip.Addr {
 // spot is where a subnet is. Default subnets have no range yet.
 type spot struct {
 	vpc, zone string
+	region    string // of a default VPC
 	cidr      netip.Prefix
 }
 
@@ -51,9 +52,9 @@ type spot struct {
 // subnet of the given zone.
 func (c *checker) spotOf(subnet, zone string) (spot, bool) {
 	if s := c.f.Subnets.Get(subnet); s != nil {
-		at := spot{s.Vpc.V, s.AvailabilityZone.V, s.CidrBlock.V}
-		if !s.AvailabilityZone.Set && len(c.zones) > 0 {
-			at.zone = c.zones[0]
+		at := spot{vpc: s.Vpc.V, zone: s.AvailabilityZone.V, cidr: s.CidrBlock.V}
+		if zones := c.zonesOf(&s.Head); !s.AvailabilityZone.Set && len(zones) > 0 {
+			at.zone = zones[0]
 		}
 		return at, s.Vpc.Set
 	}
@@ -65,7 +66,7 @@ func (c *checker) spotOf(subnet, zone string) (spot, bool) {
 	}
 	for _, z := range c.zones {
 		if subnet == DefaultName+"-"+z {
-			return spot{vpc: DefaultName, zone: z}, true
+			return spot{vpc: DefaultName, region: regionOfZone(z), zone: z}, true
 		}
 	}
 	return spot{}, false
@@ -91,7 +92,7 @@ func (c *checker) take(h *Head, key string, at spot, subnet string, a Value[neti
 			c.add(a.Line, h.String(), "%s: %s is one of the five addresses of %s that AWS keeps (the first four and the last)", key, a.V, at.cidr)
 		}
 	}
-	where := place{at.vpc, a.V}
+	where := place{at.vpc + at.region, a.V}
 	if other := c.used[where]; other != "" {
 		c.add(a.Line, h.String(), "%s: %s is that of %s already", key, a.V, other)
 	}

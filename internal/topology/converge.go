@@ -96,11 +96,12 @@ func (f *File) converge(m *vpc.Model, now time.Time, opt Options, newKey func(st
 		replace: map[string]string{}, fresh: map[string]bool{}}
 	c.begin(m, now)
 	c.settings()
+	c.openRegions()
 	c.index()
 	c.planReplacements()
 	left := c.removals()
 	left = c.remove(left, false)
-	c.defaultVpc()
+	c.defaultVpcs()
 	c.network()
 	c.publicAddresses()
 	c.machines()
@@ -115,7 +116,7 @@ func (f *File) converge(m *vpc.Model, now time.Time, opt Options, newKey func(st
 
 // begin opens the working copy, of a fresh account where there is no model yet.
 func (c *converger) begin(m *vpc.Model, now time.Time) {
-	call := vpc.Call{Now: now}
+	call := vpc.Call{Now: now, AtOnce: true}
 	if m == nil || m.Lab == "" {
 		lab := c.opt.Lab
 		if lab == "" {
@@ -158,8 +159,8 @@ func (c *converger) settings() {
 	if c.err != nil {
 		return
 	}
-	if c.tx.Region != c.f.Region.V {
-		c.fail(c.f.Region.Line, nil, fmt.Errorf("region: the lab is in %s; a lab cannot move (take it down first)", c.tx.Region))
+	if home := c.tx.Model.Region; home != c.f.Region.V {
+		c.fail(c.f.Region.Line, nil, fmt.Errorf("region: the lab is in %s; a lab cannot move (take it down first)", home))
 	}
 	if c.tx.Account != c.f.Account.V {
 		c.fail(c.f.Account.Line, nil, fmt.Errorf("account: the lab is that of account %s; that cannot change (take it down first)", c.tx.Account))
@@ -253,10 +254,11 @@ func (c *converger) present(h *Head) (string, bool) {
 	return id, id != "" && !anew
 }
 
-// at makes h the object at hand: what operations make is its, and errors name it.
+// at makes h the object at hand: what operations make is its, in its Region, and errors
+// name it.
 func (c *converger) at(h *Head) {
 	c.head, c.line = h, h.Line
-	c.tx.Call.Source = h.Source()
+	c.tx.Call.Source, c.tx.Call.Region = h.Source(), c.f.regionOf(h.Kind, h.Name)
 	c.details = nil
 }
 

@@ -47,11 +47,14 @@ type File struct {
 	Name Value[string] `key:"name" unset:"the file's name without its ending" pattern:"^[a-z][a-z0-9-]{0,23}$" change:"never"`
 	// What the topology teaches or is for, shown where topologies are listed.
 	Description Value[string] `key:"description" change:"in place"`
-	// The AWS region: it names the availability zones and the DNS domain of instances.
+	// The AWS region: it names the availability zones and the DNS domain of instances. Objects that name
+	// no other region are there.
 	Region Value[string] `key:"region" default:"us-east-1" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"never"`
+	// Further regions that the lab uses, with their default VPCs. Those that objects name need not be here.
+	Regions List[string] `key:"regions" unset:"none" change:"in place"`
 	// The account that owns every object, twelve digits.
 	Account Value[string] `key:"account" default:"123456789012" loose:"true" pattern:"^[0-9]{12}$" change:"never"`
-	// Whether the region has its default VPC (172.31.0.0/16 with one public /20 a
+	// Whether each region has its default VPC (172.31.0.0/16 with one public /20 a
 	// zone), as every AWS account does. Objects without a `vpc` or `subnet` go there.
 	DefaultVpc Value[bool] `key:"default_vpc" default:"true" change:"in place"`
 	// The outside world.

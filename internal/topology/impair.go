@@ -88,6 +88,10 @@ func (c *checker) zoneImpair(v *Value[ZoneImpair], path string, said map[[2]stri
 				return
 			}
 		}
+		if regionOfZone(p[0]) != regionOfZone(p[1]) {
+			c.add(v.Line, "", "%s: %s and %s are in two regions, between which packets cross the Internet: internet.impair is about that", path, p[0], p[1])
+			return
+		}
 		if line, twice := said[p]; twice {
 			c.add(v.Line, "", "%s: line %d says what is from %s to %s already", path, line, p[0], p[1])
 			return
@@ -156,16 +160,31 @@ func (c *converger) labLinks() {
 		}
 	}
 	c.line = c.f.Impair.Line
-	for i, a := range c.tx.Zones {
-		for _, b := range c.tx.Zones[i:] {
-			c.tx.Call.Source = "impair." + a + "." + b
-			if c.link(vpc.Place{Type: vpc.PlaceZone, ID: a}, vpc.Place{Type: vpc.PlaceZone, ID: b}, want[[2]string{a, b}], want[[2]string{b, a}]) {
-				changed = append(changed, "impair "+a+" "+b)
-			}
-		}
+	for _, zones := range c.zonesByRegion() {
+		c.zoneLinks(zones, want, &changed)
 	}
 	if len(changed) > 0 && c.err == nil {
 		c.changes = append(c.changes, Change{Update, "lab", c.tx.Lab, strings.Join(changed, "; ")})
+	}
+}
+
+// zonesByRegion are the zones of the file's Regions. Between Regions packets cross the
+// Internet and no link of zones.
+func (c *converger) zonesByRegion() (list [][]string) {
+	for _, region := range c.f.regions() {
+		list = append(list, c.tx.ZonesOf(region))
+	}
+	return list
+}
+
+func (c *converger) zoneLinks(zones []string, want map[[2]string]impair.Texts, changed *[]string) {
+	for i, a := range zones {
+		for _, b := range zones[i:] {
+			c.tx.Call.Source = "impair." + a + "." + b
+			if c.link(vpc.Place{Type: vpc.PlaceZone, ID: a}, vpc.Place{Type: vpc.PlaceZone, ID: b}, want[[2]string{a, b}], want[[2]string{b, a}]) {
+				*changed = append(*changed, "impair "+a+" "+b)
+			}
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type Vpc struct {
 	DefaultNetworkAcl Value[DefaultNetworkAcl] `key:"default_network_acl" unset:"AWS's rules: 100 allows everything, both ways" change:"in place"`
 	// Routes of the route table that the VPC is made with. Subnets that no other table names use it, unless another table is `main`.
 	MainRouteTable Value[MainRouteTable] `key:"main_route_table" unset:"the local route only" change:"in place"`
+	// The AWS region that it is in.
+	Region Value[string] `key:"region" unset:"the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }
 
 // DefaultSecurityGroup is a VPC's own group.
@@ -71,6 +73,8 @@ type InternetGateway struct {
 	Head
 	// The VPC that it is attached to.
 	Vpc Value[string] `key:"vpc" ref:"vpcs" unset:"detached" change:"in place"`
+	// The AWS region that it is in.
+	Region Value[string] `key:"region" unset:"its VPC's, or the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }
 
 // ElasticIp is an entry of elastic_ips.
@@ -84,6 +88,8 @@ type ElasticIp struct {
 	NetworkInterface Value[string] `key:"network_interface" ref:"network_interfaces" change:"in place"`
 	// Which of the private addresses it stands for.
 	AssociateWithPrivateIp Value[netip.Addr] `key:"associate_with_private_ip" unset:"the primary one" change:"in place"`
+	// The AWS region that it is in.
+	Region Value[string] `key:"region" unset:"that of what has it, or the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }
 
 // NatGateway is an entry of nat_gateways.
@@ -218,6 +224,8 @@ type DhcpOptions struct {
 	NetbiosNameServers List[string] `key:"netbios_name_servers" change:"replace"`
 	// NetBIOS node type; AWS recommends 2.
 	NetbiosNodeType Value[int] `key:"netbios_node_type" enum:"1|2|4|8" change:"replace"`
+	// The AWS region that it is in.
+	Region Value[string] `key:"region" unset:"the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }
 
 // KeyPair is an entry of key_pairs.
@@ -225,6 +233,8 @@ type KeyPair struct {
 	Head
 	// The public key in the form of authorized_keys.
 	PublicKey Value[string] `key:"public_key" unset:"vpcemu makes a pair (ed25519) and keeps the private half in the lab's key folder" change:"replace"`
+	// The AWS region that it is in.
+	Region Value[string] `key:"region" unset:"the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }
 
 // NetworkInterface is an entry of network_interfaces.

@@ -18,19 +18,21 @@ func (c *converger) planReplacements() {
 	}
 	f := c.f
 	for _, o := range f.DhcpOptions.List {
-		plan(c, &o.Head, &c.tx.DhcpOptions, func(is *vpc.DhcpOptions) string { return o.differs(is) })
+		plan(c, &o.Head, &c.tx.DhcpOptions, func(is *vpc.DhcpOptions) string {
+			return first(c.elsewhere(&o.Head, is.Region), o.differs(is))
+		})
 	}
 	for _, o := range f.KeyPairs.List {
 		plan(c, &o.Head, &c.tx.KeyPairs, func(is *vpc.KeyPair) string {
 			if o.PublicKey.Set && keyFields(o.PublicKey.V) != keyFields(is.PublicKey) {
 				return "public_key"
 			}
-			return ""
+			return c.elsewhere(&o.Head, is.Region)
 		})
 	}
 	for _, o := range f.Vpcs.List {
 		plan(c, &o.Head, &c.tx.Vpcs, func(is *vpc.Vpc) string {
-			return first(differs("cidr_block", is.CidrBlock, o.CidrBlock.V),
+			return first(c.elsewhere(&o.Head, is.Region), differs("cidr_block", is.CidrBlock, o.CidrBlock.V),
 				when(o.InstanceTenancy.V == "dedicated" && is.InstanceTenancy != "dedicated", "instance_tenancy"))
 		})
 	}
@@ -52,7 +54,12 @@ func (c *converger) planReplacements() {
 		plan(c, &o.Head, &c.tx.RouteTables, func(is *vpc.RouteTable) string { return c.moved("vpc", "vpcs", o.Vpc.V, string(is.VpcID)) })
 	}
 	for _, o := range f.ElasticIps.List {
-		plan(c, &o.Head, &c.tx.Addresses, func(is *vpc.Address) string { return differsSet("address", is.PublicIp, o.Address) })
+		plan(c, &o.Head, &c.tx.Addresses, func(is *vpc.Address) string {
+			return first(c.elsewhere(&o.Head, is.Region), differsSet("address", is.PublicIp, o.Address))
+		})
+	}
+	for _, o := range f.InternetGateways.List {
+		plan(c, &o.Head, &c.tx.InternetGateways, func(is *vpc.InternetGateway) string { return c.elsewhere(&o.Head, is.Region) })
 	}
 	c.planMachines()
 	for _, o := range f.FlowLogs.List {
@@ -197,6 +204,11 @@ func (c *converger) refID(kind, name string) string {
 		return ""
 	}
 	return c.id(kind, name)
+}
+
+// elsewhere tells whether an object is in another Region than the file wants it in.
+func (c *converger) elsewhere(h *Head, region string) string {
+	return differs("region", region, c.f.regionOf(h.Kind, h.Name))
 }
 
 func first(reasons ...string) string {

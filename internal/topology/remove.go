@@ -14,6 +14,7 @@ const defaultVpcSource = "default_vpc"
 // removal is an object that has to go.
 type removal struct {
 	head   Head
+	region string
 	line   int
 	anew   bool // made again later
 	remove func(*converger)
@@ -98,7 +99,7 @@ func collect[K ~string, V any](c *converger, list *[]removal, kind string, table
 		if anew {
 			line = c.f.lineOf(kind, h.Name)
 		}
-		*list = append(*list, removal{h, line, anew, func(c *converger) {
+		*list = append(*list, removal{h, m.Region, line, anew, func(c *converger) {
 			if is := table.Get(id); is != nil && !gone(is) { // as it is by then
 				remove(c, is)
 			}
@@ -152,7 +153,7 @@ func (c *converger) protected(object any) bool {
 	}
 	switch o := object.(type) {
 	case *vpc.DhcpOptions:
-		return o.ID == c.tx.DefaultDhcpOptionsID
+		return o.ID == c.tx.SettingsOf(o.Region).DefaultDhcpOptionsID
 	case *vpc.Vpc:
 		return inDefault(o.ID)
 	case *vpc.Subnet:
@@ -197,7 +198,7 @@ func (c *converger) remove(list []removal, last bool) []removal {
 func (c *converger) try(r removal) error {
 	before := c.tx.Model.Clone()
 	c.head, c.line = &r.head, r.line
-	c.tx.Call.Source = r.head.Source()
+	c.tx.Call.Source, c.tx.Call.Region = r.head.Source(), r.region
 	r.remove(c)
 	if c.err != nil {
 		var err error = c.err
@@ -307,7 +308,7 @@ func (c *converger) detachGateway(g *vpc.InternetGateway) {
 func (c *converger) deleteDhcpOptions(d *vpc.DhcpOptions) {
 	for _, v := range c.tx.Vpcs.All() {
 		if v.DhcpOptionsID == d.ID && c.ours(v.Source) {
-			call[vpc.AssociateDhcpOptionsOutput](c, &vpc.AssociateDhcpOptionsInput{DhcpOptionsId: c.tx.DefaultDhcpOptionsID, VpcId: v.ID})
+			call[vpc.AssociateDhcpOptionsOutput](c, &vpc.AssociateDhcpOptionsInput{DhcpOptionsId: c.tx.SettingsOf(v.Region).DefaultDhcpOptionsID, VpcId: v.ID})
 		}
 	}
 	call[vpc.DeleteDhcpOptionsOutput](c, &vpc.DeleteDhcpOptionsInput{DhcpOptionsId: d.ID})

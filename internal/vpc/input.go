@@ -173,22 +173,37 @@ func (tx *Tx) perform(a Action, in any) (any, error) {
 	if tx.Region != tx.Model.Region {
 		key = tx.Region + "/" + key
 	}
+	in, dry := dryRun(in)
+	var out any
+	var err error
 	if token != "" {
-		if out, err := tx.replay(a, key, in); out != nil || err != nil {
-			return out, err
-		}
+		out, err = tx.replay(a, key, in)
 	}
-	out, err := tx.do(a, in)
-	if err != nil {
+	replayed := out != nil
+	if !replayed && err == nil {
+		out, err = tx.do(a, in)
+	}
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if dry, _ := inputField(in, "DryRun").(bool); dry {
+	case dry:
 		return nil, errDryRun
-	}
-	if token != "" {
+	case token != "" && !replayed:
 		return out, tx.remember(key, in, out)
 	}
 	return out, nil
+}
+
+// dryRun tells whether in asks for a dry run, and gives what it would have done: for the
+// client token it is the same request.
+func dryRun(in any) (any, bool) {
+	if dry, _ := inputField(in, "DryRun").(bool); !dry {
+		return in, false
+	}
+	wet := reflect.New(reflect.TypeOf(in).Elem())
+	wet.Elem().Set(reflect.ValueOf(in).Elem())
+	wet.Elem().FieldByName("DryRun").SetBool(false)
+	return wet.Interface(), true
 }
 
 // do calls the action's method, or answers for what a lab never has.

@@ -70,6 +70,22 @@ func TestOutputs_SurviveJSON(t *testing.T) {
 	}
 }
 
+// A dry run of a request is, for its client token, the same request.
+func TestRun_DryRunWithAClientToken(t *testing.T) {
+	tx := emptyLab(t)
+	v := newVpc(tx, "10.0.0.0/16")
+	run := func(vpc VpcID, dry bool) string {
+		return code(tx.Run("CreateRouteTable", &CreateRouteTableInput{VpcId: vpc, ClientToken: "t", DryRun: dry}))
+	}
+	wantCode(t, run(v, true), "DryRunOperation")
+	wantCode(t, run(v, false), "")
+	wantCode(t, run(v, true), "DryRunOperation")
+	wantCode(t, run(newVpc(tx, "10.0.0.0/16"), true), "IdempotentParameterMismatch")
+	if n := tx.RouteTables.Len(); n != 3 { // two main ones
+		t.Errorf("%d route tables", n)
+	}
+}
+
 func TestRun_DryRunChangesNothing(t *testing.T) {
 	tx := emptyLab(t)
 	before := dump(t, &tx.Model)

@@ -240,11 +240,12 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.Tags, err = specTags(in.TagSpecifications, "instance", "network-interface", "volume"); err != nil {
 		return i, err
 	}
+	i.Due = tx.due(delayInstanceRun)
 	asked, err := metadataOptions(in.MetadataOptions)
 	if err != nil {
 		return i, err
 	}
-	i.MetadataOptions = asked.over(tx.DefaultMetadata())
+	i.MetadataOptions = asked.over(tx.DefaultMetadata(tx.Region))
 	return i, i.tagsFitMetadata()
 }
 

@@ -53,9 +53,10 @@ func (o MetadataOptions) over(base MetadataOptions) MetadataOptions {
 	return o
 }
 
-// DefaultMetadata is what an instance launched now gets where its launch does not say.
-func (m *Model) DefaultMetadata() MetadataOptions {
-	d := m.settings().MetadataDefaults
+// DefaultMetadata is what an instance launched in a Region now gets where its launch does
+// not say.
+func (m *Model) DefaultMetadata(region string) MetadataOptions {
+	d := m.SettingsOf(region).MetadataDefaults
 	return MetadataOptions{HttpTokens: d.HttpTokens, HttpPutResponseHopLimit: d.HttpPutResponseHopLimit,
 		HttpEndpoint: d.HttpEndpoint, InstanceMetadataTags: d.InstanceMetadataTags}.over(defaultMetadata)
 }

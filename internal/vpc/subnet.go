@@ -108,9 +108,11 @@ func (tx *Tx) makeSubnet(in *CreateSubnetInput) (*Subnet, error) {
 		return nil, err
 	}
 	s := &Subnet{
-		Meta: meta, ID: newID[SubnetID](tx), VpcID: v.ID, State: "available", CidrBlock: cidr, AvailabilityZone: zone,
+		Meta: meta, ID: newID[SubnetID](tx), VpcID: v.ID, CidrBlock: cidr, AvailabilityZone: zone,
 		NetworkAclID: tx.DefaultNetworkAcl(v.ID).ID, AclAssociationID: newID[AclAssociationID](tx),
 	}
+	s.Due = tx.due(delaySubnet)
+	s.State = begun(s.Due, "pending", "available")
 	tx.Subnets.Put(s.ID, s)
 	return s, nil
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vpcemu/vpcemu/internal/control"
+)
+
+func newExport() *cobra.Command {
+	req := control.ExportRequest{}
+	out, force := "", false
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the lab as a topology file, or as a Terraform configuration",
+		Long: `Export writes one Region of the lab as a file that makes it again, however it was made: by a
+topology file, by "vpcemu ec2", or through the EC2 API. The lab that comes of it has the same
+ranges, addresses, rules and machines; IDs and disks are its own.
+
+What the file cannot say is listed on standard error and at the top of the file. A Terraform
+configuration is for the AWS provider, and says what AWS has: no Internet hosts, impairments or root
+file systems.`,
+		Example: `  sudo vpcemu export -o lab.yaml
+  sudo vpcemu up lab.yaml --lab copy
+  sudo vpcemu export --format terraform -o main.tf
+  sudo vpcemu export --region eu-west-1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if req.Format != control.ExportTopology && req.Format != control.ExportTerraform {
+				return usageOf(cmd, fmt.Errorf("--format %q: it is topology or terraform", req.Format))
+			}
+			if _, err := os.Lstat(out); out != "" && err == nil && !force {
+				return usageOf(cmd, fmt.Errorf("%s is there already; give --force to write over it", out))
+			}
+			c, _, err := client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			e, err := c.Export(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			return writeExport(cmd, e, out)
+		},
+	}
+	cmd.Flags().StringVar(&req.Format, "format", control.ExportTopology, "topology or terraform")
+	cmd.Flags().StringVar(&req.Region, "region", "", "the Region to write (default: the lab's home Region)")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write to this `file` instead of standard output")
+	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
+	return cmd
+}
+
+func writeExport(cmd *cobra.Command, e *control.Exported, out string) error {
+	mode := fs.FileMode(0o644)
+	if e.UserData {
+		mode = 0o600 // it often holds secrets
+	}
+	if out == "" {
+		if _, err := io.WriteString(cmd.OutOrStdout(), e.Text); err != nil {
+			return err
+		}
+	} else if err := writeWhole(out, []byte(e.Text), mode); err != nil {
+		return err
+	}
+	for _, n := range e.Notes {
+		fmt.Fprintln(cmd.ErrOrStderr(), "not in the file:", n)
+	}
+	if e.Problem != "" {
+		return errors.New("the file is not as `vpcemu up` takes it; mend it by hand: " + e.Problem)
+	}
+	return nil
+}

@@ -1,0 +1,407 @@
+package importer
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/vpcemu/vpcemu/internal/impair"
+	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
+)
+
+// Lab makes a topology file of one Region of a lab, however its objects were made: a lab that is
+// brought up from it is the same but for IDs. "" is the home Region. What a file cannot say
+// is in Notes.
+//
+// It goes the way of a real account, by what the describe actions answer, and adds what only a
+// lab has.
+func Lab(m *vpc.Model, region string) (*Result, error) {
+	if region == "" {
+		region = m.Region
+	}
+	sources, err := described(m, region)
+	if err != nil {
+		return nil, err
+	}
+	acc, err := read(sources)
+	if err != nil {
+		return nil, err
+	}
+	c := &converter{account: acc, opt: Options{Name: m.Lab, Region: region}, file: &topology.File{}, comments: map[string]string{}, names: newNames(), lab: m}
+	if len(c.Vpcs) > 0 {
+		if err := c.place(); err != nil {
+			return nil, err
+		}
+	} else {
+		c.region = region
+	}
+	c.convert()
+	clear(c.comments) // the IDs are the lab's own, and gone with it
+	view := m.In(region)
+	l := labAdditions{c, &view}
+	l.add()
+	text, err := c.write()
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Text: text, Notes: c.notes.sorted(), Counts: c.counts(), HasUserData: c.hasUserData()}
+	_, r.Invalid = topology.Parse(m.Lab+".yaml", text)
+	return r, nil
+}
+
+// described are the answers of the describe actions, as the AWS CLI would have printed them.
+func described(m *vpc.Model, region string) (sources []Source, err error) {
+	call := vpc.Call{Now: time.Now(), NewID: vpc.RandomID, Region: region}
+	run := func(action string, in any) {
+		if err != nil {
+			return
+		}
+		a, _ := vpc.LookupAction(action)
+		if in == nil {
+			in = reflect.New(a.Input).Interface()
+		}
+		out, e := vpc.Begin(m, call).Run(action, in)
+		if e != nil {
+			err = fmt.Errorf("export: %s: %w", action, e)
+			return
+		}
+		b, e := json.Marshal(out)
+		if e != nil {
+			err = fmt.Errorf("export: %s: %w", action, e)
+			return
+		}
+		sources = append(sources, Source{region + "/" + action, b})
+	}
+	for _, action := range []string{"DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeInternetGateways", "DescribeNatGateways", "DescribeAddresses",
+		"DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeNetworkAcls", "DescribeNetworkInterfaces", "DescribeInstances", "DescribeDhcpOptions", "DescribeFlowLogs"} {
+		run(action, nil)
+	}
+	run("DescribeKeyPairs", &vpc.DescribeKeyPairsInput{IncludePublicKey: true})
+	view := m.In(region)
+	for id := range view.Vpcs.All() {
+		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsHostnames"})
+		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsSupport"})
+	}
+	for id, i := range view.Instances.All() {
+		if i.State == vpc.StateTerminated {
+			continue
+		}
+		for _, a := range []string{"userData", "disableApiTermination", "instanceInitiatedShutdownBehavior"} {
+			run("DescribeInstanceAttribute", &vpc.DescribeInstanceAttributeInput{InstanceId: id, Attribute: a})
+		}
+	}
+	return sources, err
+}
+
+// labAdditions are what only a lab has.
+type labAdditions struct {
+	*converter
+	m *vpc.Model // of the Region
+}
+
+func (l labAdditions) add() {
+	l.settings()
+	l.machines()
+	l.internetHosts()
+	l.impairments()
+	l.checks()
+	l.unsaid()
+	l.sort()
+}
+
+// sort orders the objects of each kind by name: the order of their IDs means nothing to a reader.
+func (l labAdditions) sort() {
+	for _, f := range fieldsOf(reflect.ValueOf(l.file).Elem()) {
+		if f.value.Kind() != reflect.Struct {
+			continue
+		}
+		if objects := f.value.FieldByName("List"); objects.IsValid() {
+			name := func(i int) string { return objects.Index(i).Elem().FieldByName("Name").String() }
+			sort.SliceStable(objects.Interface(), func(i, j int) bool { return name(i) < name(j) })
+		}
+	}
+}
+
+// settings are the lab's own.
+func (l labAdditions) settings() {
+	f, m := l.file, l.m
+	f.Version, f.Name, f.Region, f.Account = set(1), set(m.Lab), set(l.region), set(m.Account)
+	if m.DefaultVpc() == nil {
+		f.DefaultVpc = set(false)
+	}
+	net := f.Internet.V
+	if !slices.Equal(m.PublicPools, vpc.DefaultPools) {
+		net.PublicPools = list(m.PublicPools...)
+	}
+	if m.Outside.Uplink != "" {
+		net.Uplink = set(m.Outside.Uplink)
+	}
+	if len(m.Outside.UplinkAllow) > 0 {
+		net.UplinkAllow = list(m.Outside.UplinkAllow...)
+	}
+	f.Internet = topology.Value[topology.Internet]{V: net, Set: !reflect.DeepEqual(net, topology.Internet{})}
+	if m.Outside.Join {
+		f.Join = set(true)
+	}
+	if m.Outside.Hosts {
+		f.JoinHosts = set(true)
+	}
+	if len(m.Quotas) > 0 {
+		f.Quotas = set(m.Quotas)
+	} else {
+		f.Quotas = topology.Value[map[string]int]{}
+	}
+	if len(m.Images) > 0 {
+		images := map[string]string{}
+		for id, i := range m.Images {
+			images[id] = firstOf(i.Rootfs, vpc.RootfsHost)
+		}
+		f.Images = set(images)
+	}
+}
+
+// machines adds to instances and interfaces what AWS's do not have.
+func (l labAdditions) machines() {
+	for _, o := range l.file.Instances.List {
+		i := l.instance(o.Name)
+		if i == nil {
+			continue
+		}
+		if i.ImageID == vpc.ImageID {
+			o.Ami = topology.Value[string]{}
+		}
+		if i.Rootfs != "" {
+			o.Rootfs = set(i.Rootfs)
+		}
+		if len(i.Devices) > 0 {
+			o.Devices = list(i.Devices...)
+		}
+		l.limits(i.Limits, &o.Cpus, &o.Memory, &o.Pids)
+		if i.Limits.OfType {
+			o.InstanceTypeLimits = set(true)
+		}
+		if nics := l.m.InstanceInterfaces(i.ID); len(nics) > 0 && nics[0].LinkType == "tap" {
+			o.LinkType = set("tap")
+		}
+	}
+	for _, o := range l.file.NetworkInterfaces.List {
+		for id, n := range l.m.NetworkInterfaces.All() {
+			if l.names.by[string(id)] == o.Name && n.LinkType == "tap" {
+				o.LinkType = set("tap")
+			}
+		}
+	}
+}
+
+func (l labAdditions) instance(name string) *vpc.Instance {
+	for id, i := range l.m.Instances.All() {
+		if i.State != vpc.StateTerminated && l.names.by[string(id)] == name {
+			return i
+		}
+	}
+	return nil
+}
+
+func (l labAdditions) limits(limits vpc.Limits, cpus *topology.Value[topology.Cpus], memory *topology.Value[topology.Memory], pids *topology.Value[int]) {
+	if limits.Cpu > 0 {
+		*cpus = set(topology.Cpus(limits.Cpu))
+	}
+	if limits.Memory > 0 {
+		*memory = set(topology.Memory(limits.Memory))
+	}
+	if limits.Pids > 0 {
+		*pids = set(limits.Pids)
+	}
+}
+
+// internetHosts are those outside AWS.
+func (l labAdditions) internetHosts() {
+	for _, h := range l.m.InternetHosts.All() {
+		if !h.Deleted.IsZero() || h.State == vpc.StateTerminated || h.State == vpc.StateShuttingDown {
+			continue
+		}
+		o := &topology.InternetHost{}
+		o.Kind, o.Name = "internet_hosts", h.HostName
+		o.Address = set(h.PublicIp)
+		if len(h.DnsNames) > 0 {
+			o.DnsNames = list(h.DnsNames...)
+		}
+		if len(h.KeyNames) > 0 {
+			o.KeyNames = list(h.KeyNames...)
+		}
+		if h.Rootfs != "" {
+			o.Rootfs = set(h.Rootfs)
+		}
+		l.limits(h.Limits, &o.Cpus, &o.Memory, &o.Pids)
+		if h.UserData != "" {
+			o.UserData = set(h.UserData)
+		}
+		if h.LinkType == "tap" {
+			o.LinkType = set("tap")
+		}
+		if h.State == vpc.StateStopped || h.State == vpc.StateStopping {
+			o.State = set("stopped")
+		}
+		tags := map[string]string{}
+		for k, v := range h.Tags {
+			if k != "Name" {
+				tags[k] = v
+			}
+		}
+		if len(tags) > 0 {
+			o.Tags = set(tags)
+		}
+		l.file.InternetHosts.List = append(l.file.InternetHosts.List, o)
+	}
+}
+
+// impairments go to what they impair.
+func (l labAdditions) impairments() {
+	for _, i := range l.m.Impairments.All() {
+		if i.Place.Type == vpc.PlaceZone {
+			l.zones(i)
+			continue
+		}
+		v := topology.Value[topology.Impair]{Set: true}
+		if i.Egress == i.Ingress {
+			v.V.Conditions = conditions(i.Egress)
+		} else {
+			v.V.Egress, v.V.Ingress = set(conditions(i.Egress)), set(conditions(i.Ingress))
+		}
+		if to := l.impaired(i.Place); to != nil {
+			*to = v
+		} else {
+			l.note("impairment", l.m.PlaceName(i.Place), "a file has no place for it")
+		}
+	}
+}
+
+// impaired is where the conditions of a place stand.
+func (l labAdditions) impaired(p vpc.Place) *topology.Value[topology.Impair] {
+	switch p.Type {
+	case vpc.PlaceInternet:
+		l.file.Internet.Set = true
+		return &l.file.Internet.V.Impair
+	case vpc.PlaceSubnet:
+		for _, o := range l.file.Subnets.List {
+			if o.Name == l.names.by[p.ID] {
+				return &o.Impair
+			}
+		}
+	case vpc.PlaceInstance:
+		for _, o := range l.file.Instances.List {
+			if o.Name == l.names.by[p.ID] {
+				return &o.Impair
+			}
+		}
+	case vpc.PlaceInternetHost:
+		for _, o := range l.file.InternetHosts.List {
+			if h := l.m.InternetHosts.Get(vpc.InternetHostID(p.ID)); h != nil && h.HostName == o.Name {
+				return &o.Impair
+			}
+		}
+	}
+	return nil
+}
+
+// zones are the conditions between two zones: each way by itself where the ways differ.
+func (l labAdditions) zones(i *vpc.Impairment) {
+	a, b := i.Place.ID, i.To.ID
+	add := func(z topology.ZoneImpair) {
+		if reflect.DeepEqual(z.Conditions, topology.Conditions{}) {
+			return
+		}
+		l.file.Impair.Set = true
+		l.file.Impair.V = append(l.file.Impair.V, set(z))
+	}
+	if i.Egress == i.Ingress || a == b {
+		add(topology.ZoneImpair{Zones: list(a, b), Conditions: conditions(i.Egress)})
+		return
+	}
+	add(topology.ZoneImpair{From: set(a), To: set(b), Conditions: conditions(i.Egress)})
+	add(topology.ZoneImpair{From: set(b), To: set(a), Conditions: conditions(i.Ingress)})
+}
+
+// conditions are those of a link as a file has them: by the texts that Conditions.String makes of each.
+func conditions(c impair.Conditions) (o topology.Conditions) {
+	for part := range strings.SplitSeq(c.String(), ", ") {
+		key, value, ok := strings.Cut(strings.Replace(part, "loss burst", "loss_burst", 1), " ")
+		if !ok {
+			continue
+		}
+		switch key {
+		case "delay":
+			o.Delay = set(value)
+		case "jitter":
+			jitter, shape, _ := strings.Cut(value, " ")
+			if o.Jitter = set(jitter); shape != "" {
+				o.Distribution = set(shape)
+			}
+		case "loss":
+			o.Loss = set(value)
+		case "loss_burst":
+			o.LossBurst = set(value)
+		case "duplicate":
+			o.Duplicate = set(value)
+		case "reorder":
+			o.Reorder = set(value)
+		case "gap":
+			o.Gap = set(c.Gap)
+		case "rate":
+			o.Rate = set(value)
+		case "queue":
+			o.Queue = set(value)
+		}
+	}
+	return o
+}
+
+// checks are the lab's expectations, as sentences.
+func (l labAdditions) checks() {
+	for _, e := range l.m.Expectations {
+		l.checkLines = append(l.checkLines, e.Sentence())
+		if e.Within > 0 || e.Name != "" {
+			l.note("check", e.Title(), "its name and its time limit are not in the file")
+		}
+	}
+}
+
+// unsaid notes what a topology file has no key for.
+func (l labAdditions) unsaid() {
+	for id, r := range l.m.SubnetCidrReservations.All() {
+		l.note("subnet CIDR reservation", r.Cidr.String()+" ("+string(id)+")", "a topology file has no key for reservations")
+	}
+	for id, n := range l.m.NatGateways.All() {
+		if len(n.Addresses) > 1 && n.State == "available" {
+			l.note("NAT gateway", l.names.by[string(id)], "a topology file gives it its primary address only")
+		}
+	}
+	for _, v := range l.m.Failures.All() {
+		l.note("failure", l.m.PlaceName(v.Place), "what has failed for a while is not part of a topology")
+	}
+	if l.m.MetadataDefaults != (vpc.MetadataDefaults{}) {
+		l.note("account", "", "the account's metadata defaults are not in the file: instances have what they were launched with")
+	}
+	for _, k := range l.file.KeyPairs.List {
+		l.note("key pair", k.Name, "the file has its public half; the private half is where it was, for a pair that vpcemu made in the lab's folder keys/")
+	}
+	for _, region := range l.lab.OpenRegions() {
+		if region != l.region {
+			l.note("Region", region, "it is not in this file: --region %s makes one of it", region)
+		}
+	}
+}
+
+// labPools are the public pools of a lab that is exported.
+func (c *converter) labPools() []netip.Prefix {
+	if c.lab == nil {
+		return nil
+	}
+	return c.lab.PublicPools
+}

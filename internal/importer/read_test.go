@@ -1,0 +1,235 @@
+package importer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/vpcemu/vpcemu/internal/topology"
+)
+
+const oneVpc = `{"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16", "Tags": [{"Key": "Name", "Value": "main"}]}]}`
+
+// What cannot be read is an error that names the file, the place and the remedy.
+func TestUnreadable(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"cut off":      {oneVpc[:40], "x.json: no JSON at offset 40 (line 1, column 41): it ends in the middle"},
+		"no JSON":      {"{\"Vpcs\": [\n  oops]}", `x.json: no JSON at offset 13 (line 2, column 3): invalid character 'o'`},
+		"second one":   {oneVpc + "\n{]", `x.json: no JSON at offset 104 (line 2, column 2)`},
+		"yaml":         {"Vpcs:\n- VpcId: vpc-1\n", "this is YAML (`aws --output yaml`); dump it again with --output json"},
+		"text":         {"VPCS\t10.0.0.0/16\tdopt-1\n", "this is text (`aws --output text`); dump it again with --output json"},
+		"table":        {"---------\n|DescribeVpcs|\n", "this is a table"},
+		"list":         {"[]", "without --query"},
+		"number":       {"12", "an object is wanted at the top"},
+		"null":         {"null", "an object is wanted at the top"},
+		"state file":   {`{"version": 4, "terraform_version": "1.11.4", "lineage": "x", "resources": []}`, "this is Terraform's state file itself; import reads what `terraform show -json` prints"},
+		"hcl":          {"# a file\nresource \"aws_vpc\" \"x\" {}\n", "this is Terraform's own language"},
+		"binary":       {"PK\x03\x04\x00", "no text: a zero byte at offset 4"},
+		"half UTF-16":  {"\xff\xfe{", "half a character at its end"},
+		"wrong type":   {`{"Vpcs": {"a": 1}}`, "Vpcs: it is an object, not what AWS has there"},
+		"wrong module": {`{"format_version": "1.0", "values": {"root_module": []}}`, "values: root_module has an array where Terraform has something else"},
+		"nothing":      {`{"Subnets": []}`, "no VPC in what was read"},
+		"empty":        {"", "no VPC in what was read"},
+		"empty state":  {`{"format_version": "1.0", "terraform_version": "1.11.4"}`, "no VPC in what was read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Import([]Source{{"x.json", []byte(c.text)}}, Options{})
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "Go ") {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// What PowerShell writes, a byte order mark, several documents, members of unknown or odd kind: all is read.
+func TestReadTolerantly(t *testing.T) {
+	sixteen := func(order string) []byte {
+		b := []byte(order)
+		for _, u := range utf16.Encode([]rune(strings.ReplaceAll(oneVpc, "main", "東京 main"))) {
+			if order == "\xff\xfe" {
+				b = append(b, byte(u), byte(u>>8))
+			} else {
+				b = append(b, byte(u>>8), byte(u))
+			}
+		}
+		return b
+	}
+	for name, data := range map[string][]byte{
+		"plain": []byte(oneVpc), "BOM": []byte("\xef\xbb\xbf" + oneVpc), "UTF-16LE": sixteen("\xff\xfe"), "UTF-16BE": sixteen("\xfe\xff"),
+		"several":      []byte(`{"Subnets": []}` + oneVpc + oneVpc),
+		"merged":       []byte(`{"Subnets": [], "Unknown": 1, ` + oneVpc[1:]),
+		"odd members":  []byte(strings.Replace(oneVpc, `"Tags"`, `"OwnerId": 12, "InstanceTenancy": [], "Tags"`, 1)),
+		"null objects": []byte(strings.Replace(oneVpc, `[{"VpcId"`, `[null, {"VpcId"`, 1)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Import([]Source{{"x.json", data}}, Options{})
+			if err != nil || r.Invalid != nil {
+				t.Fatal(err, r.Invalid)
+			}
+			if !strings.Contains(string(r.Text), "\n  main: {cidr_block: 10.0.0.0/16} # vpc-1\n") && !strings.Contains(string(r.Text), `main: {cidr_block: 10.0.0.0/16} # vpc-1, Name "東京 main"`) {
+				t.Errorf("%s", r.Text)
+			}
+		})
+	}
+}
+
+func TestChoices(t *testing.T) {
+	var vpcs, subnets []string
+	for i, zone := range []string{"eu-west-1a", "eu-west-1b", "us-east-1a"} {
+		vpcs = append(vpcs, fmt.Sprintf(`{"VpcId": "vpc-%d", "CidrBlock": "10.%d.0.0/16", "Tags": [{"Key": "Name", "Value": "%s"}]}`, i, i, []string{"a", "b", "b"}[i]))
+		subnets = append(subnets, fmt.Sprintf(`{"SubnetId": "subnet-%d", "VpcId": "vpc-%d", "CidrBlock": "10.%d.0.0/24", "AvailabilityZone": "%s"}`, i, i, i, zone))
+	}
+	sources := []Source{{"vpcs.json", []byte(`{"Vpcs": [` + strings.Join(vpcs, ",") + `]}`)}, {"subnets.json", []byte(`{"Subnets": [` + strings.Join(subnets, ",") + `]}`)}}
+	for name, c := range map[string]struct {
+		opt  Options
+		want string // the error, or the VPCs
+	}{
+		"two Regions": {Options{}, "say which Region to bring over with --region: there are eu-west-1 (2 VPCs), us-east-1 (1 VPCs)"},
+		"one":         {Options{Region: "eu-west-1"}, "a b"},
+		"other":       {Options{Region: "us-east-1"}, "b"},
+		"none":        {Options{Region: "ap-south-1"}, "nothing in what was read is in ap-south-1"},
+		"by name":     {Options{Region: "eu-west-1", Vpcs: []string{"b"}}, "b"},
+		"by ID":       {Options{Region: "eu-west-1", Vpcs: []string{"vpc-0", "a"}}, "a"},
+		"unknown":     {Options{Region: "eu-west-1", Vpcs: []string{"c"}}, `there is no VPC "c" in eu-west-1; there are a (vpc-0), b (vpc-1)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Import(sources, c.opt)
+			if err != nil {
+				if !errors.Is(err, ErrChoose) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+				return
+			}
+			f, err := topology.Parse("x.yaml", r.Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var is []string
+			for _, v := range f.Vpcs.List {
+				is = append(is, v.Name)
+			}
+			if len(f.Subnets.List) != len(is) || strings.Join(is, " ") != c.want {
+				t.Errorf("VPCs %q with %d subnets, want %s", is, len(f.Subnets.List), c.want)
+			}
+		})
+	}
+}
+
+// A folder named after a Region says what the objects themselves do not.
+func TestRegionOfFolder(t *testing.T) {
+	r, err := Import([]Source{{"dump/eu-north-1/vpcs.json", []byte(oneVpc)}}, Options{})
+	if err != nil || !strings.Contains(string(r.Text), "region: eu-north-1\n") {
+		t.Errorf("%v\n%s", err, r.Text)
+	}
+}
+
+func TestKeepPublicAddresses(t *testing.T) {
+	r, is := mustImport(t, folder(t, "account"), Options{KeepPublicAddresses: true})
+	for _, want := range []string{"public_pools: [203.0.113.0/24, 54.85.121.213/32, ", "nat-a: {address: 54.85.121.213}", "{port: 22, cidr_blocks: [54.85.121.213/32], description: our own NAT gateway}", "# real owners of these addresses"} {
+		if !strings.Contains(string(r.Text), want) {
+			t.Errorf("no %q in\n%s", want, r.Text)
+		}
+	}
+	for _, s := range is {
+		if s.Name == "DescribeAddresses.json" && !strings.Contains(string(s.Data), `"PublicIp": "54.85.121.213"`) {
+			t.Errorf("%s", s.Data)
+		}
+	}
+}
+
+// Large accounts need larger pools and quotas than a new one has.
+func TestLargeAccount(t *testing.T) {
+	var vpcs, subnets, addresses, groups []string
+	for i := range 40 {
+		vpcs = append(vpcs, fmt.Sprintf(`{"VpcId": "vpc-%d", "CidrBlock": "10.%d.0.0/16"}`, i, i))
+		subnets = append(subnets, fmt.Sprintf(`{"SubnetId": "subnet-%d", "VpcId": "vpc-%d", "CidrBlock": "10.%d.0.0/24", "AvailabilityZone": "us-west-2a"}`, i, i, i))
+		var ranges []string
+		for j := range 100 {
+			ranges = append(ranges, fmt.Sprintf(`{"CidrIp": "192.168.%d.0/24"}`, j))
+		}
+		groups = append(groups, fmt.Sprintf(`{"GroupId": "sg-%d", "GroupName": "web", "Description": "x", "VpcId": "vpc-%d", "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [%s]}]}`, i, i, strings.Join(ranges, ",")))
+	}
+	for i := range 600 {
+		addresses = append(addresses, fmt.Sprintf(`{"AllocationId": "eipalloc-%d", "PublicIp": "52.1.%d.%d", "Domain": "vpc"}`, i, i/200, i%200))
+	}
+	join := func(key string, l []string) Source {
+		return Source{key, []byte(`{"` + key + `": [` + strings.Join(l, ",") + `]}`)}
+	}
+	r, is := mustImport(t, []Source{join("Vpcs", vpcs), join("Subnets", subnets), join("Addresses", addresses), join("SecurityGroups", groups)}, Options{})
+	if got := strings.Join(r.Counts, ", "); got != "40 VPCs, 40 subnets, 600 Elastic IPs, 40 security groups" {
+		t.Error(got)
+	}
+	n := 0
+	for _, s := range is {
+		n += strings.Count(string(s.Data), `"AllocationId": "eipalloc-`)
+	}
+	if n != 600 {
+		t.Errorf("%d Elastic IPs in the lab", n)
+	}
+}
+
+func TestNames(t *testing.T) {
+	n := newNames()
+	for _, c := range []struct{ kind, wish, want string }{
+		{"subnets", "public", "public"}, {"subnets", "public", "public-2"}, {"subnets", "default", "subnet-default"}, {"subnets", "default-a", "subnet-default-a"},
+		{"subnets", "10.0.0.0/24", "subnet-10.0.0.0-24"}, {"subnets", "web-12345678", "subnet-web-12345678"}, {"subnets", "東京", "subnet-1"}, {"subnets", "", "subnet-1-2"},
+		{"security_groups", "sg-web", "group-sg-web"}, {"vpcs", "none", "vpc-none"}, {"vpcs", "a b/c", "a-b-c"}, {"vpcs", "a\x00\nb", "a-b"},
+		{"instances", "Web.Example_COM", "web-example-com"}, {"instances", "1st", "1st"}, {"instances", strings.Repeat("x", 200), strings.Repeat("x", 60)},
+		{"instances", strings.Repeat("x", 200), strings.Repeat("x", 60) + "-2"}, {"instances", "db-0123456789abcdef0", "host-db-0123456789abcdef0"},
+	} {
+		if got := n.give(c.kind, "", c.wish); got != c.want {
+			t.Errorf("%s %q: %s, want %s", c.kind, c.wish, got, c.want)
+		}
+	}
+}
+
+func TestCommandsNameEveryAnswer(t *testing.T) {
+	text := Commands("eu-west-1")
+	for _, want := range []string{"region=eu-west-1\n", "describe-key-pairs --include-public-key", "--attribute \"$attribute\"", "umask 077", "get-managed-prefix-list-entries"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "%!") {
+		t.Error(text)
+	}
+}
+
+// Whatever the sources hold, nothing panics, and what comes out is a topology file or an error.
+func FuzzImport(f *testing.F) {
+	for _, text := range []string{
+		`{"Subnets":[{"SubnetId":"s","VpcId":"vpc-1","CidrBlock":"10.0.0.0/24","AvailabilityZone":"us-east-1a"}],"Reservations":[{"Instances":[{"InstanceId":"i","SubnetId":"s","VpcId":"vpc-1","State":{"Name":"running"},"NetworkInterfaces":[{"NetworkInterfaceId":"e","SubnetId":"s","PrivateIpAddress":"10.0.0.9","Attachment":{"DeviceIndex":0}}]}]}]}`,
+		`{"SecurityGroups":[{"GroupId":"g","GroupName":"web","VpcId":"vpc-1","IpPermissions":[{"IpProtocol":"tcp","FromPort":1,"ToPort":2,"IpRanges":[{"CidrIp":"0.0.0.0/0"}],"UserIdGroupPairs":[{"GroupId":"g"}]}]}]}`,
+		`{"NetworkAcls":[{"NetworkAclId":"a","VpcId":"vpc-1","Entries":[{"RuleNumber":9,"Protocol":"1","RuleAction":"deny","CidrBlock":"10.0.0.0/8","IcmpTypeCode":{"Type":-1,"Code":3}}]}]}`,
+		`{"RouteTables":[{"RouteTableId":"r","VpcId":"vpc-1","Associations":[{"Main":true}],"Routes":[{"DestinationCidrBlock":"0.0.0.0/0","GatewayId":"igw-1"}]}]}`,
+		`{"Addresses":[{"AllocationId":"e","PublicIp":"52.0.0.1","InstanceId":"i"}],"NatGateways":[{"NatGatewayId":"n","SubnetId":"s","NatGatewayAddresses":[{"AllocationId":"e"}]}]}`,
+		`{"InstanceId":"i","UserData":{"Value":"IyEvYmluL3NoCg=="}}`,
+		`{"format_version":"1.0","values":{"root_module":{"child_modules":[{"resources":[{"address":"module.m.aws_subnet.a[0]","mode":"managed","type":"aws_subnet","name":"a","index":0,"values":{"id":"s","vpc_id":"vpc-1","cidr_block":"10.0.0.0/24"}}]}]}}}`,
+		`{"format_version":"1.2","planned_values":{"root_module":{"resources":[{"address":"aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{"cidr_block":"10.9.0.0/16"}},{"address":"aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","values":{"cidr_block":"10.9.0.0/24"}}]}},"configuration":{"root_module":{"resources":[{"address":"aws_subnet.s","expressions":{"vpc_id":{"references":["aws_vpc.v.id","aws_vpc.v"]}}}],"module_calls":{"m":{"module":{"module_calls":{"m":{}}}}}}}}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Add([]byte(oneVpc))
+	f.Add([]byte("\xff\xfe{\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := Import([]Source{{"x.json", data}, {"vpcs.json", []byte(oneVpc)}}, Options{KeepPublicAddresses: len(data)%2 == 0})
+		if err != nil {
+			return
+		}
+		var invalid topology.Errors
+		if r.Invalid != nil && !errors.As(r.Invalid, &invalid) {
+			t.Errorf("%v", r.Invalid)
+		}
+		for _, e := range invalid {
+			if strings.Contains(e.Reason, "this is no YAML") || strings.Contains(e.Reason, "unknown key") {
+				t.Errorf("%v\n%s", e, r.Text)
+			}
+		}
+		if _, err := json.Marshal(r.Notes); err != nil {
+			t.Error(err)
+		}
+	})
+}
