@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -145,14 +146,27 @@ func (s *Server) ec2(w http.ResponseWriter, r *http.Request, body []byte, caller
 		writeError(w, err, id)
 		return
 	}
-	var b bytes.Buffer
-	err = s.call(r.Context(), form, caller, id, &b)
+	b := buffers.Get().(*bytes.Buffer)
+	defer release(b)
+	err = s.call(r.Context(), form, caller, id, b)
 	s.cfg.Log.Debug("API", "action", form.Get("Action"), "region", caller.Region, "request", id, "error", err)
 	if err != nil {
 		writeError(w, err, id)
 		return
 	}
 	writeXML(w, http.StatusOK, id, b.Bytes())
+}
+
+// buffers are for answers, which can have megabytes: growing a new one to that costs as much
+// as filling it.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func release(b *bytes.Buffer) {
+	const most = 8 << 20 // bytes that are kept
+	if b.Cap() <= most {
+		b.Reset()
+		buffers.Put(b)
+	}
 }
 
 // call runs the action that a form asks for, and writes its answer.
