@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -42,18 +44,21 @@ address, localhost, or a name given by --host.`,
 	cmd.Flags().StringVar(&f.listen, "listen", "", "`address` and port, port 0 for a free one (default "+control.DefaultAPI+")")
 	cmd.Flags().StringVar(&f.keys, "keys", "", "verify signatures, with the keys in a `file`; \"any\" ends that")
 	cmd.Flags().StringArrayVar(&f.hosts, "host", nil, "a further `name` of the endpoint in requests; may be given several times")
+	cmd.Flags().StringVar(&f.delays, "delays", "", "`how` long states such as pending last: none (the default) or aws (a NAT gateway 90 s)")
 	cmd.Flags().BoolVar(&f.off, "off", false, "serve it no more")
 	cmd.Flags().BoolVar(&f.env, "env", false, "print only the lines for the shell")
 	outputFlag(cmd, &f.out)
 	cmd.MarkFlagsMutuallyExclusive("off", "listen")
 	cmd.MarkFlagsMutuallyExclusive("off", "keys")
 	cmd.MarkFlagsMutuallyExclusive("off", "env")
+	cmd.MarkFlagsMutuallyExclusive("off", "delays")
 	return cmd
 }
 
 type apiFlags struct {
 	listen, keys string
 	hosts        []string
+	delays       string
 	off, env     bool
 	out          string
 }
@@ -64,20 +69,28 @@ func (f *apiFlags) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	lab := labFlag
-	if lab == "" && len(labs()) == 0 {
+	if lab == "" && len(labs()) == 0 && !f.off {
 		lab = emptyLab
 	} else if lab, err = theLab(); err != nil {
 		return err
 	}
-	c, err := upEmpty(ctx, lab, "")
+	c, err := f.connect(ctx, lab)
 	if err != nil {
 		return err
 	}
 	return serveAPI(ctx, w, c, req, f.env, f.out)
 }
 
+// connect brings the lab up, unless it is to serve nothing.
+func (f *apiFlags) connect(ctx context.Context, lab string) (*control.Client, error) {
+	if f.off {
+		return connect(ctx, labDirs(lab), false)
+	}
+	return upEmpty(ctx, lab, "")
+}
+
 func (f *apiFlags) request() (*control.APIRequest, error) {
-	req := &control.APIRequest{Off: f.off, Listen: f.listen, Hosts: f.hosts, AnyKey: f.keys == "any"}
+	req := &control.APIRequest{Off: f.off, Listen: f.listen, Hosts: f.hosts, Delays: f.delays, AnyKey: f.keys == "any"}
 	for i := range req.Hosts {
 		req.Hosts[i] = strings.ToLower(req.Hosts[i])
 	}
@@ -91,27 +104,34 @@ func (f *apiFlags) request() (*control.APIRequest, error) {
 	return req, nil
 }
 
-// readKeys reads access keys from a file as the AWS CLI has it.
+// readKeys reads access keys from a file as the AWS CLI has it (~/.aws/credentials), that nobody else may read.
 func readKeys(path string) (map[string]string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if is, err := file.Stat(); err != nil {
+		return nil, err
+	} else if is.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: others may read the secrets in it: chmod 600 %s", path, path)
+	}
 	keys := map[string]string{}
 	id, secret := "", ""
 	add := func() {
 		if id != "" && secret != "" {
 			keys[id] = secret
-			id, secret = "", ""
 		}
+		id, secret = "", ""
 	}
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
+		if strings.HasPrefix(strings.TrimSpace(lines.Text()), "[") { // the next profile
+			add()
+		}
 		name, value, _ := strings.Cut(lines.Text(), "=")
 		switch value = strings.TrimSpace(value); strings.ToLower(strings.TrimSpace(name)) {
 		case "aws_access_key_id":
-			add()
 			id = value
 		case "aws_secret_access_key":
 			secret = value
@@ -130,7 +150,7 @@ func readKeys(path string) (map[string]string, error) {
 func serveAPI(ctx context.Context, w io.Writer, c *control.Client, req *control.APIRequest, env bool, out string) error {
 	api, err := c.API(ctx, req)
 	if err != nil {
-		return err
+		return whoListens(ctx, err, cmp.Or(req.Listen, control.DefaultAPI))
 	}
 	lab, err := c.Lab(ctx)
 	if err != nil {
@@ -145,6 +165,18 @@ func serveAPI(ctx context.Context, w io.Writer, c *control.Client, req *control.
 		_, err = io.WriteString(w, environment(api, lab.Region))
 	default:
 		_, err = io.WriteString(w, banner(api, lab))
+	}
+	return err
+}
+
+// whoListens adds to an error the lab that has the address, if one has.
+func whoListens(ctx context.Context, err error, listen string) error {
+	for _, lab := range labs() {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if is, e := control.NewClient(labDirs(lab).RunDir).API(ctx, nil); e == nil && is.Listen == listen && is.Problem == "" {
+			return fmt.Errorf("%w (lab %s serves its API there)", err, lab)
+		}
 	}
 	return err
 }
@@ -171,6 +203,9 @@ func banner(api *control.API, lab *control.Lab) string {
 		b.WriteString("  " + line)
 	}
 	b.WriteString("  aws ec2 describe-vpcs\n\n")
+	if api.Delays == control.DelaysAWS {
+		b.WriteString("States such as pending last as long as on AWS.\n")
+	}
 	if api.Keys {
 		b.WriteString("Requests must be signed with one of the keys given.\n")
 	} else {

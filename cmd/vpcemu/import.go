@@ -30,7 +30,7 @@ Private addresses, groups, ACLs, routes and tags come over as they are. What a l
 endpoints, load balancers and other services' interfaces, …) is listed on standard error and at the top of the
 file, with each object's ID and the reason. Elastic IPs get addresses of the lab's documentation ranges, also in
 rules that name them; --keep-public-addresses keeps the real ones, which then nothing in the lab can reach on
-the real Internet.`,
+the real Internet. docs/import.md has what becomes of everything.`,
 		Example: `  vpcemu import --print-commands | sh            # with your credentials: dump/REGION/*.json
   vpcemu import dump -o lab.yaml
   vpcemu import dump --region eu-west-1 --vpc main -o main.yaml

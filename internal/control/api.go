@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"net/http"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // APIRequest says what the lab's endpoint of the EC2 API is to be.
@@ -12,9 +14,17 @@ type APIRequest struct {
 	// Keys are access keys with their secrets by which signatures are verified; AnyKey ends that.
 	Keys   map[string]string `json:",omitempty"`
 	AnyKey bool              `json:",omitempty"`
+	// Delays is how long objects stay in states that pass: "" as it is, DelaysNone or DelaysAWS.
+	Delays string `json:",omitempty"`
 	// Hosts are further names of the endpoint in requests, besides addresses and localhost.
 	Hosts []string `json:",omitempty"`
 }
+
+// Values of APIRequest.Delays.
+const (
+	DelaysNone = "none" // none but what the machine needs
+	DelaysAWS  = vpc.DelaysAWS
+)
 
 // DefaultAPI is where the endpoint listens unless told otherwise.
 const DefaultAPI = "127.0.0.1:4566"
@@ -24,6 +34,7 @@ type API struct {
 	Listen  string // "": there is none
 	Keys    bool   // signatures are verified
 	Hosts   []string
+	Delays  string // DelaysNone or DelaysAWS
 	Problem string `json:",omitempty"` // why nobody listens there
 }
 

@@ -64,6 +64,8 @@ type Config struct {
 	NoCounters bool
 	// Workers is how many threads move packets; 0: dataplane.DefaultWorkers.
 	Workers int
+	// Now is the lab's clock, by which states pass and what is gone is forgotten; nil: time.Now.
+	Now func() time.Time
 	// HostsFile gets the names of a lab that wants it (join_hosts); "" is hostlink.DefaultHosts.
 	HostsFile string
 	// Profile is where to serve the daemon's profiles: see CheckProfile.
@@ -154,6 +156,9 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 
 // open is Open on a machine that tests may put in its place.
 func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serviceOpener) (_ *Daemon, err error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	d := &Daemon{cfg: cfg, log: cfg.Log, started: time.Now(), lock: lock, host: h,
 		committed: make(chan struct{}), removed: make(chan struct{}), requests: make(chan *request, 64),
 		slots:  make(chan struct{}, startTogether),

@@ -10,8 +10,11 @@ import (
 
 // purgeEvery is how often it is looked whether time has something to do:
 // terminated and deleted objects stay visible for about an hour (IN-03, NA-16),
-// addresses of NAT gateways drain (NA-17).
-const purgeEvery = 5 * time.Second
+// addresses of NAT gateways drain (NA-17), and states pass (vpc.API).
+const purgeEvery = time.Second
+
+// releaseEvery is how often it is looked whether memory can be given back.
+const releaseEvery = 5 * purgeEvery
 
 // houseKeeping forgets what has been deleted long enough, and gives back the memory
 // that bringing up instances took.
@@ -19,13 +22,13 @@ func (d *Daemon) houseKeeping() {
 	tick := time.NewTicker(purgeEvery)
 	defer tick.Stop()
 	var released uint64
-	for {
+	for n := time.Duration(1); ; n++ {
 		select {
 		case <-d.ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if steps := d.steps.Load(); steps != released && d.busyWorkers() == 0 {
+		if steps := d.steps.Load(); n%(releaseEvery/purgeEvery) == 0 && steps != released && d.busyWorkers() == 0 {
 			debug.FreeOSMemory()
 			released = steps
 		}
@@ -36,7 +39,7 @@ func (d *Daemon) houseKeeping() {
 }
 
 func (d *Daemon) purge() error {
-	now := time.Now().UTC()
+	now := d.cfg.Now().UTC()
 	if next := d.Model().NextPurge(); next.IsZero() || now.Before(next) {
 		return nil
 	}
@@ -52,7 +55,7 @@ func (d *Daemon) purge() error {
 }
 
 func (d *Daemon) call() vpc.Call {
-	return vpc.Call{Now: time.Now().UTC(), NewID: vpc.RandomID, NewKey: vpc.RandomKey, Console: d.console}
+	return vpc.Call{Now: d.cfg.Now().UTC(), NewID: vpc.RandomID, NewKey: vpc.RandomKey, Console: d.console}
 }
 
 // portDown is told by the engine of a port that cannot be read any more. Its

@@ -169,9 +169,7 @@ func (d *Daemon) next(wishes map[string]*wish, id string) (do step, blocked bool
 	case have.exit != nil:
 		return func(ctx context.Context) error { return d.ended(ctx, have) }, false
 	case want.state == vpc.StatePending:
-		return func(ctx context.Context) error {
-			return d.record(ctx, func(tx *vpc.Tx) { markRunning(tx, id) })
-		}, false
+		return func(ctx context.Context) error { return d.running(ctx, id) }, false
 	}
 	if have.limits == nil || *have.limits != want.limits {
 		return func(ctx context.Context) error { return d.limit(ctx, have, want.limits) }, false

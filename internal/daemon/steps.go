@@ -31,11 +31,41 @@ func (d *Daemon) start(ctx context.Context, w *wish) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil:
-		return d.record(ctx, func(tx *vpc.Tx) { markRunning(tx, w.id) })
+		return d.running(ctx, w.id)
 	}
 	d.log.Error("instance cannot be started", "id", w.id, "error", err)
 	d.fail(w.id, err, false)
 	return d.record(ctx, func(tx *vpc.Tx) { markStopped(tx, w.id, "Server.InternalError: "+err.Error()) })
+}
+
+// running reports a sandbox running, once its instance may leave the state pending.
+func (d *Daemon) running(ctx context.Context, id string) error {
+	if !d.passes(ctx, id, vpc.StatePending) {
+		return ctx.Err()
+	}
+	return d.record(ctx, func(tx *vpc.Tx) { markRunning(tx, id) })
+}
+
+// passes waits until an instance may leave a state (vpc.API), and tells whether it is in it then.
+func (d *Daemon) passes(ctx context.Context, id, state string) bool {
+	for {
+		d.mu.Lock()
+		changed, w := d.changed, d.wishes(d.Model())[id]
+		d.mu.Unlock()
+		if w == nil || w.state != state {
+			return false
+		}
+		left := w.due.Sub(d.cfg.Now())
+		if w.due.IsZero() || left <= 0 {
+			return true
+		}
+		select {
+		case <-time.After(left):
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func (d *Daemon) boot(ctx context.Context, w *wish) error {
@@ -142,6 +172,9 @@ func (d *Daemon) stopInstance(ctx context.Context, id string, have *sandbox) err
 			return err
 		}
 	}
+	if !d.passes(ctx, id, vpc.StateStopping) {
+		return ctx.Err()
+	}
 	return d.record(ctx, func(tx *vpc.Tx) { markStopped(tx, id, "") })
 }
 
@@ -152,6 +185,9 @@ func (d *Daemon) terminate(ctx context.Context, id string, have *sandbox) error 
 		}
 	} else if err := d.host.Remove(ctx, id, true); err != nil {
 		return err
+	}
+	if !d.passes(ctx, id, vpc.StateShuttingDown) {
+		return ctx.Err()
 	}
 	return d.record(ctx, func(tx *vpc.Tx) { markTerminated(tx, id) })
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -33,8 +34,9 @@ type wish struct {
 	netns    string // LAB.<netns> in `ip netns`: the name, or the ID where that cannot be had
 	state    string
 	boot     int
-	run      bool // a sandbox should be there
-	userData bool // it has user data
+	due      time.Time // when it may leave a state that passes
+	run      bool      // a sandbox should be there
+	userData bool      // it has user data
 	nics     []host.NIC
 	limits   host.Limits
 	spec     func(*Daemon) host.Spec // all that starting it needs
@@ -142,7 +144,7 @@ func nicsByInstance(m *vpc.Model) map[vpc.InstanceID][]host.NIC {
 }
 
 func wishOfInstance(m *vpc.Model, i *vpc.Instance, nics []host.NIC) *wish {
-	w := &wish{id: string(i.ID), name: cmp.Or(i.Name(), string(i.ID)), state: i.State, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics, limits: limitsOf(i.LimitsInForce())}
+	w := &wish{id: string(i.ID), name: cmp.Or(i.Name(), string(i.ID)), state: i.State, due: i.Due, boot: i.BootID, run: runs(i.State), userData: i.UserData != "", nics: nics, limits: limitsOf(i.LimitsInForce())}
 	w.spec = func(*Daemon) host.Spec {
 		s := host.Spec{ID: w.id, Name: w.netns, BootID: i.BootID, NICs: nics, UserData: i.UserData, Devices: i.Devices, Rootfs: i.Rootfs, Limits: w.limits}
 		s.Hostname, _, _ = strings.Cut(i.PrivateDnsName, ".")

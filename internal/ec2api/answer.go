@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -48,6 +49,7 @@ func writeXML(w http.ResponseWriter, code int, requestID string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/xml;charset=UTF-8")
 	h.Set("X-Amzn-Requestid", requestID)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-cache, no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // a client that left misses its answer
@@ -69,8 +71,12 @@ func writeError(w http.ResponseWriter, err error, requestID string) {
 // Query protocol.
 func writeQueryError(w http.ResponseWriter, err error, requestID string) {
 	e := cloudError(err)
+	fault := "Sender"
+	if status(e.Code) >= http.StatusInternalServerError {
+		fault = "Receiver"
+	}
 	var b bytes.Buffer
-	b.WriteString(`<ErrorResponse xmlns="` + stsNamespace + `"><Error><Type>Sender</Type><Code>`)
+	b.WriteString(`<ErrorResponse xmlns="` + stsNamespace + `"><Error><Type>` + fault + `</Type><Code>`)
 	escape(&b, e.Code)
 	b.WriteString("</Code><Message>")
 	escape(&b, e.Message)

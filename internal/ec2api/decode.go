@@ -2,10 +2,12 @@ package ec2api
 
 import (
 	"encoding/base64"
+	"math"
 	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -99,21 +101,12 @@ func (d *decoder) structure(s *shape, n *node, v reflect.Value, path, member str
 	if known == len(n.parts) {
 		return nil
 	}
-	for name, part := range n.parts {
-		if !s.hasQuery(name) {
-			return errUnknown(part.leaf(join(path, name)))
+	for _, name := range sortedKeys(n.parts) {
+		if part, _ := s.part(name); part == nil {
+			return errUnknown(n.parts[name].leaf(join(path, name)))
 		}
 	}
 	return nil
-}
-
-func (s *shape) hasQuery(name string) bool {
-	for i := range s.members {
-		if s.members[i].query == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *decoder) list(s *shape, n *node, v reflect.Value, path, member string) error {
@@ -134,9 +127,7 @@ func (d *decoder) list(s *shape, n *node, v reflect.Value, path, member string) 
 // leftOut decides on a parameter that a lab knows nothing of: nothing is lost where it
 // says what is so anyway, or what a lab may ignore; else it is refused.
 func (d *decoder) leftOut(s *shape, n *node, path, member string) error {
-	if ignored(d.action, member) {
-		return nil
-	}
+	ignored := ignored(d.action, member)
 	switch {
 	case s.kind == kindStructure || s.kind == kindList:
 		for _, name := range sortedKeys(n.parts) {
@@ -149,7 +140,9 @@ func (d *decoder) leftOut(s *shape, n *node, path, member string) error {
 			}
 		}
 		return nil
-	case n.value == "" || s.kind == kindBoolean && n.value == "false" || s.kind == kindInteger && n.value == "0":
+	case len(n.parts) > 0:
+		return errUnknown(n.leaf(path))
+	case ignored || n.value == "" || s.kind == kindBoolean && n.value == "false" || s.kind == kindInteger && n.value == "0":
 		return nil
 	}
 	return errf("UnsupportedOperation", "The parameter %s is not supported by vpcemu.", shown(path))
@@ -191,6 +184,22 @@ func scalar(k kind, text string, v reflect.Value, path string) error {
 			return bad("It must be a whole number.")
 		}
 		v.SetInt(n)
+	case kindFloat:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			return bad("It must be a number.")
+		}
+		v.SetFloat(f)
+	case kindTimestamp:
+		if v.Type() != timeType { // the operation reads it
+			v.SetString(text)
+			return nil
+		}
+		at, err := time.Parse(time.RFC3339, text) // takes fractions of a second, too
+		if err != nil {
+			return bad("It must be a time such as 2026-01-02T03:04:05Z.")
+		}
+		v.Set(reflect.ValueOf(at.UTC()))
 	case kindBlob:
 		if v.Kind() == reflect.String { // the operation decodes it
 			v.SetString(text)

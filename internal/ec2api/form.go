@@ -38,7 +38,8 @@ var common = map[string]bool{
 func tree(form url.Values) (*node, error) {
 	root := &node{}
 	count := 0
-	for name, values := range form {
+	for _, name := range sortedKeys(form) { // so that the same request has the same error each time
+		values := form[name]
 		if common[name] {
 			continue
 		}
@@ -77,12 +78,12 @@ func (n *node) numbered(path string) ([]*node, error) {
 		*node
 	}
 	list := make([]one, 0, len(n.parts))
-	for name, part := range n.parts {
+	for _, name := range sortedKeys(n.parts) {
 		number, err := strconv.Atoi(name)
 		if err != nil || number < 0 || name[0] == '+' {
 			return nil, errUnknown(path + "." + name)
 		}
-		list = append(list, one{number, part})
+		list = append(list, one{number, n.parts[name]})
 	}
 	slices.SortFunc(list, func(a, b one) int { return cmp.Compare(a.number, b.number) })
 	nodes := make([]*node, len(list))
@@ -111,7 +112,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-func sortedKeys(parts map[string]*node) []string { return slices.Sorted(maps.Keys(parts)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // shown is what a client sent, in a length that fits a message.
 func shown(s string) string {

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -42,7 +44,7 @@ type Caller struct {
 // Config is what a Server needs.
 type Config struct {
 	Backend Backend
-	Auth    Auth
+	Auth    Auth         // nil: Signatures without keys
 	Log     *slog.Logger // nil: none
 	// Services are asked for requests that are signed for another service than ec2 and sts, by
 	// the service's name (ssm). CallerOf tells them who asks.
@@ -58,7 +60,9 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	theTable()
+	if cfg.Auth == nil {
+		cfg.Auth = &Signatures{Now: time.Now}
+	}
 	return &Server{cfg}
 }
 
@@ -74,7 +78,11 @@ func CallerOf(ctx context.Context) Caller {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler: // a handler's own wish
+			panic(p)
+		default:
 			s.cfg.Log.Error("a request to the API panicked", "panic", p, "stack", string(debug.Stack()))
 			writeError(w, errf("InternalError", "An internal error has occurred: the daemon's log has the details."), id)
 		}
@@ -138,14 +146,27 @@ func (s *Server) ec2(w http.ResponseWriter, r *http.Request, body []byte, caller
 		writeError(w, err, id)
 		return
 	}
-	var b bytes.Buffer
-	err = s.call(r.Context(), form, caller, id, &b)
+	b := buffers.Get().(*bytes.Buffer)
+	defer release(b)
+	err = s.call(r.Context(), form, caller, id, b)
 	s.cfg.Log.Debug("API", "action", form.Get("Action"), "region", caller.Region, "request", id, "error", err)
 	if err != nil {
 		writeError(w, err, id)
 		return
 	}
 	writeXML(w, http.StatusOK, id, b.Bytes())
+}
+
+// buffers are for answers, which can have megabytes: growing a new one to that costs as much
+// as filling it.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func release(b *bytes.Buffer) {
+	const most = 8 << 20 // bytes that are kept
+	if b.Cap() <= most {
+		b.Reset()
+		buffers.Put(b)
+	}
 }
 
 // call runs the action that a form asks for, and writes its answer.

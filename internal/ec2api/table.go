@@ -102,21 +102,21 @@ func parseTable(text string) (*table, error) {
 }
 
 func (t *table) line(line string, open **shape) error {
-	f := strings.Fields(line)
+	f, n := split(line)
 	switch {
-	case len(f) == 0 || f[0] == "#":
-	case line[0] == ' ' && *open != nil && len(f) >= 4:
+	case n == 0 || f[0] == "#":
+	case line[0] == ' ' && *open != nil && n >= 4:
 		(*open).members = append((*open).members, member{
-			name: f[0], shape: t.shape(f[1]), query: f[2], xml: f[3], required: len(f) > 4 && f[4] == "required",
+			name: f[0], shape: t.shape(f[1]), query: f[2], xml: f[3], required: f[4] == "required",
 		})
-	case f[0] == "action" && len(f) == 2:
+	case f[0] == "action" && n == 2:
 		t.actions[f[1]] = &action{name: f[1]}
-	case f[0] == "action" && len(f) == 4:
+	case f[0] == "action" && n == 4:
 		t.actions[f[1]] = &action{f[1], true, t.optional(f[2]), t.optional(f[3])}
-	case f[0] == "structure" && len(f) == 2:
+	case f[0] == "structure" && n == 2:
 		*open = t.shape(f[1])
 		(*open).name = f[1]
-	case f[0] == "list" && len(f) == 4:
+	case f[0] == "list" && n == 4:
 		s := t.shape(f[1])
 		s.name, s.kind, s.elem, s.item = f[1], kindList, t.shape(f[2]), f[3]
 		*open = nil
@@ -124,6 +124,16 @@ func (t *table) line(line string, open **shape) error {
 		return fmt.Errorf("%q is nothing that a table has", line)
 	}
 	return nil
+}
+
+// split gives the first words of a line, and how many there are of those, without
+// allocating: the table has thousands of lines.
+func split(line string) (words [6]string, n int) {
+	line = strings.TrimPrefix(line, " ")
+	for ; line != "" && n < len(words); n++ {
+		words[n], line, _ = strings.Cut(line, " ")
+	}
+	return words, n
 }
 
 // shape is that of a name, which may be described later.

@@ -147,6 +147,39 @@ func TestAdviceMendsWhatItIsAbout(t *testing.T) {
 }
 
 // A NAT gateway's address has 55,000 connections to one destination (NA-05).
+// The commands are for the Region in which the packet ended, here two others than the lab's.
+func TestAdviceNamesTheRegion(t *testing.T) {
+	l := newLab(t, `
+vpcs:
+  east: {cidr_block: 10.0.0.0/16, region: us-east-1}
+  west: {cidr_block: 10.0.0.0/16, region: eu-west-1}
+subnets:
+  east: {vpc: east, cidr_block: 10.0.0.0/24}
+  west: {vpc: west, cidr_block: 10.0.0.0/24}
+internet_gateways: {west: {vpc: west}}
+elastic_ips: {b: {address: 203.0.113.50, instance: b}}
+route_tables: {west: {vpc: west, subnets: [west], routes: [{cidr_block: 0.0.0.0/0, gateway: west}]}}
+security_groups: {shut: {vpc: west, ingress: []}}
+instances:
+  a: {subnet: east}
+  b: {subnet: west, security_groups: [shut]}
+`)
+	defer l.Close()
+	tr, said := l.trace("a 203.0.113.50 tcp/80"), ""
+	for !tr.Reachable && l.carryOut(tr) {
+		said += strings.Join(tr.Advice, "\n")
+		tr = l.trace("a 203.0.113.50 tcp/80")
+	}
+	for _, region := range []string{"us-east-1", "eu-west-1"} {
+		if !strings.Contains(said, "--region "+region) {
+			t.Errorf("nothing for %s: %s", region, said)
+		}
+	}
+	if !tr.Reachable {
+		t.Errorf("no end of advice:\n%s", Text(tr))
+	}
+}
+
 func TestAdviceForExhaustedPorts_NA05(t *testing.T) {
 	l := newLab(t, site)
 	g, err := endpoint.Find(&l.Model, "nat")

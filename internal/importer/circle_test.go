@@ -196,3 +196,24 @@ func TestAccount(t *testing.T) {
 	diff = regexp.MustCompile(`(key-2015-old ssh-ed25519) \S+`).ReplaceAllString(diff, "$1 (made)")
 	golden(t, "account.diff", []byte(diff))
 }
+
+// A dump and a state of the same account tell of the same objects: each is in the file once.
+func TestDumpAndStateTogether(t *testing.T) {
+	b, err := os.ReadFile("testdata/terraform/show.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := Source{"show.json", b}
+	alone, want := mustImport(t, folder(t, "lab"), Options{})
+	for name, sources := range map[string][]Source{
+		"dump first": append(folder(t, "lab"), state), "state first": append([]Source{state}, folder(t, "lab")...), "state twice": {state, state},
+	} {
+		r, is := mustImport(t, sources, Options{})
+		if d := cmp.Diff(alone.Counts, r.Counts); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		if d := difference(facts(t, want), facts(t, is)); len(d) > 0 {
+			t.Errorf("%s:\n%s", name, strings.Join(d, "\n"))
+		}
+	}
+}

@@ -37,7 +37,7 @@ func (c *converter) place() error {
 	if err != nil {
 		return err
 	}
-	c.settleZones()
+	c.settleZones(chosen)
 	c.chooseDefault(chosen, in)
 	c.keep()
 	return nil
@@ -126,7 +126,7 @@ func (c *converter) chooseVpcs(in []*rawVpc) ([]*rawVpc, error) {
 
 // settleZones finds what stands for zones that a lab does not have: local zones, those of Regions of other
 // partitions, and letters that AWS gives to old accounts only.
-func (c *converter) settleZones() {
+func (c *converter) settleZones(chosen []*rawVpc) {
 	at := c.region
 	m, err := vpc.New("import", "123456789012", at, nil, vpc.Call{NewID: vpc.RandomID}, false)
 	if err != nil {
@@ -138,6 +138,9 @@ func (c *converter) settleZones() {
 	used := map[string]bool{}
 	var missing []string
 	for _, s := range c.Subnets {
+		if !slices.ContainsFunc(chosen, func(v *rawVpc) bool { return v.VpcId == s.VpcId }) {
+			continue
+		}
 		used[s.AvailabilityZone] = true
 		if z := s.AvailabilityZone; z != "" && !slices.Contains(c.zones, z) && !slices.Contains(missing, z) && strings.HasPrefix(z, at) {
 			missing = append(missing, z)

@@ -90,9 +90,11 @@ func (m *tfModule) all(depth int) (list []*tfResource) {
 }
 
 func (t *tfReader) resources(list []*tfResource) {
+	had := t.ids()
 	for _, r := range list {
 		convert := tfConverters[r.Type]
 		switch managed := r.Mode != "data"; {
+		case convert != nil && had[firstOf(r.str("spot_instance_id"), r.id())]: // the AWS CLI, or another state, has told of it
 		case managed && convert != nil, convert != nil && (r.Type == "aws_vpc" || r.Type == "aws_subnet"):
 			if t.plan != nil {
 				t.plan.fill(r)
@@ -108,6 +110,52 @@ func (t *tfReader) resources(list []*tfResource) {
 	t.mainTables()
 	t.placeMachines()
 	t.ownObjects()
+}
+
+// ids are those of all objects that were read.
+func (a *account) ids() map[string]bool {
+	ids := map[string]bool{}
+	for _, o := range a.Vpcs {
+		ids[o.VpcId] = true
+	}
+	for _, o := range a.Subnets {
+		ids[o.SubnetId] = true
+	}
+	for _, o := range a.RouteTables {
+		ids[o.RouteTableId] = true
+	}
+	for _, o := range a.InternetGateways {
+		ids[o.InternetGatewayId] = true
+	}
+	for _, o := range a.NatGateways {
+		ids[o.NatGatewayId] = true
+	}
+	for _, o := range a.Addresses {
+		ids[o.AllocationId] = true
+	}
+	for _, o := range a.SecurityGroups {
+		ids[o.GroupId] = true
+	}
+	for _, o := range a.NetworkAcls {
+		ids[o.NetworkAclId] = true
+	}
+	for _, o := range a.NetworkInterfaces {
+		ids[o.NetworkInterfaceId] = true
+	}
+	for _, o := range a.Instances {
+		ids[o.InstanceId] = true
+	}
+	for _, o := range a.KeyPairs {
+		ids[o.KeyName] = true // which is the ID of an aws_key_pair
+	}
+	for _, o := range a.DhcpOptions {
+		ids[o.DhcpOptionsId] = true
+	}
+	for _, o := range a.FlowLogs {
+		ids[o.FlowLogId] = true
+	}
+	delete(ids, "")
+	return ids
 }
 
 // silent are resources that make nothing a lab could hold, and change nothing in what it holds.

@@ -116,7 +116,7 @@ func (f *File) converge(m *vpc.Model, now time.Time, opt Options, newKey func(st
 
 // begin opens the working copy, of a fresh account where there is no model yet.
 func (c *converger) begin(m *vpc.Model, now time.Time) {
-	call := vpc.Call{Now: now}
+	call := vpc.Call{Now: now, AtOnce: true}
 	if m == nil || m.Lab == "" {
 		lab := c.opt.Lab
 		if lab == "" {

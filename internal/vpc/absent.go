@@ -52,7 +52,7 @@ var absences = []absence{
 		"availability-zone instance-id launch.image-id launch.instance-type launched-availability-zone network-interface.subnet-id product-description spot-instance-request-id spot-price state status-code status-message type valid-from valid-until"},
 	{"DescribeCapacityReservations", "CapacityReservationIds", absentKind("cr-", "capacity reservation", "InvalidCapacityReservationId"), []string{"CapacityReservations"}, 1, 1000,
 		"instance-type availability-zone instance-platform instance-match-criteria state start-date end-date end-date-type tenancy"},
-	{"DescribePlacementGroups", "GroupIds", absentKind("pg-", "placement group", "InvalidPlacementGroup"), []string{"PlacementGroups"}, 0, 0, "group-name group-arn spread-level state strategy"},
+	{"DescribePlacementGroups", "GroupIds", idKind{prefix: "pg-", noun: "placement group", malformed: "InvalidPlacementGroupId.Malformed", notFound: "InvalidPlacementGroup.Unknown"}, []string{"PlacementGroups"}, 0, 0, "group-name group-arn spread-level state strategy"},
 	{"DescribeSnapshots", "SnapshotIds", absentKind("snap-", "snapshot", "InvalidSnapshot"), []string{"Snapshots"}, 5, 1000,
 		"description encrypted owner-alias progress snapshot-id start-time status storage-tier transfer-type volume-id volume-size"},
 	{"DescribeNetworkInsightsPaths", "NetworkInsightsPathIds", absentKind("nip-", "network insights path", "InvalidNetworkInsightsPathId"), []string{"NetworkInsightsPaths"}, 1, 100, "destination protocol source"},
@@ -114,7 +114,8 @@ func (a *absence) run(out reflect.Type, in any) (any, error) {
 		}
 	}
 	ids, _ := inputField(in, a.ids).([]string)
-	for _, id := range slices.Sorted(slices.Values(ids)) {
+	if len(ids) > 0 {
+		id := slices.Min(ids)
 		if a.kind.malformed == "" {
 			return nil, errorf(a.kind.notFound, "The %s '%s' does not exist", a.kind.noun, id)
 		}

@@ -9,4 +9,6 @@ type API struct {
 	Keys bool `json:",omitempty"`
 	// Hosts are further names by which requests may call the endpoint.
 	Hosts []string `json:",omitempty"`
+	// Delays tells how long objects stay in states that pass: "" not at all, DelaysAWS.
+	Delays string `json:",omitempty"`
 }

@@ -85,6 +85,9 @@ func (c *checker) vpcs() {
 func (c *checker) regions() {
 	open := c.OpenRegions()
 	for _, name := range open {
+		if c.Lab == "" && name == "" {
+			continue // a lab that has no cloud yet
+		}
 		c.want(len(c.ZonesOf(name)) > 0, "lab "+c.Lab, "is in %s, which is no Region", name)
 	}
 	v := reflect.ValueOf(c.Model).Elem()

@@ -271,9 +271,13 @@ var dhcpOptionsFilters = filterSet[DhcpOptions]{
 	},
 }
 
-// DescribeDhcpOptions lists option sets.
+// DescribeDhcpOptions lists option sets. Of one that does not exist it tells with a code of
+// its own, InvalidDhcpOptionID.NotFound, and clients tell the two apart.
 func (tx *Tx) DescribeDhcpOptions(in *DescribeDhcpOptionsInput) (*DescribeDhcpOptionsOutput, error) {
 	found, next, err := describe(tx, &tx.DhcpOptions, in.DhcpOptionsIds, dhcpOptionsFilters, in.Filters, paging{in.MaxResults, in.NextToken, 5, 1000})
+	if errorCode(err) == kindOf[DhcpOptionsID]().notFound {
+		return nil, errorf("InvalidDhcpOptionID.NotFound", "%s", err.(*Error).Message)
+	}
 	if err != nil {
 		return nil, err
 	}

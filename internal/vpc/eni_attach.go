@@ -1,6 +1,9 @@
 package vpc
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // AttachNetworkInterfaceInput and the other types below have the members of the EC2 API.
 type AttachNetworkInterfaceInput struct {
@@ -76,9 +79,10 @@ func (tx *Tx) attach(n *NetworkInterface, i *Instance, device int, deleteOnTermi
 	}
 	c := n.change()
 	c.Status = "in-use"
+	c.Due = tx.due(delayAttach)
 	c.Attachment = &Attachment{
 		ID: newID[AttachmentID](tx), InstanceID: i.ID, DeviceIndex: device, DeleteOnTermination: deleteOnTermination,
-		Status: "attached", AttachTime: tx.Call.Now,
+		Status: begun(c.Due, "attaching", "attached"), AttachTime: tx.Call.Now,
 	}
 	tx.NetworkInterfaces.Put(c.ID, c)
 	return c.Attachment, nil
@@ -128,6 +132,6 @@ func (m *Model) attached(id AttachmentID) (*NetworkInterface, error) {
 // detach makes the interface available again, without an automatic public address.
 func (tx *Tx) detach(n *NetworkInterface) {
 	c := n.change()
-	c.Attachment, c.Status, c.PublicIp = nil, "available", netip.Addr{}
+	c.Attachment, c.Status, c.PublicIp, c.Due = nil, "available", netip.Addr{}, time.Time{}
 	tx.NetworkInterfaces.Put(c.ID, c)
 }

@@ -240,6 +240,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.Tags, err = specTags(in.TagSpecifications, "instance", "network-interface", "volume"); err != nil {
 		return i, err
 	}
+	i.Due = tx.due(delayInstanceRun)
 	asked, err := metadataOptions(in.MetadataOptions)
 	if err != nil {
 		return i, err

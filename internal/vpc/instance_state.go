@@ -128,7 +128,7 @@ func (tx *Tx) StartInstances(in *StartInstancesInput) (*StartInstancesOutput, er
 			return nil
 		}
 		i.State, i.StateReason, i.StateTransitionReason = StatePending, "", ""
-		i.LaunchTime, i.BootID = tx.Call.Now, i.BootID+1
+		i.LaunchTime, i.BootID, i.Due = tx.Call.Now, i.BootID+1, tx.due(delayInstanceRun)
 		tx.Instances.Put(i.ID, new(*i))
 		for _, n := range tx.InstanceInterfaces(i.ID) {
 			c := n.change()
@@ -159,6 +159,7 @@ func (tx *Tx) StopInstances(in *StopInstancesInput) (*StopInstancesOutput, error
 	}, func(i *Instance) error {
 		if i.State == StateRunning {
 			i.State, i.StateReason, i.StateTransitionReason = StateStopping, ReasonUserInitiated, userInitiated(tx.Call.Now)
+			i.Due = tx.due(delayInstanceStop)
 		}
 		return nil
 	})
@@ -195,6 +196,7 @@ func (tx *Tx) TerminateInstances(in *TerminateInstancesInput) (*TerminateInstanc
 	}, func(i *Instance) error {
 		if !i.in(StateShuttingDown, StateTerminated) {
 			i.State, i.StateReason, i.StateTransitionReason = StateShuttingDown, ReasonUserInitiated, userInitiated(tx.Call.Now)
+			i.Due = tx.due(delayInstanceEnd)
 		}
 		return nil
 	})

@@ -50,6 +50,9 @@ type Meta struct {
 	// Deleted is when the object was deleted or terminated; such objects stay
 	// visible for about an hour, as on AWS (NA-16, IN-03). Zero while it lives.
 	Deleted time.Time
+	// Due is when the object leaves a state that passes with time (API.Delays); zero: it is in none,
+	// or leaves it as soon as that can be.
+	Due time.Time `json:",omitzero"`
 }
 
 // Name is the object's Name tag, which is also its lab name.

@@ -3,6 +3,7 @@ package vpc
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // CreateNatGatewayInput and the other types below have the members of the EC2 API.
@@ -71,7 +72,7 @@ func (tx *Tx) CreateNatGateway(in *CreateNatGatewayInput) (*CreateNatGatewayOutp
 		return nil, err
 	}
 	g := &NatGateway{
-		Meta: meta, ID: newID[NatGatewayID](tx), VpcID: s.VpcID, SubnetID: s.ID, ConnectivityType: in.connectivity(), State: natAvailable,
+		Meta: meta, ID: newID[NatGatewayID](tx), VpcID: s.VpcID, SubnetID: s.ID, ConnectivityType: in.connectivity(),
 	}
 	if g.FailureCode, g.FailureMessage = tx.natFailure(s, in, err); g.FailureCode != "" {
 		g.State = natFailed
@@ -80,6 +81,8 @@ func (tx *Tx) CreateNatGateway(in *CreateNatGatewayInput) (*CreateNatGatewayOutp
 		}
 	} else {
 		tx.buildNat(g, s, addrs, in.allocations())
+		g.Due = tx.due(delayNatCreate)
+		g.State = begun(g.Due, natPending, natAvailable)
 	}
 	tx.NatGateways.Put(g.ID, g)
 	info := tx.natGatewayInfo(g)
@@ -264,14 +267,27 @@ func (tx *Tx) DeleteNatGateway(in *DeleteNatGatewayInput) (*DeleteNatGatewayOutp
 	if err != nil {
 		return nil, err
 	}
+	if g.State == natDeleting {
+		return &DeleteNatGatewayOutput{NatGatewayId: g.ID}, nil
+	}
+	c := *g
+	if c.Due = tx.due(delayNatDelete); c.Due.IsZero() {
+		tx.endNat(&c, tx.Call.Now)
+	} else {
+		c.State = natDeleting
+		tx.NatGateways.Put(c.ID, &c)
+	}
+	return &DeleteNatGatewayOutput{NatGatewayId: c.ID}, nil
+}
+
+// endNat puts the gateway as it is when it has been deleted.
+func (tx *Tx) endNat(g *NatGateway, now time.Time) {
 	if n := tx.NetworkInterfaces.Get(g.NetworkInterfaceID); n != nil {
 		tx.removeInterface(n)
 	}
 	tx.dropPlace(Place{PlaceNatGateway, string(g.ID)})
-	c := *g
-	c.State, c.Deleted = natDeleted, tx.Call.Now
-	tx.NatGateways.Put(c.ID, &c)
-	return &DeleteNatGatewayOutput{NatGatewayId: c.ID}, nil
+	g.State, g.Deleted = natDeleted, now
+	tx.NatGateways.Put(g.ID, g)
 }
 
 // liveNat finds a gateway that is not deleted.

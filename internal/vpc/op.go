@@ -39,6 +39,8 @@ type Call struct {
 	NewKey func(keyType string) (crypto.Signer, error)
 	// Console gives what an instance wrote to its console, for GetConsoleOutput; nil where there are no consoles.
 	Console func(InstanceID) ([]byte, error)
+	// AtOnce has states that pass do so without delay, whatever API.Delays says.
+	AtOnce bool
 	// Source is put into the Meta of the objects that the call makes.
 	Source string
 }

@@ -18,7 +18,7 @@ const retention = time.Hour
 func (tx *Tx) InstanceRunning(id InstanceID) {
 	if i := tx.Instances.Get(id); i != nil && i.State == StatePending {
 		c := *i
-		c.State, c.StateReason = StateRunning, ""
+		c.State, c.StateReason, c.Due = StateRunning, "", time.Time{}
 		tx.Instances.Put(id, &c)
 	}
 }
@@ -43,7 +43,7 @@ func (tx *Tx) InstanceStopped(id InstanceID, reason string) {
 	if i.State != StateStopping {
 		c.StateReason, c.StateTransitionReason = reason, ""
 	}
-	c.State = StateStopped
+	c.State, c.Due = StateStopped, time.Time{}
 	tx.Instances.Put(id, &c)
 	tx.releasePublic(id)
 }
@@ -75,7 +75,7 @@ func (tx *Tx) endInstance(i *Instance, reason string) {
 	if i.State != StateShuttingDown {
 		c.StateReason, c.StateTransitionReason = reason, ""
 	}
-	c.State, c.Deleted = StateTerminated, tx.Call.Now
+	c.State, c.Deleted, c.Due = StateTerminated, tx.Call.Now, time.Time{}
 	tx.Instances.Put(i.ID, &c)
 }
 
@@ -134,10 +134,11 @@ func (tx *Tx) InternetHostRebooted(id InternetHostID) {
 	}
 }
 
-// PurgeDeleted does what time brings about: terminated instances and deleted or
+// PurgeDeleted does what time brings about: states pass (API.Delays), terminated instances and deleted or
 // failed NAT gateways vanish an hour after their end, and the addresses of NAT
 // gateways that have drained go (NA-17).
 func (tx *Tx) PurgeDeleted(now time.Time) {
+	tx.passStates(now)
 	for id, i := range tx.Instances.All() {
 		if end := i.gone(); !end.IsZero() && !now.Before(end) {
 			tx.Instances.Delete(id)
@@ -154,7 +155,7 @@ func (tx *Tx) PurgeDeleted(now time.Time) {
 
 // NextPurge is when PurgeDeleted next has something to do, zero for never.
 func (m *Model) NextPurge() time.Time {
-	var times []time.Time
+	times := m.dueTimes()
 	for _, i := range m.Instances.each() {
 		times = append(times, i.gone())
 	}

@@ -61,7 +61,7 @@ func (v *Vpc) info() VpcInfo {
 
 // CreateVpc makes a VPC with its main route table, default network ACL, default
 // security group and the account's default DHCP options (AD-01, AD-02, DV-03).
-// The answer says pending, as AWS does; the VPC is available at once.
+// The answer says pending, as AWS does; the VPC is available at once, unless API.Delays says otherwise.
 func (tx *Tx) CreateVpc(in *CreateVpcInput) (*CreateVpcOutput, error) {
 	v, err := tx.makeVpc(in, false)
 	if err != nil {
@@ -95,11 +95,13 @@ func (tx *Tx) makeVpc(in *CreateVpcInput, isDefault bool) (*Vpc, error) {
 		return nil, errorf("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 	}
 	v := &Vpc{
-		Meta: meta, ID: newID[VpcID](tx), State: "available", CidrBlock: cidr, InstanceTenancy: tenancy, IsDefault: isDefault,
+		Meta: meta, ID: newID[VpcID](tx), CidrBlock: cidr, InstanceTenancy: tenancy, IsDefault: isDefault,
 		Cidrs:            []CidrAssociation{{newID[CidrAssociationID](tx), cidr, "associated"}},
 		DhcpOptionsID:    tx.defaultDhcpOptions(),
 		EnableDnsSupport: true, EnableDnsHostnames: isDefault, // DNS-04
 	}
+	v.Due = tx.due(delayVpc)
+	v.State = begun(v.Due, "pending", "available")
 	tx.Vpcs.Put(v.ID, v)
 	tx.makeMainRouteTable(v)
 	tx.makeDefaultAcl(v)

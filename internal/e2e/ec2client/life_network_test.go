@@ -69,7 +69,7 @@ func optionsOf(t *testing.T, c *ec2.Client, v *string) {
 	same(t, "options", got[0].DhcpConfigurations, o.DhcpConfigurations)
 	do(t, c.AssociateDhcpOptions, &ec2.AssociateDhcpOptionsInput{VpcId: v, DhcpOptionsId: new("default")})
 	do(t, c.DeleteDhcpOptions, &ec2.DeleteDhcpOptionsInput{DhcpOptionsId: o.DhcpOptionsId})
-	refused(t, c.DescribeDhcpOptions, &ec2.DescribeDhcpOptionsInput{DhcpOptionsIds: []string{*o.DhcpOptionsId}}, "InvalidDhcpOptionsID.NotFound")
+	refused(t, c.DescribeDhcpOptions, &ec2.DescribeDhcpOptionsInput{DhcpOptionsIds: []string{*o.DhcpOptionsId}}, "InvalidDhcpOptionID.NotFound")
 }
 
 // The default VPC goes and comes back.

@@ -74,14 +74,21 @@ var scalars = map[string]string{
 }
 
 // more are actions of which the table has the shapes though vpc may lack them: so that an
-// action added to vpc rarely means a new table.
+// action added to vpc rarely means a new table. They stand below the titles that docs/ec2-api.md
+// has, each with its tier: A, what walkthroughs and first configurations need; B, the rest of
+// the VPC; C, what is next to it.
 //
 //go:embed actions.txt
 var more string
 
 // wanted are the actions whose shapes the table has.
 func wanted() []string {
-	names := strings.Fields(more)
+	var names []string
+	for line := range strings.Lines(more) {
+		if !strings.HasPrefix(line, "#") { // a group's title
+			names = append(names, strings.TrimSpace(line))
+		}
+	}
 	for _, a := range vpc.Actions() {
 		names = append(names, a.Name)
 	}
@@ -126,12 +133,8 @@ func (w *writer) need(r *reference) string {
 	if r == nil {
 		return "-"
 	}
-	s := w.model.Shapes[r.Shape]
-	if s == nil {
-		return r.Shape // shape reports it
-	}
-	if scalar := scalars[s.Type]; scalar != "" {
-		return scalar
+	if s := w.model.Shapes[r.Shape]; s != nil && scalars[s.Type] != "" {
+		return scalars[s.Type]
 	}
 	if !w.done[r.Shape] {
 		w.done[r.Shape] = true
@@ -142,6 +145,9 @@ func (w *writer) need(r *reference) string {
 
 func (w *writer) shape(name string) error {
 	s := w.model.Shapes[name]
+	if s == nil {
+		return fmt.Errorf("there is no shape %q", name)
+	}
 	switch s.Type {
 	case "structure":
 		fmt.Fprintf(&w.out, "structure %s\n", name)

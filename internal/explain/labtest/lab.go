@@ -159,12 +159,13 @@ func (l *Lab) try(line string) error {
 	if err != nil {
 		return err
 	}
-	in, _, err := awscli.Parse(action, rest)
+	in, opts, err := awscli.Parse(action, rest)
 	if err != nil {
 		return err
 	}
 	return l.change(func(tx *vpc.Tx) error {
-		if err := vpc.ResolveNames(&tx.Model, tx.Call.Region, in); err != nil {
+		tx.Call.Region = opts.Region
+		if err := vpc.ResolveNames(&tx.Model, opts.Region, in); err != nil {
 			return err
 		}
 		_, err := tx.Run(action.Name, in)
