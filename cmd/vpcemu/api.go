@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,16 +69,24 @@ func (f *apiFlags) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	lab := labFlag
-	if lab == "" && len(labs()) == 0 {
+	if lab == "" && len(labs()) == 0 && !f.off {
 		lab = emptyLab
 	} else if lab, err = theLab(); err != nil {
 		return err
 	}
-	c, err := upEmpty(ctx, lab, "")
+	c, err := f.connect(ctx, lab)
 	if err != nil {
 		return err
 	}
 	return serveAPI(ctx, w, c, req, f.env, f.out)
+}
+
+// connect brings the lab up, unless it is to serve nothing.
+func (f *apiFlags) connect(ctx context.Context, lab string) (*control.Client, error) {
+	if f.off {
+		return connect(ctx, labDirs(lab), false)
+	}
+	return upEmpty(ctx, lab, "")
 }
 
 func (f *apiFlags) request() (*control.APIRequest, error) {
@@ -94,27 +104,34 @@ func (f *apiFlags) request() (*control.APIRequest, error) {
 	return req, nil
 }
 
-// readKeys reads access keys from a file as the AWS CLI has it.
+// readKeys reads access keys from a file as the AWS CLI has it (~/.aws/credentials), that nobody else may read.
 func readKeys(path string) (map[string]string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if is, err := file.Stat(); err != nil {
+		return nil, err
+	} else if is.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: others may read the secrets in it: chmod 600 %s", path, path)
+	}
 	keys := map[string]string{}
 	id, secret := "", ""
 	add := func() {
 		if id != "" && secret != "" {
 			keys[id] = secret
-			id, secret = "", ""
 		}
+		id, secret = "", ""
 	}
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
+		if strings.HasPrefix(strings.TrimSpace(lines.Text()), "[") { // the next profile
+			add()
+		}
 		name, value, _ := strings.Cut(lines.Text(), "=")
 		switch value = strings.TrimSpace(value); strings.ToLower(strings.TrimSpace(name)) {
 		case "aws_access_key_id":
-			add()
 			id = value
 		case "aws_secret_access_key":
 			secret = value
@@ -133,7 +150,7 @@ func readKeys(path string) (map[string]string, error) {
 func serveAPI(ctx context.Context, w io.Writer, c *control.Client, req *control.APIRequest, env bool, out string) error {
 	api, err := c.API(ctx, req)
 	if err != nil {
-		return err
+		return whoListens(ctx, err, cmp.Or(req.Listen, control.DefaultAPI))
 	}
 	lab, err := c.Lab(ctx)
 	if err != nil {
@@ -148,6 +165,18 @@ func serveAPI(ctx context.Context, w io.Writer, c *control.Client, req *control.
 		_, err = io.WriteString(w, environment(api, lab.Region))
 	default:
 		_, err = io.WriteString(w, banner(api, lab))
+	}
+	return err
+}
+
+// whoListens adds to an error the lab that has the address, if one has.
+func whoListens(ctx context.Context, err error, listen string) error {
+	for _, lab := range labs() {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if is, e := control.NewClient(labDirs(lab).RunDir).API(ctx, nil); e == nil && is.Listen == listen && is.Problem == "" {
+			return fmt.Errorf("%w (lab %s serves its API there)", err, lab)
+		}
 	}
 	return err
 }
@@ -174,6 +203,9 @@ func banner(api *control.API, lab *control.Lab) string {
 		b.WriteString("  " + line)
 	}
 	b.WriteString("  aws ec2 describe-vpcs\n\n")
+	if api.Delays == control.DelaysAWS {
+		b.WriteString("States such as pending last as long as on AWS.\n")
+	}
 	if api.Keys {
 		b.WriteString("Requests must be signed with one of the keys given.\n")
 	} else {

@@ -22,17 +22,25 @@ func newExport() *cobra.Command {
 topology file, by "vpcemu ec2", or through the EC2 API. The lab that comes of it has the same
 ranges, addresses, rules and machines; IDs and disks are its own.
 
+"vpcemu up" with the file and the same lab changes the objects that a topology file made. Those that
+were made by calls would be made once more; --adopt gives them to the file first, so that it changes
+them as well.
+
 What the file cannot say is listed on standard error and at the top of the file. A Terraform
 configuration is for the AWS provider, and says what AWS has: no Internet hosts, impairments or root
 file systems.`,
 		Example: `  sudo vpcemu export -o lab.yaml
   sudo vpcemu up lab.yaml --lab copy
+  sudo vpcemu export --adopt -o lab.yaml && sudo vpcemu up lab.yaml
   sudo vpcemu export --format terraform -o main.tf
   sudo vpcemu export --region eu-west-1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if req.Format != control.ExportTopology && req.Format != control.ExportTerraform {
 				return usageOf(cmd, fmt.Errorf("--format %q: it is topology or terraform", req.Format))
+			}
+			if req.Adopt && (req.Format != control.ExportTopology || req.Region != "") {
+				return usageOf(cmd, errors.New("--adopt is for the topology file of the home Region"))
 			}
 			if _, err := os.Lstat(out); out != "" && err == nil && !force {
 				return usageOf(cmd, fmt.Errorf("%s is there already; give --force to write over it", out))
@@ -51,6 +59,7 @@ file systems.`,
 	cmd.Flags().StringVar(&req.Format, "format", control.ExportTopology, "topology or terraform")
 	cmd.Flags().StringVar(&req.Region, "region", "", "the Region to write (default: the lab's home Region)")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write to this `file` instead of standard output")
+	cmd.Flags().BoolVar(&req.Adopt, "adopt", false, "have the file be what made the lab's objects, for `vpcemu up` with the same lab")
 	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
 	return cmd
 }

@@ -56,14 +56,17 @@ With --api the lab serves the EC2 API, see "vpcemu api".`,
 				w = io.Discard
 			}
 			fmt.Fprintln(w)
-			return serveAPI(cmd.Context(), w, control.NewClient(labDirs(lab).RunDir), &control.APIRequest{Listen: api}, false, "")
+			return serveAPI(cmd.Context(), w, control.NewClient(labDirs(lab).RunDir), &control.APIRequest{Listen: strings.TrimPrefix(api, asItIs)}, false, "")
 		},
 	}
 	upFlags(cmd, &req, &out)
 	cmd.Flags().StringVar(&api, "api", "", "serve the EC2 API, at an `address` and port (default "+control.DefaultAPI+")")
-	cmd.Flags().Lookup("api").NoOptDefVal = control.DefaultAPI
+	cmd.Flags().Lookup("api").NoOptDefVal = asItIs
 	return cmd
 }
+
+// asItIs is --api without an address: where the lab serves it already, or DefaultAPI.
+const asItIs = "as it is"
 
 // upArgs is `up` with a file or without, and tells which lab that is.
 func upArgs(ctx context.Context, w io.Writer, args []string, req control.UpRequest, out string) (lab string, err error) {

@@ -9,6 +9,7 @@ import (
 type ExportRequest struct {
 	Format string // ExportTopology, ExportTerraform
 	Region string // "": the lab's home Region
+	Adopt  bool   // give the objects to the topology file
 }
 
 // Formats of Export.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/ec2api"
+	"github.com/vpcemu/vpcemu/internal/topology"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
@@ -60,6 +61,7 @@ type apiEndpoint struct {
 const (
 	apiConnections = 512
 	apiIdle        = 2 * time.Minute
+	apiAnswer      = 5 * time.Minute // from a request's end: who does not read its answer keeps a connection no longer
 	apiHeader      = 64 << 10
 )
 
@@ -97,6 +99,21 @@ func (d *Daemon) API(ctx context.Context, req *control.APIRequest) (*control.API
 	}
 	d.serveAPI(want, keys, l)
 	return d.api.status(), nil
+}
+
+// apiOf has the endpoint be as a topology file says, if it says so.
+func (d *Daemon) apiOf(ctx context.Context, f *topology.File) error {
+	if !f.Api.Set {
+		return nil
+	}
+	req := &control.APIRequest{Listen: f.Api.V.Listen.V, Delays: f.Api.V.Delays.V}
+	if addr, err := netip.ParseAddrPort(req.Listen); err == nil && addr.Port() == 0 && d.api.listens() {
+		if is, err := netip.ParseAddrPort(d.Model().Api.Listen); err == nil && is.Addr() == addr.Addr() {
+			req.Listen = "" // it has a free port already
+		}
+	}
+	_, err := d.API(ctx, req)
+	return err
 }
 
 // wantedAPI is what a request makes of an endpoint.
@@ -257,7 +274,7 @@ func (d *Daemon) serveAPI(want vpc.API, keys map[string]string, l net.Listener) 
 	d.api.end()
 	sw := &switched{}
 	sw.set(handler)
-	srv := &http.Server{Handler: sw, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: apiIdle,
+	srv := &http.Server{Handler: sw, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: apiAnswer, IdleTimeout: apiIdle,
 		MaxHeaderBytes: apiHeader, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return d.ctx }}
 	done := make(chan struct{})

@@ -215,3 +215,23 @@ func TestAPI_MovesAndEnds(t *testing.T) {
 		t.Errorf("%+v, %v", is, err)
 	}
 }
+
+// A topology file can name the endpoint; one that does not leaves it as it is.
+func TestAPI_OfATopologyFile(t *testing.T) {
+	b := newBench(t)
+	c := client{t, "any", "any", nil}
+	b.mustUp(emptyAccount + "api: {listen: '127.0.0.1:0', delays: aws}\n")
+	is := b.Model().Api
+	c.want(is.Listen, "Action=DescribeVpcs", 200, "<state>available</state>")
+	c.want(is.Listen, "Action=CreateVpc&CidrBlock=10.0.0.0/16", 200, "<state>pending</state>")
+	b.mustUp(emptyAccount + "api: {listen: '127.0.0.1:0'}\n")
+	if got := b.Model().Api; got.Listen != is.Listen || got.Delays != "" {
+		t.Errorf("the second up made %+v of %+v", got, is)
+	}
+	b.mustUp(emptyAccount)
+	c.want(is.Listen, "Action=DescribeVpcs", 200, "vpcSet")
+	if err := b.up(emptyAccount + "api: {listen: '192.0.2.1:4566'}\n"); err == nil || !strings.Contains(err.Error(), "--keys") {
+		t.Errorf("an address of the network: %v", err)
+	}
+	c.want(is.Listen, "Action=DescribeVpcs", 200, "vpcSet")
+}

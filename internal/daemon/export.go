@@ -14,7 +14,7 @@ import (
 )
 
 // Export implements control.Applier.
-func (d *Daemon) Export(_ context.Context, req control.ExportRequest) (*control.Exported, error) {
+func (d *Daemon) Export(ctx context.Context, req control.ExportRequest) (*control.Exported, error) {
 	m := d.Model()
 	if m.Lab == "" {
 		return nil, errors.New("the lab has no cloud yet: there is nothing to export")
@@ -26,7 +26,7 @@ func (d *Daemon) Export(_ context.Context, req control.ExportRequest) (*control.
 		text, notes := hcl.Lab(m, req.Region)
 		return &control.Exported{Text: string(text), Notes: notes, UserData: true}, nil
 	}
-	r, err := importer.Lab(m, req.Region)
+	r, err := d.exportTopology(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -38,4 +38,16 @@ func (d *Daemon) Export(_ context.Context, req control.ExportRequest) (*control.
 		out.Problem = r.Invalid.Error()
 	}
 	return out, nil
+}
+
+// exportTopology writes a topology file; with Adopt the lab's objects are the file's from then on.
+func (d *Daemon) exportTopology(ctx context.Context, req control.ExportRequest) (r *importer.Result, err error) {
+	if !req.Adopt {
+		return importer.Lab(d.Model(), req.Region)
+	}
+	err = d.Apply(ctx, func(tx *vpc.Tx) (err error) {
+		r, err = importer.Adopt(tx)
+		return err
+	})
+	return r, err
 }

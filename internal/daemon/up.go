@@ -54,6 +54,9 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	for _, c := range changes {
 		progress(wireChange(c).String())
 	}
+	if err := d.apiOf(ctx, file); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("after %s", upTimeout))
 	defer cancel()
 	if err := errors.Join(d.settle(ctx, since, nil), d.linkReady(ctx)); err != nil {

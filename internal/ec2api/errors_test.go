@@ -101,6 +101,7 @@ func furnished(t *testing.T) *account {
 	a.has("mainOf", "DescribeRouteTables&Filter.1.Name=association.main&Filter.1.Value.1=true&Filter.2.Name=vpc-id&Filter.2.Value.1=$vpc", "routeTableAssociationId")
 	a.has("acl", "CreateNetworkAcl&VpcId=$vpc", "networkAclId")
 	a.do("CreateNetworkAclEntry&NetworkAclId=$acl&RuleNumber=100&Protocol=-1&RuleAction=allow&Egress=false&CidrBlock=0.0.0.0/0")
+	// That of some subnet of the VPC.
 	a.has("aclOf", "DescribeNetworkAcls&Filter.1.Name=association.subnet-id&Filter.1.Value.1=$subnetB", "networkAclAssociationId")
 	a.has("aclOf", "ReplaceNetworkAclAssociation&AssociationId=$aclOf&NetworkAclId=$acl", "newAssociationId")
 	a.has("group", "CreateSecurityGroup&GroupName=web&GroupDescription=web&VpcId=$vpc", "groupId")

@@ -22,37 +22,45 @@ import (
 // It goes the way of a real account, by what the describe actions answer, and adds what only a
 // lab has.
 func Lab(m *vpc.Model, region string) (*Result, error) {
+	_, r, err := convertLab(m, region)
+	return r, err
+}
+
+func convertLab(m *vpc.Model, region string) (*converter, *Result, error) {
 	if region == "" {
 		region = m.Region
 	}
 	sources, err := described(m, region)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	acc, err := read(sources)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	view := m.In(region)
 	c := &converter{account: acc, opt: Options{Name: m.Lab, Region: region}, file: &topology.File{}, comments: map[string]string{}, names: newNames(), lab: m}
+	for source, id := range keysOf(&view) {
+		c.names.keep(source, id)
+	}
 	if len(c.Vpcs) > 0 {
 		if err := c.place(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	} else {
 		c.region = region
 	}
 	c.convert()
 	clear(c.comments) // the IDs are the lab's own, and gone with it
-	view := m.In(region)
 	l := labAdditions{c, &view}
 	l.add()
 	text, err := c.write()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := &Result{Text: text, Notes: c.notes.sorted(), Counts: c.counts(), HasUserData: c.hasUserData()}
 	_, r.Invalid = topology.Parse(m.Lab+".yaml", text)
-	return r, nil
+	return c, r, nil
 }
 
 // described are the answers of the describe actions, as the AWS CLI would have printed them.
@@ -227,7 +235,7 @@ func (l labAdditions) internetHosts() {
 			continue
 		}
 		o := &topology.InternetHost{}
-		o.Kind, o.Name = "internet_hosts", h.HostName
+		o.Kind, o.Name = "internet_hosts", l.names.give("internet_hosts", string(h.ID), h.HostName)
 		o.Address = set(h.PublicIp)
 		if len(h.DnsNames) > 0 {
 			o.DnsNames = list(h.DnsNames...)

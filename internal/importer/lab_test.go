@@ -187,6 +187,18 @@ func acl(m *vpc.Model, id vpc.NetworkAclID) (list []string) {
 
 // A lab that was made by calls of the API, without a name for anything, comes out with names.
 func TestLab_MadeByCalls(t *testing.T) {
+	tx := byCalls(t)
+	text := circle(t, tx.Model)
+	for _, want := range []string{"web-server:", "web-server-2:", "subnet-10.0.1.0:", "region: eu-west-1"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// byCalls is a lab that was made by calls alone.
+func byCalls(t *testing.T) *vpc.Tx {
+	t.Helper()
 	m, err := vpc.New("lab", "123456789012", "eu-west-1", nil, vpc.Call{Now: time.Now(), NewID: vpc.RandomID}, true)
 	if err != nil {
 		t.Fatal(err)
@@ -230,10 +242,98 @@ func TestLab_MadeByCalls(t *testing.T) {
 	run("AssociateAddress", &vpc.AssociateAddressInput{AllocationId: eip, NetworkInterfaceId: nic})
 	run("RunInstances", &vpc.RunInstancesInput{SubnetId: b})
 	settle()
-	text := circle(t, tx.Model)
-	for _, want := range []string{"web-server:", "web-server-2:", "subnet-10.0.1.0:", "region: eu-west-1"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
+	return tx
+}
+
+// A file that has adopted a lab changes it: nothing is made again, whoever made it, and nothing goes.
+func TestAdopt(t *testing.T) {
+	tx := byCalls(t)
+	before := portrait(&tx.Model)
+	r, err := Adopt(tx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, portrait(&tx.Model)); d != "" {
+		t.Errorf("adopting changed the lab (-was +is):\n%s", d)
+	}
+	f, err := topology.Parse("lab.yaml", r.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, changes, _, err := f.Converge(&tx.Model, time.Now(), topology.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		if c.Verb != topology.Update {
+			t.Errorf("up would %s", c)
+		}
+	}
+	if d := cmp.Diff(before, portrait(&m)); d != "" {
+		t.Errorf("up with the file changed the lab (-was +is):\n%s", d)
+	}
+	if _, changes, _, err = f.Converge(&m, time.Now(), topology.Options{Prune: true}); err != nil || len(changes) > 0 {
+		t.Errorf("a second up, with --prune, finds something to do: %v %v", changes, err)
+	}
+}
+
+// An object of a file is exported by its key there, whatever its Name tag says now: the file that comes of it
+// changes the same lab by nothing but that.
+func TestLab_KeepsKeys(t *testing.T) {
+	b, err := topologies.Open("book")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := topology.Parse("book.yaml", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := modelOf(t, f)
+	tx := vpc.Begin(&m, vpc.Call{Now: time.Now(), NewID: vpc.RandomID})
+	for id, i := range tx.Instances.All() {
+		to := map[string]string{"web": "db", "db": "front"}[i.Name()]
+		if _, err := tx.Run("CreateTags", &vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "Name", Value: to}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Lab(&tx.Model, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err = topology.Parse("book.yaml", r.Text); err != nil {
+		t.Fatal(err)
+	}
+	_, changes, _, err := f.Converge(&tx.Model, time.Now(), topology.Options{})
+	var got []string
+	for _, c := range changes {
+		got = append(got, c.String())
+	}
+	if d := cmp.Diff([]string{"update instance db: tags", "update instance web: tags"}, got); err != nil || d != "" {
+		t.Errorf("%v %s", err, d)
+	}
+}
+
+// Every topology's export changes nothing in the lab that it was made of.
+func TestLab_SameLab(t *testing.T) {
+	for _, name := range topologies.Names() {
+		b, err := topologies.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := topology.Parse(name+".yaml", b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := modelOf(t, f)
+		r, err := Lab(&m, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err = topology.Parse(name+".yaml", r.Text); err != nil {
+			t.Fatal(err)
+		}
+		if _, changes, _, err := f.Converge(&m, time.Now(), topology.Options{}); err != nil || len(changes) > 0 {
+			t.Errorf("%s: %v %v\n%s", name, changes, err, r.Text)
 		}
 	}
 }

@@ -13,10 +13,20 @@ import (
 type names struct {
 	taken map[string]map[string]bool // kind -> name
 	by    map[string]string          // ID -> name
+	keys  map[string]string          // ID -> name that stays what it is
 }
 
 func newNames() *names {
-	return &names{taken: map[string]map[string]bool{}, by: map[string]string{}}
+	return &names{taken: map[string]map[string]bool{}, by: map[string]string{}, keys: map[string]string{}}
+}
+
+// keep has an object be called by the key of the file that made it, "subnets.public", whatever its tags say now.
+func (n *names) keep(source, id string) {
+	kind, name, _ := strings.Cut(source, ".")
+	if n.taken[kind] == nil {
+		n.taken[kind] = map[string]bool{}
+	}
+	n.taken[kind][name], n.keys[id] = true, name
 }
 
 // of is the name of an object that was brought over.
@@ -39,6 +49,10 @@ var prefixes = map[string]string{"vpcs": "vpc", "subnets": "subnet", "internet_g
 
 // give names an object after the first of the wishes that is not empty, as closely as a topology file allows.
 func (n *names) give(kind, id string, wishes ...string) string {
+	if name, ok := n.keys[id]; ok {
+		n.by[id] = name
+		return name
+	}
 	base := ""
 	for _, w := range wishes {
 		if base = word(kind, w); base != "" {

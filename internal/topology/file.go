@@ -74,6 +74,10 @@ type File struct {
 	// Limits of the account that are to differ from AWS's, such as elastic-ips-per-region: 10.
 	Quotas Value[map[string]int] `key:"quotas" unset:"AWS's" change:"in place"`
 
+	// The endpoint at which the lab serves the EC2 API, as `vpcemu up --api` and `vpcemu api` make it. Without
+	// the key, `up` leaves the endpoint as it is.
+	Api Value[Api] `key:"api" unset:"as it is" change:"in place"`
+
 	// Address ranges, each with a router in it.
 	Vpcs Objects[Vpc] `key:"vpcs"`
 	// Parts of a VPC, each in one availability zone; instances are placed in them.
@@ -125,6 +129,16 @@ type Internet struct {
 	UplinkAllow List[netip.Prefix] `key:"uplink_allow" unset:"none" change:"in place"`
 	// What the way between VPCs and the Internet, and between hosts on it, is like.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
+}
+
+// Api describes the endpoint of the EC2 API.
+type Api struct {
+	// The address and port to listen on; port 0 takes a free one. One that is not of the loopback needs
+	// keys: see `vpcemu api --keys`.
+	Listen Value[string] `key:"listen" default:"127.0.0.1:4566" change:"in place"`
+	// How long states such as pending last that pass with time: not at all (none), or as on AWS (aws), where a NAT
+	// gateway takes 90 seconds and an instance 15.
+	Delays Value[string] `key:"delays" enum:"none|aws" default:"none" change:"in place"`
 }
 
 // Head is what all objects have.

@@ -222,6 +222,11 @@ type ModifySubnetAttributeInput struct {
 	MapPublicIpOnLaunch                  AttributeBooleanValue
 	PrivateDnsHostnameTypeOnLaunch       string
 	EnableResourceNameDnsARecordOnLaunch AttributeBooleanValue
+	// Subnets have none of these: false is what is so.
+	AssignIpv6AddressOnCreation             AttributeBooleanValue
+	EnableDns64                             AttributeBooleanValue
+	EnableResourceNameDnsAAAARecordOnLaunch AttributeBooleanValue
+	MapCustomerOwnedIpOnLaunch              AttributeBooleanValue
 }
 
 type ModifySubnetAttributeOutput struct{}
@@ -234,6 +239,18 @@ func (tx *Tx) ModifySubnetAttribute(in *ModifySubnetAttributeInput) (*ModifySubn
 		return nil, err
 	}
 	given := []*bool{in.MapPublicIpOnLaunch.Value, in.EnableResourceNameDnsARecordOnLaunch.Value, nil}
+	for _, no := range []struct {
+		name  string
+		value *bool
+	}{
+		{"AssignIpv6AddressOnCreation", in.AssignIpv6AddressOnCreation.Value}, {"EnableDns64", in.EnableDns64.Value},
+		{"EnableResourceNameDnsAAAARecordOnLaunch", in.EnableResourceNameDnsAAAARecordOnLaunch.Value}, {"MapCustomerOwnedIpOnLaunch", in.MapCustomerOwnedIpOnLaunch.Value},
+	} {
+		if valueOr(no.value, false) {
+			return nil, errorf("UnsupportedOperation", "The parameter %s is not supported by vpcemu: a subnet has neither IPv6 nor an Outpost.", no.name)
+		}
+		given = append(given, no.value)
+	}
 	hostname := in.PrivateDnsHostnameTypeOnLaunch
 	switch hostname {
 	case "":

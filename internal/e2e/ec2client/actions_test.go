@@ -92,6 +92,7 @@ var lives = []struct {
 	{"FlowLogs", "eu-central-1", lifeOfFlowLogs},
 	{"Tags", "eu-north-1", lifeOfTags},
 	{"Catalogue", "eu-south-1", lifeOfCatalogue},
+	{"Pages", "us-east-1", lifeOfPages},
 	{"Absent", "eu-central-2", lifeOfAbsent},
 }
 

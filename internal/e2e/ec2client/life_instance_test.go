@@ -1,6 +1,7 @@
 package ec2client
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -174,6 +175,43 @@ func lifeOfKeyPairs(t *testing.T, c *ec2.Client) {
 		same(t, "return", *do(t, c.DeleteKeyPair, &ec2.DeleteKeyPairInput{KeyName: new(name)}).Return, true)
 	}
 	refused(t, c.DescribeKeyPairs, &ec2.DescribeKeyPairsInput{KeyNames: []string{"made"}}, "InvalidKeyPair.NotFound")
+}
+
+// pages reads a list page by page, and gives how many there are.
+func pages[O any](t *testing.T, p interface {
+	HasMorePages() bool
+	NextPage(context.Context, ...func(*ec2.Options)) (*O, error)
+}) (n int) {
+	t.Helper()
+	for ; p.HasMorePages(); n++ {
+		if _, err := p.NextPage(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// lifeOfPages reads lists of six, and of what each of six has, by fives.
+func lifeOfPages(t *testing.T, c *ec2.Client) {
+	launched := do(t, c.RunInstances, &ec2.RunInstancesInput{ImageId: new(someImage), MinCount: new(int32(6)), MaxCount: new(int32(6)), TagSpecifications: named(types.ResourceTypeInstance, "one of six")})
+	var ids []string
+	for _, i := range launched.Instances {
+		ids = append(ids, *i.InstanceId)
+	}
+	five := new(int32(5))
+	for what, n := range map[string]int{
+		"instances":  pages(t, ec2.NewDescribeInstancesPaginator(c, &ec2.DescribeInstancesInput{MaxResults: five})),
+		"statuses":   pages(t, ec2.NewDescribeInstanceStatusPaginator(c, &ec2.DescribeInstanceStatusInput{MaxResults: five})),
+		"interfaces": pages(t, ec2.NewDescribeNetworkInterfacesPaginator(c, &ec2.DescribeNetworkInterfacesInput{MaxResults: five})),
+		"volumes":    pages(t, ec2.NewDescribeVolumesPaginator(c, &ec2.DescribeVolumesInput{MaxResults: five})),
+		"tags":       pages(t, ec2.NewDescribeTagsPaginator(c, &ec2.DescribeTagsInput{Filters: filter("resource-type", "instance"), MaxResults: five})),
+		"credits":    pages(t, ec2.NewDescribeInstanceCreditSpecificationsPaginator(c, &ec2.DescribeInstanceCreditSpecificationsInput{MaxResults: five})),
+		"subnets":    pages(t, ec2.NewDescribeSubnetsPaginator(c, &ec2.DescribeSubnetsInput{MaxResults: five})), // one in each of six zones
+	} {
+		same(t, "pages of "+what, n, 2)
+	}
+	same(t, "pages of VPCs", pages(t, ec2.NewDescribeVpcsPaginator(c, &ec2.DescribeVpcsInput{MaxResults: five})), 1)
+	terminate(t, c, ids...)
 }
 
 // lifeOfCatalogue asks for what is there in every account.
