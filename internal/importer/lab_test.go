@@ -277,6 +277,22 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// Without, the file is refused by the lab that it was made of, rather than that all is made twice.
+func TestAdopt_Not(t *testing.T) {
+	tx := byCalls(t)
+	r, err := Lab(&tx.Model, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := topology.Parse("lab.yaml", r.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := f.Converge(&tx.Model, time.Now(), topology.Options{}); err == nil || !strings.Contains(err.Error(), "vpcemu export --adopt") {
+		t.Errorf("error %v, one that tells of --adopt is wanted", err)
+	}
+}
+
 // An object of a file is exported by its key there, whatever its Name tag says now: the file that comes of it
 // changes the same lab by nothing but that.
 func TestLab_KeepsKeys(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -127,6 +128,7 @@ func (c *converger) vpc(o *Vpc) {
 	c.at(&o.Head)
 	text, present := c.present(&o.Head)
 	if !present {
+		c.noTwin(o)
 		out := call[vpc.CreateVpcOutput](c, &vpc.CreateVpcInput{CidrBlock: o.CidrBlock.V.String(), InstanceTenancy: o.InstanceTenancy.V, TagSpecifications: c.tagged("vpc")})
 		text = string(out.Vpc.VpcId)
 		c.made(text)
@@ -149,6 +151,21 @@ func (c *converger) vpc(o *Vpc) {
 		c.did("dhcp_options")
 	}
 	c.done()
+}
+
+// noTwin refuses to make a VPC once more that calls have made: the same range, and the name that it has
+// or that an export gives it. A second one is seldom meant, and then has another name.
+func (c *converger) noTwin(o *Vpc) {
+	for id, v := range c.tx.Vpcs.All() {
+		name := v.Name()
+		if name == "" {
+			name = "vpc-" + strings.TrimSuffix(v.CidrBlock.String(), "/16")
+			name = strings.ReplaceAll(name, "/", "-")
+		}
+		if v.Source == "" && v.CidrBlock == o.CidrBlock.V && v.Region == c.tx.Call.Region && name == o.Name {
+			c.fail(o.Line, &o.Head, fmt.Errorf("it is there as %s, which no file made: `vpcemu export --adopt` writes a file that takes it over; for a second one give this another name", id))
+		}
+	}
 }
 
 func (c *converger) secondaryBlocks(o *Vpc, is *vpc.Vpc) {
