@@ -177,6 +177,18 @@ need_packages() {
 	allow_services
 }
 
+# need_clients: what drives the API in the end-to-end tests, the AWS CLI and boto3, from Debian where
+# the machine has none (200 MB, Debian's are older than AWS_ENDPOINT_URL); and what is here, told.
+need_clients() {
+	local missing=() python=python3
+	command -v aws >/dev/null || missing+=(awscli)
+	python3 -c 'import boto3' 2>/dev/null || python=/usr/bin/python3
+	$python -c 'import boto3' 2>/dev/null || missing+=(python3-boto3)
+	[ ${#missing[@]} = 0 ] || need_packages "${missing[@]}"
+	echo "clients of the API: $(aws --version 2>&1 | cut -d' ' -f1), boto3 $($python -c 'import boto3; print(boto3.__version__)')," \
+		"$(terraform version 2>/dev/null | head -n 1 | grep . || echo 'no terraform: its configurations are not applied')"
+}
+
 # fetch_packages [APT OPTION...] PACKAGE...: with all that they need.
 fetch_packages() {
 	# One source of several may be out of order while the others have everything.

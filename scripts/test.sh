@@ -2,7 +2,7 @@
 # Run every test, on this machine as it is: test.sh [--full].
 # Needs root and nothing else: what is missing is installed from Debian's packages
 # and the Go module proxy. Leaves the machine as it was, packages apart.
-#   --full   longer fuzzing, and end-to-end tests several times over
+#   --full   longer fuzzing, and end-to-end tests several times over, with all of Terraform's configurations
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -11,7 +11,10 @@ fuzz_seconds=120 # in all
 e2e_count=1
 case ${1:-} in
 '') ;;
---full) fuzz_seconds=1200 e2e_count=3 ;;
+--full)
+	fuzz_seconds=1200 e2e_count=3
+	export VPCEMU_TEST_FULL=yes
+	;;
 *) die "usage: test.sh [--full]" ;;
 esac
 
@@ -46,6 +49,7 @@ mkdir "$tmp/tmp"
 
 step "What the tests need"
 need_packages ca-certificates gcc libc6-dev kmod "${lab_packages[@]}" "${test_packages[@]}"
+need_clients
 need_go
 cd "$repo"
 export TMPDIR=$tmp/tmp GOTMPDIR=$tmp/tmp CI=true

@@ -3,12 +3,12 @@
 
   sudo vpcemu up
   eval "$(sudo vpcemu api --env)"
-  sudo -E docs/boto3/walkthrough.py PACKAGES
+  sudo -E docs/boto3/walkthrough.py [PACKAGES]
 
 A web server that ssh and HTTP reach, a database that only the web server reaches, a NAT
-gateway for its downloads; each step tries with real packets what has changed. PACKAGES is a
-folder that apt can use as a repository, with mariadb-server and mariadb-client. Any boto3
-from 1.26 on will do.
+gateway for its downloads; each step tries with real packets what has changed. With PACKAGES,
+a folder that apt can use as a repository with mariadb-server and mariadb-client, the database
+is MariaDB. Any boto3 from 1.26 on will do.
 """
 
 import os
@@ -126,7 +126,8 @@ def internet(packages):
     vpcemu("ec2", "create-internet-host", "--wait", "--host-name", "laptop")
     vpcemu("ec2", "create-internet-host", "--wait", "--host-name", "server", "--user-data", SERVER)
     vpcemu("exec", "server", "--", "mkdir", "-p", "/srv/www")
-    vpcemu("cp", packages, "server:/srv/www/packages")
+    if packages:
+        vpcemu("cp", packages, "server:/srv/www/packages")
 
 
 def a_web_server():
@@ -187,8 +188,8 @@ def a_database(vpc, public, web, group):
     private = vpc.create_subnet(CidrBlock="172.30.1.0/24", AvailabilityZone=public.availability_zone, TagSpecifications=tagged("subnet", "private"))
     elastic = ec2.VpcAddress(client.allocate_address(Domain="vpc")["AllocationId"])
     client.create_tags(Resources=[elastic.allocation_id], Tags=[{"Key": "Name", "Value": "nat"}])
-    nat = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken="once")["NatGateway"]["NatGatewayId"]
-    again = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken="once")["NatGateway"]["NatGatewayId"]
+    nat = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken=vpc.id)["NatGateway"]["NatGatewayId"]
+    again = client.create_nat_gateway(SubnetId=public.id, AllocationId=elastic.allocation_id, ClientToken=vpc.id)["NatGateway"]["NatGatewayId"]
     check("the NAT gateway of the same token", nat, again)
     client.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig=PATIENCE)
     table = vpc.create_route_table()
@@ -214,6 +215,18 @@ def a_database(vpc, public, web, group):
     managed = ssm.get_paginator("describe_instance_information").paginate().search("InstanceInformationList[].InstanceId")
     check("the machines of Systems Manager", {db.id, web.id}, set(managed))
 
+    step("A download through the NAT gateway")
+    check("the page", "hello from the Internet", by_ssm(db, "curl -sS --retry 20 --retry-delay 1 --retry-connrefused http://server.internet/"))
+    check("who downloaded it", elastic.public_ip, vpcemu("exec", "server", "--", "tail", "-n", "1", "/root/seen.log").split()[0])
+
+    step("Nobody else reaches it")
+    refused(db.private_ip_address, 3306, "INTERNET_UNREACHABLE")
+    refused(elastic.public_ip, 3306, "NGW_NO_CONNECTION")
+    refused(web.public_ip_address, 3306, "ENI_SG_RULES_MISMATCH")
+    return db, nat, elastic
+
+
+def mariadb(web, db):
     step("MariaDB, installed with apt through the NAT gateway, and asked by the web server")
     apt_install(db, "mariadb-server")
     by_ssm(
@@ -223,17 +236,9 @@ def a_database(vpc, public, web, group):
         "mariadb -e \"CREATE DATABASE shop; CREATE TABLE shop.book (title TEXT); INSERT INTO shop.book VALUES ('Networking on AWS');"
         " CREATE USER web@'172.30.0.%' IDENTIFIED BY 'secret'; GRANT ALL ON shop.* TO web@'172.30.0.%'\"",
     )
-    seen = vpcemu("exec", "server", "--", "grep", "-m", "1", "mariadb-server_", "/root/seen.log")
-    check("who downloaded it", elastic.public_ip, seen.split()[0])
     apt_install(web, "mariadb-client")
     ask = f"mariadb -N -h {db.private_ip_address} -u web -psecret -e 'SELECT title FROM shop.book'"
     check("what the database answers", "Networking on AWS", by_ssm(web, ask))
-
-    step("Nobody else reaches it")
-    refused(db.private_ip_address, 3306, "INTERNET_UNREACHABLE")
-    refused(elastic.public_ip, 3306, "NGW_NO_CONNECTION")
-    refused(web.public_ip_address, 3306, "ENI_SG_RULES_MISMATCH")
-    return db, nat, elastic
 
 
 def a_restart(web, elastic):
@@ -285,11 +290,14 @@ def everything_deleted(vpc, gateway, instances, nat, elastics):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: walkthrough.py PACKAGES")
-    internet(sys.argv[1])
+    if len(sys.argv) > 2:
+        sys.exit("usage: walkthrough.py [PACKAGES]")
+    packages = sys.argv[1] if len(sys.argv) == 2 else None
+    internet(packages)
     vpc, public, web, group, gateway, elastic = a_web_server()
     db, nat, nat_elastic = a_database(vpc, public, web, group)
+    if packages:
+        mariadb(web, db)
     a_restart(web, elastic)
     everything_deleted(vpc, gateway, [web, db], nat, [elastic, nat_elastic])
     print("\nDone: the account is as it was.")

@@ -89,13 +89,15 @@ func TestIG01_DNS05_DNS06_IM05_TwoRegionsInOneLab(t *testing.T) {
 
 	// All of it is there when the daemon was killed, and a command finds an instance of any Region.
 	l.crash()
+	l.cli("ls") // starts a daemon
 	equal(t, "paulo after kill -9", l.in("paulo", "curl -s -m 20 http://"+public+":8000/page"), "from dublin\n")
 	equal(t, "region after kill -9", l.fetch("dublin", "meta-data/placement/region"), "eu-west-1")
 	l.cli("stop", "paulo", "ashburn")
 	if out := l.cli("describe", "vpc"); !strings.Contains(out, "REGION") || !strings.Contains(out, "eu-west-1") {
 		t.Errorf("describe vpc:\n%s", out)
 	}
-	if out := l.cli("trace", "dublin", eastAddr, "tcp/22"); !strings.Contains(out, "not reached") && !strings.Contains(out, "unreachable") && !strings.Contains(out, "drop") {
-		t.Errorf("trace to a stopped instance:\n%s", out)
+	advice, _, status := l.try("", "trace", "paulo", "dublin", "tcp/22")
+	if status != 1 || !strings.Contains(advice, "--region") {
+		t.Errorf("advice for another Region, exit status %d:\n%s", status, advice)
 	}
 }

@@ -207,6 +207,9 @@ func (tx *Tx) OpenRegion(name string) error {
 	if tx.RegionOpen(name) {
 		return nil
 	}
+	if tx.Model.Region == "" {
+		return fmt.Errorf("region %s: the lab has no cloud yet: `vpcemu up` makes one", name)
+	}
 	if _, ok := findRegion(name); !ok {
 		return errorf("AuthFailure", "Credential should be scoped to a valid Region, and %q is none.", name)
 	}

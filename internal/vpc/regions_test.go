@@ -77,6 +77,9 @@ func TestRegionThatAWSHasNot(t *testing.T) {
 	if dump(t, &tx.Model) != before {
 		t.Error("the model has changed")
 	}
+	if err := Begin(&Model{}, countingCall()).OpenRegion(away); err == nil || !strings.Contains(err.Error(), "vpcemu up") {
+		t.Errorf("a lab without a cloud: %v", err)
+	}
 }
 
 // Each Region has its own quotas, names and defaults.

@@ -15,7 +15,7 @@ import (
 type Table[K ~string, V any] struct {
 	m      map[K]*V
 	shared bool
-	region string // in a view (Model.In) the Region of which objects are seen
+	region string // in a view (Model.In) the Region of which objects are seen, "" for all
 }
 
 // Get returns the object, or nil.

@@ -74,6 +74,9 @@ var regionalFields = func() (fields []int) {
 // look has the model show the objects of one Region, or with "" all.
 func (m *Model) look(region string) {
 	m.view = region
+	if region == m.Region && m.Regions.Len() == 0 {
+		region = "" // there is nothing else to see, and this is faster
+	}
 	v := reflect.ValueOf(m).Elem()
 	for _, i := range regionalFields {
 		v.Field(i).Addr().Interface().(AnyTable).look(region)

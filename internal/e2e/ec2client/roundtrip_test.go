@@ -1,8 +1,11 @@
 package ec2client
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
@@ -39,8 +42,23 @@ func newClient(url, region string) *ec2.Client {
 		o.Retryables = []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
 		o.MaxBackoff = 10 * time.Millisecond
 	})
-	return ec2.New(ec2.Options{Region: region, BaseEndpoint: aws.String(url), Retryer: again,
+	return ec2.New(ec2.Options{Region: region, BaseEndpoint: aws.String(url), Retryer: again, HTTPClient: whole{},
 		Credentials: credentials.NewStaticCredentialsProvider("any", "any", "")})
+}
+
+// whole is an HTTP client that has read the answer when it gives it: the SDK closes the request's
+// body then, which can cost a hasty connection its life (internal/ec2api/hurry.go).
+type whole struct{}
+
+func (whole) Do(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
 }
 
 // ofAWS are the actions that both the lab and AWS have.
