@@ -276,13 +276,16 @@ func (n *NetworkInterface) change() *NetworkInterface {
 
 // InstanceInterfaces are the interfaces attached to an instance, by device index.
 func (m *Model) InstanceInterfaces(id InstanceID) []*NetworkInterface {
+	if m.held != nil {
+		return m.held.interfaces[id]
+	}
 	var list []*NetworkInterface
 	for _, n := range m.NetworkInterfaces.each() {
 		if n.Attachment != nil && n.Attachment.InstanceID == id {
 			list = append(list, n)
 		}
 	}
-	slices.SortFunc(list, func(a, b *NetworkInterface) int { return a.Attachment.DeviceIndex - b.Attachment.DeviceIndex })
+	byDevice(list)
 	return list
 }
 

@@ -165,6 +165,7 @@ type InstanceStatusDetail struct {
 // DescribeInstances lists instances by reservation; terminated ones stay for an
 // hour (IN-03).
 func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesOutput, error) {
+	defer tx.reading()()
 	found, next, err := describe(tx, &tx.Instances, in.InstanceIds, instanceFilters, in.Filters, paging{in.MaxResults, in.NextToken, 5, 1000})
 	if err != nil {
 		return nil, err

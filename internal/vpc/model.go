@@ -439,7 +439,8 @@ type Model struct {
 	// before it REGION/ of those that are not of the home Region).
 	ClientTokens Table[string, TokenRecord]
 
-	view string // the Region that the tables show (In), "" for all
+	held *holdings // while an action that only reads asks of every instance
+	view string    // the Region that the tables show (In), "" for all
 }
 
 // RegionSettings are what an account has in each Region.

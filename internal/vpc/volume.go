@@ -145,9 +145,13 @@ func (tx *Tx) makeVolumes(i *Instance, l *launch) {
 // volumesOf are the volumes of an instance, the root's first.
 func (m *Model) volumesOf(id InstanceID) []*Volume {
 	var list []*Volume
-	for _, v := range m.Volumes.each() { // in no order, as a thousand instances ask
-		if v.InstanceID == id {
-			list = append(list, v)
+	if m.held != nil {
+		list = slices.Clone(m.held.volumes[id])
+	} else {
+		for _, v := range m.Volumes.each() {
+			if v.InstanceID == id {
+				list = append(list, v)
+			}
 		}
 	}
 	slices.SortFunc(list, func(a, b *Volume) int {
