@@ -77,7 +77,7 @@ func writeExport(cmd *cobra.Command, e *control.Exported, out string) error {
 		return err
 	}
 	for _, n := range e.Notes {
-		fmt.Fprintln(cmd.ErrOrStderr(), "not in the file:", n)
+		fmt.Fprintln(cmd.ErrOrStderr(), "not as in the lab:", n)
 	}
 	if e.Problem != "" {
 		return errors.New("the file is not as `vpcemu up` takes it; mend it by hand: " + e.Problem)

@@ -242,6 +242,9 @@ func (c *converter) userData(o *topology.Instance, i *rawInstance, said string) 
 	} else {
 		o.UserDataBase64 = set(base64.StdEncoding.EncodeToString(data))
 	}
+	if c.lab != nil {
+		return // it has run in a lab, and on that root file system
+	}
 	c.note("instance", said, "user data is in the file and runs at the first boot, on the lab's root file system instead of the image's; read it before `up`")
 }
 
