@@ -1,8 +1,10 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -157,16 +159,16 @@ func (c *converger) vpc(o *Vpc) {
 // or that an export gives it. A second one is seldom meant, and then has another name.
 func (c *converger) noTwin(o *Vpc) {
 	for id, v := range c.tx.Vpcs.All() {
-		name := v.Name()
-		if name == "" {
-			name = "vpc-" + strings.TrimSuffix(v.CidrBlock.String(), "/16")
-			name = strings.ReplaceAll(name, "/", "-")
-		}
-		if v.Source == "" && v.CidrBlock == o.CidrBlock.V && v.Region == c.tx.Call.Region && name == o.Name {
+		name := cmp.Or(v.Name(), strings.TrimSuffix(v.CidrBlock.String(), "/16"))
+		name = strings.TrimRight(strings.Trim(notInName.ReplaceAllString(name, "-"), "-"), "_.")
+		if v.Source == "" && v.CidrBlock == o.CidrBlock.V && v.Region == c.tx.Call.Region && (o.Name == name || o.Name == "vpc-"+name) {
 			c.fail(o.Line, &o.Head, fmt.Errorf("it is there as %s, which no file made: `vpcemu export --adopt` writes a file that takes it over; for a second one give this another name", id))
 		}
 	}
 }
+
+// notInName is what a file's names do not have, and tags may.
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 
 func (c *converger) secondaryBlocks(o *Vpc, is *vpc.Vpc) {
 	want := values(o.SecondaryCidrBlocks)

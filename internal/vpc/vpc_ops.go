@@ -216,6 +216,8 @@ type DescribeVpcsOutput struct {
 
 var vpcFilters = filterSet[Vpc]{
 	"cidr": func(_ *Model, v *Vpc) []string { return one(v.CidrBlock.String()) },
+	// As for subnets; AWS documents it for those only, and Ansible asks so for VPCs.
+	"cidr-block": func(_ *Model, v *Vpc) []string { return one(v.CidrBlock.String()) },
 	"cidr-block-association.cidr-block": func(_ *Model, v *Vpc) []string {
 		return each(v.Cidrs, func(c *CidrAssociation) string { return c.CidrBlock.String() })
 	},
