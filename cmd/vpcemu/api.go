@@ -74,11 +74,16 @@ func (f *apiFlags) run(ctx context.Context, w io.Writer) error {
 	} else if lab, err = theLab(); err != nil {
 		return err
 	}
+	_, err = os.Stat(labDirs(lab).StateDir)
+	fresh := errors.Is(err, os.ErrNotExist)
 	c, err := f.connect(ctx, lab)
 	if err != nil {
 		return err
 	}
-	return serveAPI(ctx, w, c, req, f.env, f.out)
+	if err = serveAPI(ctx, w, c, req, f.env, f.out); err != nil && fresh { // made for nothing but this
+		err = errors.Join(err, runDown(context.WithoutCancel(ctx), labDirs(lab)))
+	}
+	return err
 }
 
 // connect brings the lab up, unless it is to serve nothing.

@@ -141,6 +141,7 @@ func formOf(r *http.Request, body []byte) (url.Values, error) {
 }
 
 func (s *Server) ec2(w http.ResponseWriter, r *http.Request, body []byte, caller Caller, id string) {
+	read := time.Now()
 	form, err := formOf(r, body)
 	if err != nil {
 		writeError(w, err, id)
@@ -154,6 +155,7 @@ func (s *Server) ec2(w http.ResponseWriter, r *http.Request, body []byte, caller
 		writeError(w, err, id)
 		return
 	}
+	awaitGoSDK(r.Context(), r, read, b.Len())
 	writeXML(w, http.StatusOK, id, b.Bytes())
 }
 

@@ -277,6 +277,32 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// Without, the file is refused by the lab that it was made of, rather than that all is made twice.
+func TestAdopt_Not(t *testing.T) {
+	for _, name := range []string{"", "main", "My VPC", "10 to 20", "_x."} {
+		tx := byCalls(t)
+		for id, v := range tx.Vpcs.All() {
+			if name == "" || v.IsDefault {
+				continue
+			}
+			if _, err := tx.Run("CreateTags", &vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "Name", Value: name}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := Lab(&tx.Model, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := topology.Parse("lab.yaml", r.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := f.Converge(&tx.Model, time.Now(), topology.Options{}); err == nil || !strings.Contains(err.Error(), "vpcemu export --adopt") {
+			t.Errorf("name %q: error %v, one that tells of --adopt is wanted\n%s", name, err, r.Text)
+		}
+	}
+}
+
 // An object of a file is exported by its key there, whatever its Name tag says now: the file that comes of it
 // changes the same lab by nothing but that.
 func TestLab_KeepsKeys(t *testing.T) {

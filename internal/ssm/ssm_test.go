@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,10 +16,7 @@ import (
 )
 
 // lab is a Backend whose instances are this machine.
-type lab struct {
-	mu   sync.Mutex
-	list []ssm.Instance
-}
+type lab struct{ list []ssm.Instance }
 
 func (l *lab) Instances(string) []ssm.Instance { return l.list }
 

@@ -1,9 +1,12 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -127,6 +130,7 @@ func (c *converger) vpc(o *Vpc) {
 	c.at(&o.Head)
 	text, present := c.present(&o.Head)
 	if !present {
+		c.noTwin(o)
 		out := call[vpc.CreateVpcOutput](c, &vpc.CreateVpcInput{CidrBlock: o.CidrBlock.V.String(), InstanceTenancy: o.InstanceTenancy.V, TagSpecifications: c.tagged("vpc")})
 		text = string(out.Vpc.VpcId)
 		c.made(text)
@@ -150,6 +154,21 @@ func (c *converger) vpc(o *Vpc) {
 	}
 	c.done()
 }
+
+// noTwin refuses to make a VPC once more that calls have made: the same range, and the name that it has
+// or that an export gives it. A second one is seldom meant, and then has another name.
+func (c *converger) noTwin(o *Vpc) {
+	for id, v := range c.tx.Vpcs.All() {
+		name := cmp.Or(v.Name(), strings.TrimSuffix(v.CidrBlock.String(), "/16"))
+		name = strings.TrimRight(strings.Trim(notInName.ReplaceAllString(name, "-"), "-"), "_.")
+		if v.Source == "" && v.CidrBlock == o.CidrBlock.V && v.Region == c.tx.Call.Region && (o.Name == name || o.Name == "vpc-"+name) {
+			c.fail(o.Line, &o.Head, fmt.Errorf("it is there as %s, which no file made: `vpcemu export --adopt` writes a file that takes it over; for a second one give this another name", id))
+		}
+	}
+}
+
+// notInName is what a file's names do not have, and tags may.
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 
 func (c *converger) secondaryBlocks(o *Vpc, is *vpc.Vpc) {
 	want := values(o.SecondaryCidrBlocks)

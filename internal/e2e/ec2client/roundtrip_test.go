@@ -1,8 +1,11 @@
 package ec2client
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
@@ -10,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -30,17 +32,25 @@ func (e *echo) Do(_ context.Context, _, _ string, in any) (any, error) {
 
 func (e *echo) Account() string { return "123456789012" }
 
-// newClient tries a call again as every client of the SDK does, but only for failures of the
-// connection: smithy-go closes a request's body as soon as it has the answer's head, and the
-// connection breaks if net/http looks once more for a rest of that body, as happens when a
-// server is as near as this.
+// newClient tries no call again: a change that came through would be made twice.
 func newClient(url, region string) *ec2.Client {
-	again := retry.NewStandard(func(o *retry.StandardOptions) {
-		o.Retryables = []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
-		o.MaxBackoff = 10 * time.Millisecond
-	})
-	return ec2.New(ec2.Options{Region: region, BaseEndpoint: aws.String(url), Retryer: again,
+	return ec2.New(ec2.Options{Region: region, BaseEndpoint: aws.String(url), Retryer: aws.NopRetryer{}, HTTPClient: whole{},
 		Credentials: credentials.NewStaticCredentialsProvider("any", "any", "")})
+}
+
+// whole is an HTTP client that has read the answer when it gives it: the SDK closes the request's
+// body then, which can cost a hasty connection its life (internal/ec2api/hurry.go).
+type whole struct{}
+
+func (whole) Do(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
 }
 
 // ofAWS are the actions that both the lab and AWS have.
