@@ -27,6 +27,11 @@ func lifeOfVpc(t *testing.T, c *ec2.Client) {
 		}
 		same(t, string(a), *got[a].Value, a != types.VpcAttributeNameEnableNetworkAddressUsageMetrics)
 	}
+	same(t, "VPCs of the range", len(do(t, c.DescribeVpcs, &ec2.DescribeVpcsInput{Filters: filter("cidr-block", "10.0.0.0/16")}).Vpcs), 1)
+	link := do(t, c.DescribeVpcClassicLink, &ec2.DescribeVpcClassicLinkInput{VpcIds: []string{*v}, Filters: filter("is-classic-link-enabled", "false")}).Vpcs
+	same(t, "ClassicLink", []any{len(link), *link[0].ClassicLinkEnabled, *link[0].VpcId}, []any{1, false, *v})
+	linkDNS := do(t, c.DescribeVpcClassicLinkDnsSupport, &ec2.DescribeVpcClassicLinkDnsSupportInput{VpcIds: []string{*v}}).Vpcs
+	same(t, "DNS of ClassicLink", []any{len(linkDNS), *linkDNS[0].ClassicLinkDnsSupported, *linkDNS[0].VpcId}, []any{1, false, *v})
 	block := do(t, c.AssociateVpcCidrBlock, &ec2.AssociateVpcCidrBlockInput{VpcId: v, CidrBlock: new("10.1.0.0/16")}).CidrBlockAssociation
 	found := do(t, c.DescribeVpcs, &ec2.DescribeVpcsInput{Filters: filter("cidr-block-association.association-id", *block.AssociationId)}).Vpcs
 	same(t, "VPCs with the block", len(found), 1)
