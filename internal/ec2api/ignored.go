@@ -18,8 +18,8 @@ var ignoredParameters = map[string][]string{
 	"RunInstances": {
 		"BlockDeviceMappings.Ebs.AvailabilityZone", "BlockDeviceMappings.Ebs.AvailabilityZoneId",
 		"BlockDeviceMappings.Ebs.EbsCardIndex", "BlockDeviceMappings.Ebs.VolumeInitializationRate",
-		"CapacityReservationSpecification", "CpuOptions", "EnclaveOptions", "HibernationOptions", "InstanceMarketOptions",
-		"LicenseSpecifications", "MaintenanceOptions", "NetworkInterfaces.EnaQueueCount", "NetworkInterfaces.EnaSrdSpecification",
+		"CpuOptions.AmdSevSnp", "CpuOptions.NestedVirtualization", "InstanceMarketOptions",
+		"LicenseSpecifications", "NetworkInterfaces.EnaQueueCount", "NetworkInterfaces.EnaSrdSpecification",
 		"NetworkInterfaces.NetworkCardIndex", "NetworkPerformanceOptions",
 		"Placement.Affinity", "Placement.GroupId", "Placement.PartitionNumber", "Placement.SpreadDomain",
 	},

@@ -33,6 +33,11 @@ type RunInstancesInput struct {
 	Monitoring                        *RunInstancesMonitoringEnabled
 	CreditSpecification               *CreditSpecificationRequest
 	IamInstanceProfile                *IamInstanceProfileSpecification
+	CpuOptions                        *CpuOptionsRequest
+	HibernationOptions                *HibernationOptionsRequest
+	EnclaveOptions                    *EnclaveOptionsRequest
+	MaintenanceOptions                *InstanceMaintenanceOptionsRequest
+	CapacityReservationSpecification  *CapacityReservationSpecification
 	ClientToken                       string
 	DryRun                            bool
 	// vpcemu's own: the type of the links of the interfaces that the call makes
@@ -232,6 +237,9 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 		return i, err
 	}
 	if i.Options, err = tx.instanceOptions(in); err != nil {
+		return i, err
+	}
+	if i.Options.Hardware, err = instanceHardware(in, i.InstanceType); err != nil {
 		return i, err
 	}
 	if i.Meta, err = tx.newMeta("instance", nil); err != nil {

@@ -29,39 +29,44 @@ type ReservationInfo struct {
 
 // InstanceInfo is an instance as the API answers it.
 type InstanceInfo struct {
-	Architecture          string                           `json:"Architecture"`
-	BlockDeviceMappings   []InstanceBlockDeviceMapping     `json:"BlockDeviceMappings"`
-	EbsOptimized          bool                             `json:"EbsOptimized"`
-	EnaSupport            bool                             `json:"EnaSupport"`
-	Hypervisor            string                           `json:"Hypervisor"`
-	IamInstanceProfile    *IamInstanceProfile              `json:"IamInstanceProfile,omitempty"`
-	NetworkInterfaces     []InstanceNetworkInterface       `json:"NetworkInterfaces"`
-	RootDeviceName        string                           `json:"RootDeviceName"`
-	RootDeviceType        string                           `json:"RootDeviceType"`
-	SecurityGroups        []GroupIdentifier                `json:"SecurityGroups"`
-	SourceDestCheck       *bool                            `json:"SourceDestCheck,omitempty"`
-	MetadataOptions       *InstanceMetadataOptionsResponse `json:"MetadataOptions"`
-	StateReason           *StateReason                     `json:"StateReason,omitempty"`
-	Tags                  []Tag                            `json:"Tags"`
-	VirtualizationType    string                           `json:"VirtualizationType"`
-	PrivateDnsNameOptions *PrivateDnsNameOptions           `json:"PrivateDnsNameOptions,omitempty"`
-	InstanceId            InstanceID                       `json:"InstanceId"`
-	ImageId               string                           `json:"ImageId"`
-	State                 InstanceState                    `json:"State"`
-	PrivateDnsName        string                           `json:"PrivateDnsName"`
-	PublicDnsName         string                           `json:"PublicDnsName"`
-	StateTransitionReason string                           `json:"StateTransitionReason"`
-	KeyName               string                           `json:"KeyName,omitempty"`
-	AmiLaunchIndex        int                              `json:"AmiLaunchIndex"`
-	ProductCodes          []struct{}                       `json:"ProductCodes"`
-	InstanceType          string                           `json:"InstanceType"`
-	LaunchTime            time.Time                        `json:"LaunchTime"`
-	Placement             Placement                        `json:"Placement"`
-	Monitoring            Monitoring                       `json:"Monitoring"`
-	SubnetId              SubnetID                         `json:"SubnetId,omitempty"`
-	VpcId                 VpcID                            `json:"VpcId,omitempty"`
-	PrivateIpAddress      string                           `json:"PrivateIpAddress,omitempty"`
-	PublicIpAddress       string                           `json:"PublicIpAddress,omitempty"`
+	Architecture                     string                                    `json:"Architecture"`
+	BlockDeviceMappings              []InstanceBlockDeviceMapping              `json:"BlockDeviceMappings"`
+	EbsOptimized                     bool                                      `json:"EbsOptimized"`
+	EnaSupport                       bool                                      `json:"EnaSupport"`
+	Hypervisor                       string                                    `json:"Hypervisor"`
+	IamInstanceProfile               *IamInstanceProfile                       `json:"IamInstanceProfile,omitempty"`
+	NetworkInterfaces                []InstanceNetworkInterface                `json:"NetworkInterfaces"`
+	RootDeviceName                   string                                    `json:"RootDeviceName"`
+	RootDeviceType                   string                                    `json:"RootDeviceType"`
+	SecurityGroups                   []GroupIdentifier                         `json:"SecurityGroups"`
+	SourceDestCheck                  *bool                                     `json:"SourceDestCheck,omitempty"`
+	MetadataOptions                  *InstanceMetadataOptionsResponse          `json:"MetadataOptions"`
+	StateReason                      *StateReason                              `json:"StateReason,omitempty"`
+	Tags                             []Tag                                     `json:"Tags"`
+	VirtualizationType               string                                    `json:"VirtualizationType"`
+	PrivateDnsNameOptions            *PrivateDnsNameOptions                    `json:"PrivateDnsNameOptions,omitempty"`
+	CpuOptions                       *CpuOptions                               `json:"CpuOptions"`
+	CapacityReservationSpecification *CapacityReservationSpecificationResponse `json:"CapacityReservationSpecification"`
+	HibernationOptions               *HibernationOptions                       `json:"HibernationOptions"`
+	EnclaveOptions                   *EnclaveOptions                           `json:"EnclaveOptions"`
+	MaintenanceOptions               *InstanceMaintenanceOptions               `json:"MaintenanceOptions"`
+	InstanceId                       InstanceID                                `json:"InstanceId"`
+	ImageId                          string                                    `json:"ImageId"`
+	State                            InstanceState                             `json:"State"`
+	PrivateDnsName                   string                                    `json:"PrivateDnsName"`
+	PublicDnsName                    string                                    `json:"PublicDnsName"`
+	StateTransitionReason            string                                    `json:"StateTransitionReason"`
+	KeyName                          string                                    `json:"KeyName,omitempty"`
+	AmiLaunchIndex                   int                                       `json:"AmiLaunchIndex"`
+	ProductCodes                     []struct{}                                `json:"ProductCodes"`
+	InstanceType                     string                                    `json:"InstanceType"`
+	LaunchTime                       time.Time                                 `json:"LaunchTime"`
+	Placement                        Placement                                 `json:"Placement"`
+	Monitoring                       Monitoring                                `json:"Monitoring"`
+	SubnetId                         SubnetID                                  `json:"SubnetId,omitempty"`
+	VpcId                            VpcID                                     `json:"VpcId,omitempty"`
+	PrivateIpAddress                 string                                    `json:"PrivateIpAddress,omitempty"`
+	PublicIpAddress                  string                                    `json:"PublicIpAddress,omitempty"`
 	// Devices is vpcemu's own.
 	Devices []string `json:"Devices,omitempty"`
 	// Rootfs is vpcemu's own.
@@ -191,6 +196,7 @@ func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesO
 // instanceInfo is the instance as the API answers it. A terminated one has no
 // interfaces any more, and so no addresses and no place.
 func (m *Model) instanceInfo(i *Instance) InstanceInfo {
+	h := &i.Options.Hardware
 	info := InstanceInfo{
 		Architecture: Architecture, BlockDeviceMappings: []InstanceBlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
 		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
@@ -199,6 +205,8 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		ProductCodes: []struct{}{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: i.monitoring(), EbsOptimized: i.Options.EbsOptimized, IamInstanceProfile: i.profile(),
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
 		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),
+		CpuOptions: h.cpu(i.InstanceType), CapacityReservationSpecification: h.reservation(), HibernationOptions: &HibernationOptions{h.Hibernation},
+		EnclaveOptions: &EnclaveOptions{h.Enclave}, MaintenanceOptions: h.maintenance(),
 	}
 	if i.State == StateTerminated {
 		return info

@@ -57,8 +57,10 @@ var instanceFilters = func() filterSet[Instance] {
 		"metadata-options.instance-metadata-tags":      onMetadata(func(o *InstanceMetadataOptionsResponse) string { return o.InstanceMetadataTags }),
 		"metadata-options.state":                       onMetadata(func(o *InstanceMetadataOptionsResponse) string { return o.State }),
 		"operator.managed":                             func(*Model, *Instance) []string { return boolText(false) },
-		"hibernation-options.configured":               func(*Model, *Instance) []string { return boolText(false) },
-		"network-interface.group-name":                 onInterfaces(interfaceFilters["group-name"]),
+		"hibernation-options.configured":               func(_ *Model, i *Instance) []string { return boolText(i.Options.Hardware.Hibernation) },
+		"maintenance-options.auto-recovery":            func(_ *Model, i *Instance) []string { return one(i.Options.Hardware.maintenance().AutoRecovery) },
+
+		"network-interface.group-name": onInterfaces(interfaceFilters["group-name"]),
 		"network-interface.tag-key": onInterfaces(func(_ *Model, n *NetworkInterface) []string {
 			return each(tagList(n.Tags), func(t *Tag) string { return t.Key })
 		}),

@@ -17,6 +17,7 @@ type InstanceOptions struct {
 	// The instance profile by its ARN, and the association's ID. A lab has no IAM: it is only told.
 	ProfileArn           string
 	ProfileAssociationID string
+	Hardware             InstanceHardware `json:",omitzero"`
 }
 
 // RunInstancesMonitoringEnabled and the types below have the members of the EC2 API.

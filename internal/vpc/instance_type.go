@@ -195,12 +195,14 @@ func InstanceTypeNames() []string { return slices.Sorted(maps.Keys(instanceTypes
 // catalogue's, only the t2 are not.
 func IsNitro(name string) bool { return !strings.HasPrefix(name, "t2.") }
 
+func (t instanceType) cpu() VCpuInfo { return VCpuInfo{t.vcpus, max(1, t.vcpus/2), min(2, t.vcpus)} }
+
 func (t instanceType) info(name string) InstanceTypeInfo {
 	nitro := IsNitro(name)
 	info := InstanceTypeInfo{
 		InstanceType: name, CurrentGeneration: true, FreeTierEligible: name == "t2.micro" || name == "t3.micro",
 		SupportedUsageClasses: []string{"on-demand"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},
-		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{"x86_64"}, 2.5}, VCpuInfo: VCpuInfo{t.vcpus, max(1, t.vcpus/2), min(2, t.vcpus)}, MemoryInfo: MemoryInfo{t.memory},
+		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{"x86_64"}, 2.5}, VCpuInfo: t.cpu(), MemoryInfo: MemoryInfo{t.memory},
 		NetworkInfo: NetworkInfo{
 			NetworkPerformance: t.performance, MaximumNetworkInterfaces: t.interfaces, MaximumNetworkCards: 1,
 			Ipv4AddressesPerInterface: t.addresses, Ipv6AddressesPerInterface: t.addresses, Ipv6Supported: true, EnaSupport: "unsupported",

@@ -64,9 +64,14 @@ func TestModifyVolume(t *testing.T) {
 func TestInstanceOptions_AreReadBack(t *testing.T) {
 	s := newSite(t)
 	id := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, InstanceType: "t3.micro", EbsOptimized: new(true), Monitoring: &RunInstancesMonitoringEnabled{new(true)},
-		CreditSpecification: &CreditSpecificationRequest{"standard"}, IamInstanceProfile: &IamInstanceProfileSpecification{Name: "app"}})).Instances[0].InstanceId
+		CreditSpecification: &CreditSpecificationRequest{"standard"}, IamInstanceProfile: &IamInstanceProfileSpecification{Name: "app"},
+		CpuOptions: &CpuOptionsRequest{ThreadsPerCore: new(1)}, HibernationOptions: &HibernationOptionsRequest{new(true)}, EnclaveOptions: &EnclaveOptionsRequest{new(true)},
+		MaintenanceOptions: &InstanceMaintenanceOptionsRequest{"disabled"}, CapacityReservationSpecification: &CapacityReservationSpecification{CapacityReservationPreference: "none"}})).Instances[0].InstanceId
 	info := must(s.DescribeInstances(&DescribeInstancesInput{InstanceIds: []InstanceID{id}})).Reservations[0].Instances[0]
 	if !info.EbsOptimized || info.Monitoring.State != "enabled" || info.IamInstanceProfile.Arn != "arn:aws:iam::123456789012:instance-profile/app" {
+		t.Errorf("%+v", info)
+	}
+	if *info.CpuOptions != (CpuOptions{1, 1}) || !info.HibernationOptions.Configured || !info.EnclaveOptions.Enabled || info.MaintenanceOptions.AutoRecovery != "disabled" || info.CapacityReservationSpecification.CapacityReservationPreference != "none" {
 		t.Errorf("%+v", info)
 	}
 	credits := func() string {
@@ -92,4 +97,44 @@ func TestInstanceOptions_AreReadBack(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	wantCode(t, code(s.DescribeIamInstanceProfileAssociations(&DescribeIamInstanceProfileAssociationsInput{AssociationIds: []string{"iip-assoc-00000000000000bad"}})), "InvalidAssociationID.NotFound")
+}
+
+func TestInstanceHardware(t *testing.T) {
+	s := newSite(t)
+	run := func(in RunInstancesInput) (*RunInstancesOutput, error) {
+		in.SubnetId, in.InstanceType = s.public, "m5.large"
+		return s.RunInstances(&in)
+	}
+	i := must(run(RunInstancesInput{})).Instances[0]
+	if *i.CpuOptions != (CpuOptions{1, 2}) || i.HibernationOptions.Configured || i.EnclaveOptions.Enabled || *i.MaintenanceOptions != (InstanceMaintenanceOptions{"default", "default"}) || i.CapacityReservationSpecification.CapacityReservationPreference != "open" {
+		t.Errorf("as AWS has it: %+v", i)
+	}
+	for _, c := range []struct {
+		in   RunInstancesInput
+		want string
+	}{
+		{RunInstancesInput{CpuOptions: &CpuOptionsRequest{CoreCount: new(2)}}, "InvalidParameterCombination"},
+		{RunInstancesInput{CpuOptions: &CpuOptionsRequest{ThreadsPerCore: new(3)}}, "InvalidParameterCombination"},
+		{RunInstancesInput{CpuOptions: &CpuOptionsRequest{ThreadsPerCore: new(-1)}}, "InvalidParameterCombination"},
+		{RunInstancesInput{MaintenanceOptions: &InstanceMaintenanceOptionsRequest{"never"}}, "InvalidParameterValue"},
+		{RunInstancesInput{CapacityReservationSpecification: &CapacityReservationSpecification{CapacityReservationPreference: "always"}}, "InvalidParameterValue"},
+	} {
+		wantCode(t, code(run(c.in)), c.want)
+	}
+
+	changed := must(s.ModifyInstanceMaintenanceOptions(&ModifyInstanceMaintenanceOptionsInput{InstanceId: i.InstanceId, AutoRecovery: "disabled"}))
+	if changed.AutoRecovery != "disabled" {
+		t.Errorf("%+v", changed)
+	}
+	wantCode(t, code(s.ModifyInstanceMaintenanceOptions(&ModifyInstanceMaintenanceOptionsInput{InstanceId: i.InstanceId, AutoRecovery: "never"})), "InvalidParameterValue")
+	reserve := func(r *CapacityReservationSpecification) string {
+		return code(s.ModifyInstanceCapacityReservationAttributes(&ModifyInstanceCapacityReservationAttributesInput{InstanceId: i.InstanceId, CapacityReservationSpecification: r}))
+	}
+	wantCode(t, reserve(&CapacityReservationSpecification{CapacityReservationTarget: &CapacityReservationTarget{CapacityReservationId: "cr-1"}}), "")
+	wantCode(t, reserve(&CapacityReservationSpecification{}), "MissingParameter")
+	wantCode(t, reserve(nil), "MissingParameter")
+	found := must(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter("maintenance-options.auto-recovery", "disabled")})).Reservations
+	if len(found) != 1 || found[0].Instances[0].CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId != "cr-1" {
+		t.Errorf("%+v", found)
+	}
 }

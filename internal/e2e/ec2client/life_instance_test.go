@@ -105,6 +105,12 @@ func lifeOfInstanceSettings(t *testing.T, c *ec2.Client) {
 	same(t, "monitoring", do(t, c.UnmonitorInstances, &ec2.UnmonitorInstancesInput{InstanceIds: id}).InstanceMonitorings[0].Monitoring.State, types.MonitoringStateDisabled)
 	do(t, c.ModifyInstanceCreditSpecification, &ec2.ModifyInstanceCreditSpecificationInput{InstanceCreditSpecifications: []types.InstanceCreditSpecificationRequest{{InstanceId: i.InstanceId, CpuCredits: new("standard")}}})
 	same(t, "credits", *do(t, c.DescribeInstanceCreditSpecifications, &ec2.DescribeInstanceCreditSpecificationsInput{InstanceIds: id}).InstanceCreditSpecifications[0].CpuCredits, "standard")
+	same(t, "recovery", do(t, c.ModifyInstanceMaintenanceOptions, &ec2.ModifyInstanceMaintenanceOptionsInput{InstanceId: i.InstanceId, AutoRecovery: types.InstanceAutoRecoveryStateDisabled}).AutoRecovery, types.InstanceAutoRecoveryStateDisabled)
+	do(t, c.ModifyInstanceCapacityReservationAttributes, &ec2.ModifyInstanceCapacityReservationAttributesInput{InstanceId: i.InstanceId,
+		CapacityReservationSpecification: &types.CapacityReservationSpecification{CapacityReservationPreference: types.CapacityReservationPreferenceNone}})
+	now := do(t, c.DescribeInstances, &ec2.DescribeInstancesInput{InstanceIds: id}).Reservations[0].Instances[0]
+	same(t, "hardware", []any{now.MaintenanceOptions.AutoRecovery, now.CapacityReservationSpecification.CapacityReservationPreference, *now.EnclaveOptions.Enabled, *now.CpuOptions.CoreCount},
+		[]any{types.InstanceAutoRecoveryStateDisabled, types.CapacityReservationPreferenceNone, false, int32(1)})
 	profiles := do(t, c.DescribeIamInstanceProfileAssociations, &ec2.DescribeIamInstanceProfileAssociationsInput{Filters: filter("instance-id", id[0])}).IamInstanceProfileAssociations
 	same(t, "profile", *profiles[0].IamInstanceProfile.Arn, "arn:aws:iam::123456789012:instance-profile/app")
 	terminate(t, c, id...)
