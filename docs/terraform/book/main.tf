@@ -174,6 +174,12 @@ resource "aws_instance" "web" {
   vpc_security_group_ids = [aws_security_group.web.id]
   key_name               = aws_key_pair.book.key_name
   tags                   = { Name = "web" }
+
+  user_data = <<-EOT
+    #!/bin/sh
+    mkdir -p /srv/www && cd /srv/www && hostname >index.html
+    nohup python3 -m http.server 80 >/var/log/www.log 2>&1 &
+  EOT
 }
 
 resource "aws_instance" "db" {
@@ -185,7 +191,7 @@ resource "aws_instance" "db" {
   key_name               = aws_key_pair.book.key_name
   tags                   = { Name = "db", Changed = var.changed }
 
-  # It fetches packages when it starts, and so needs its way out.
+  # With its way out, as a database server fetches packages when it starts.
   depends_on = [aws_route_table_association.private]
 }
 
