@@ -170,17 +170,15 @@ func (tx *Tx) AssociateAddress(in *AssociateAddressInput) (*AssociateAddressOutp
 }
 
 // addressTarget is the interface and the private address that the request names,
-// by default the primary one; an instance stands for its only interface.
+// by default the primary one; an instance stands for its only interface. Of both, AWS
+// documents that they cannot be given, and takes the instance: Terraform relies on it, which
+// names the interface of the former instance when an address moves to another
+// (hashicorp/terraform-provider-aws issue 26718 has AWS's answer).
 func (tx *Tx) addressTarget(in *AssociateAddressInput) (*NetworkInterface, netip.Addr, error) {
 	var none netip.Addr
 	id := in.NetworkInterfaceId
 	switch {
-	case id != "" && in.InstanceId != "":
-		i := tx.NetworkInterfaces.Get(id)
-		if i == nil || i.Attachment == nil || i.Attachment.InstanceID != in.InstanceId {
-			return nil, none, errorf("InvalidParameterCombination", "You may specify either an instance ID or a network interface ID, but not both")
-		}
-	case in.InstanceId != "":
+	case in.InstanceId != "" && !tx.attachedTo(id, in.InstanceId):
 		i, err := find(&tx.Instances, in.InstanceId)
 		if err != nil {
 			return nil, none, err
@@ -206,6 +204,11 @@ func (tx *Tx) addressTarget(in *AssociateAddressInput) (*NetworkInterface, netip
 		return nil, none, errInvalid("Invalid value '%s' for PrivateIpAddress: it is not an address of %s", in.PrivateIpAddress, n.ID)
 	}
 	return n, private, nil
+}
+
+func (m *Model) attachedTo(id NetworkInterfaceID, i InstanceID) bool {
+	n := m.NetworkInterfaces.Get(id)
+	return n != nil && n.Attachment != nil && n.Attachment.InstanceID == i
 }
 
 // notOfGateway refuses to touch a NAT gateway's Elastic IP (EN-07).

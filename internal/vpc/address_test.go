@@ -49,6 +49,18 @@ func TestEI02_AssociateMovesUnlessForbidden(t *testing.T) {
 	}
 }
 
+// Terraform names the interface that the address had, beside the instance that it shall have.
+func TestEI02_AnInstanceCountsBeforeAnInterface(t *testing.T) {
+	s := newSite(t)
+	e := s.eip()
+	former, next := s.inPublic(), s.inPublic()
+	must(s.AssociateAddress(&AssociateAddressInput{AllocationId: e, InstanceId: former}))
+	must(s.AssociateAddress(&AssociateAddressInput{AllocationId: e, InstanceId: next, NetworkInterfaceId: s.eth0(former).ID}))
+	if got := s.Addresses.Get(e).NetworkInterfaceID; got != s.eth0(next).ID {
+		t.Errorf("associated with %s, want %s's", got, next)
+	}
+}
+
 func TestEI02_TheOldElasticIpOfTheTargetStaysAllocated(t *testing.T) {
 	s := newSite(t)
 	i, e1, e2 := s.inPublic(), s.eip(), s.eip()
@@ -98,7 +110,6 @@ func TestAssociateAddress_Refuses(t *testing.T) {
 		"unknown allocation": {AssociateAddressInput{InstanceId: i, AllocationId: "eipalloc-00000000000000bad"}, "InvalidAllocationID.NotFound"},
 		"unknown address":    {AssociateAddressInput{InstanceId: i, PublicIp: "203.0.113.250"}, "InvalidAddress.NotFound"},
 		"no target":          {AssociateAddressInput{AllocationId: e}, "MissingParameter"},
-		"both targets":       {AssociateAddressInput{AllocationId: e, InstanceId: i, NetworkInterfaceId: s.eth0(two).ID}, "InvalidParameterCombination"},
 		"two interfaces":     {AssociateAddressInput{AllocationId: e, InstanceId: two}, "InvalidInstanceID"},
 		"terminated":         {AssociateAddressInput{AllocationId: e, InstanceId: gone}, "InvalidInstanceID"},
 		"foreign private":    {AssociateAddressInput{AllocationId: e, InstanceId: i, PrivateIpAddress: "10.0.0.200"}, "InvalidParameterValue"},
