@@ -25,8 +25,9 @@ resource "aws_default_subnet" "a" {
   tags                    = { Name = "Default subnet" }
 }
 
+# The provider tags these only by a change, not when it takes them over.
 resource "aws_default_vpc_dhcp_options" "default" {
-  tags = { Name = "Default options" }
+  tags = var.changed ? { Name = "Default options" } : {}
 }
 
 resource "aws_vpc" "own" {
