@@ -136,6 +136,11 @@ func (f *Forwarder) start(k key) *call {
 		return c
 	}
 	f.reread()
+	if e, ok := f.cache.get(k, f.now()); ok { // it came since the caller looked
+		c.answer = e.answer
+		close(c.done)
+		return c
+	}
 	f.calls[k] = c
 	servers, attempts, file := f.servers, f.attempts, f.file
 	f.wg.Go(func() {
