@@ -46,7 +46,11 @@ func TestTerraform_Circle(t *testing.T) {
 			if d := gocmp.Diff(portrait(&was), made); d != "" {
 				t.Errorf("the lab that was exported, and the one that Terraform makes (-was +is):\n%s\n%s", d, configuration)
 			}
-			w.run("destroy", "-auto-approve")
+			// The provider takes two and a half minutes to see that an interface is detached
+			// (hashicorp/terraform-provider-aws issue 45835).
+			if os.Getenv("VPCEMU_TEST_FULL") != "" {
+				w.run("destroy", "-auto-approve")
+			}
 		})
 	}
 }

@@ -243,7 +243,8 @@ func init() {
 		AssociationId AssociationIds NatGatewayId NetworkAclId NetworkInterfaceId RouteTableId InternetGatewayId DhcpOptionsId Attribute
 		AttachmentId DeviceIndex MaxCount MinCount KeyName PublicKeyMaterial Cidr ReservationType SubnetCidrReservationId
 		DhcpConfigurations Resources ResourceIds ResourceType FlowLogIds PrivateIpAddresses RuleNumber Egress Protocol RuleAction
-		SecurityGroupRules SecurityGroupRuleId VolumeId InstanceCreditSpecifications Tags InstanceTenancy GatewayId`) {
+		SecurityGroupRules SecurityGroupRuleId VolumeId InstanceCreditSpecifications Tags InstanceTenancy GatewayId CapacityReservationSpecification
+		CapacityReservationPreference`) {
 		requiredNames[name] = true
 	}
 }
