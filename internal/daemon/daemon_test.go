@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/host"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -103,6 +104,12 @@ func TestEnd_PoweroffAndRebootFromInside(t *testing.T) {
 	b.eventually("a runs again", func() bool { return len(b.m.names()) == 3 && b.instance("a").BootID == boot+1 })
 	if err := b.settled(); err != nil {
 		t.Fatal(err)
+	}
+	// It was running all the time, but its queues are new.
+	for _, way := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		if _, end := b.capturing(control.CaptureRequest{On: []string{"a"}, Count: 1}, func() { b.send(way[0], way[1]) }); end.Packets != 1 {
+			t.Errorf("from %s to %s: %+v", way[0], way[1], end)
+		}
 	}
 	b.m.die("a", host.Exit{Cause: host.ExitPoweroff})
 	b.eventually("a is stopped", func() bool { return b.instance("a").State == vpc.StateStopped })

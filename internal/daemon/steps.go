@@ -38,9 +38,10 @@ func (d *Daemon) start(ctx context.Context, w *wish) error {
 	return d.record(ctx, func(tx *vpc.Tx) { markStopped(tx, w.id, "Server.InternalError: "+err.Error()) })
 }
 
-// running reports a sandbox running, once its instance may leave the state pending.
+// running reports a sandbox running, once its instance may leave the state pending. One that has
+// rebooted was running all the time; its new ports are published all the same.
 func (d *Daemon) running(ctx context.Context, id string) error {
-	if !d.passes(ctx, id, vpc.StatePending) {
+	if !d.passes(ctx, id, vpc.StatePending) && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return d.record(ctx, func(tx *vpc.Tx) { markRunning(tx, id) })

@@ -533,7 +533,7 @@ func TestBadLuck_WrongCommandLines(t *testing.T) {
 		status int
 		words  string
 	}{
-		{[]string{"up"}, 2, "usage: vpcemu up FILE"},
+		{[]string{"up", p.file, p.file}, 2, "usage: vpcemu up [FILE]"},
 		{[]string{"ls", "--bogus"}, 2, "usage: vpcemu ls"},
 		{[]string{"up", p.file, "-o", "xml"}, 2, "use json or yaml"},
 		{[]string{"ls"}, 1, "vpcemu up FILE --lab " + p.name},

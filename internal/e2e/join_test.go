@@ -177,8 +177,8 @@ func TestJoinCrashes(t *testing.T) {
 			return nil
 		})
 	}
+	l.kill(l.daemons()...) // first: it may be at the file, too
 	host.run("echo 127.0.0.1 localhost >" + host.hosts)
-	l.kill(l.daemons()...)
 	host.run("ip link del vpcemu0", "nft flush ruleset")
 	l.cli("down")
 	host.unchanged("after down", before)
