@@ -7,12 +7,12 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-fuzz_seconds=120 # in all
+fuzz_seconds=120 fuzz_workers=1 # in all; at once
 e2e_count=1
 case ${1:-} in
 '') ;;
 --full)
-	fuzz_seconds=1200 e2e_count=3
+	fuzz_seconds=1200 fuzz_workers=2 e2e_count=3
 	export VPCEMU_TEST_FULL=yes
 	;;
 *) die "usage: test.sh [--full]" ;;
@@ -61,9 +61,14 @@ run go vet ./...
 run go tool staticcheck ./...
 
 step "Unit and pipeline tests, with the race detector"
-mapfile -t quick < <(go list ./... | grep -v /internal/e2e)
+# The tests of these do millions of things one after another: whole without the race
+# detector, and in short with it.
+long=(./nat ./internal/conntrack ./internal/vpc)
+mapfile -t quick < <(go list ./... | grep -v /internal/e2e | grep -vxF "$(go list "${long[@]}")")
 [ ${#quick[@]} -gt 0 ] || die "no packages to test"
 run go test -race -timeout 15m "${quick[@]}"
+run go test -race -short -timeout 15m "${long[@]}"
+run go test -timeout 15m "${long[@]}"
 
 step "Every benchmark, once"
 mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
@@ -76,7 +81,7 @@ run "$repo/scripts/bench.sh" --short --json "$tmp/bench.json"
 mapfile -t targets < <(tests_named Fuzz)
 seconds=$((fuzz_seconds / ${#targets[@]}))
 touch "$tmp/fuzzing"
-fuzz() { go test -run '^$' -fuzz "^${1#* }\$" -fuzztime "${seconds}s" -fuzzminimizetime 1s "${1% *}" >"$tmp/fuzz.out" 2>&1; }
+fuzz() { go test -run '^$' -fuzz "^${1#* }\$" -fuzztime "${seconds}s" -fuzzminimizetime 1s -parallel $fuzz_workers "${1% *}" >"$tmp/fuzz.out" 2>&1; }
 # The go command keeps the input that failed as a test case.
 kept() { find . -path '*/testdata/fuzz/*' -type f -newer "$tmp/fuzzing" -printf 'the input that failed, to be kept as a test: %p\n'; }
 # deadline_race: fuzzing that ends at its time can say so as an error, before Go 1.27
@@ -103,7 +108,16 @@ fuzz_all() {
 step "End-to-end tests, and beside them ${#targets[@]} fuzz targets for $seconds seconds each"
 start fuzz_all >"$tmp/fuzzed" 2>&1
 fuzzing=$started
-run go test -timeout 60m -count "$e2e_count" ./internal/e2e/...
+# Those that install packages and wait for programs of others go on beside all others, which
+# begin with those that are alone.
+waiting='^(TestB14_.*|TestTerraform|TestIM05_CloudInit|TestCT05_RulesRevokedByTheAWSCLI.*)$'
+end_to_end() { go test -timeout 60m -count "$e2e_count" -parallel 4 "$@"; }
+start end_to_end -run "$waiting" ./internal/e2e >"$tmp/waited" 2>&1
+patient=$started
+run end_to_end -skip "$waiting" ./internal/e2e/...
+step "Those that wait for programs of others"
+finish "$patient" || die "$(<"$tmp/waited")"
+cat "$tmp/waited"
 step "Fuzzing"
 finish "$fuzzing" || die "$(<"$tmp/fuzzed")"
 cat "$tmp/fuzzed"

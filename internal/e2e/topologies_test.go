@@ -137,6 +137,7 @@ var lessons = map[string]func(t *testing.T, l *lab, text string){
 
 // Every topology that comes with vpcemu, by its name: up, up again, its lesson, down.
 func TestTopology(t *testing.T) {
+	t.Parallel()
 	for _, name := range topologies.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

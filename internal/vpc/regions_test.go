@@ -201,7 +201,11 @@ func TestProperty_RegionsDoNotMeet(t *testing.T) {
 		}
 	})
 	t.Logf("%d of %d actions succeeded", len(succeeded), len(regionalActions))
-	if len(succeeded) < len(regionalActions)/2 {
+	want := len(regionalActions) / 2
+	if testing.Short() { // a fifth of the tries
+		want /= 2
+	}
+	if len(succeeded) < want {
 		t.Error("too few actions succeeded")
 	}
 }
