@@ -144,7 +144,7 @@ aws ec2 associate-route-table --route-table-id "$nat_table" --subnet-id "$privat
 
 step 'A database server in the default group, whose members reach each other; the web server becomes one'
 default=$(aws ec2 describe-security-groups --filters Name=vpc-id,Values="$vpc" Name=group-name,Values=default --query 'SecurityGroups[0].GroupId')
-db=$(aws ec2 run-instances --image-id "$image" --instance-type t3.micro --subnet-id "$private" --key-name mine --tag-specifications "$(tags instance db)" --query 'Instances[0].InstanceId')
+db=$(aws ec2 run-instances --image-id resolve:ssm:/aws/service/debian/release/12/latest/amd64 --instance-type t3.micro --subnet-id "$private" --key-name mine --tag-specifications "$(tags instance db)" --query 'Instances[0].InstanceId')
 aws ec2 wait instance-running --instance-ids "$db"
 aws ec2 modify-instance-attribute --instance-id "$web" --groups "$group" "$default"
 db_address=$(aws ec2 describe-instances --instance-ids "$db" --query 'Reservations[0].Instances[0].PrivateIpAddress')

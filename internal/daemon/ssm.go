@@ -33,3 +33,11 @@ func (m managed) Instances(region string) []ssm.Instance {
 func (m managed) RunScript(ctx context.Context, id string, s ssm.Script) (int, error) {
 	return host.Exec(ctx, m.d.cfg.RunDir, id, host.ExecRequest{Argv: []string{"/bin/sh", "-c", s.Text}, Dir: s.Dir, Stdout: s.Stdout, Stderr: s.Stderr})
 }
+
+// Parameters implements ssm.Backend.
+func (m managed) Parameters() (list []ssm.Parameter) {
+	for _, p := range vpc.ImageParameters() {
+		list = append(list, ssm.Parameter(p))
+	}
+	return list
+}

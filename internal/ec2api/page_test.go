@@ -42,7 +42,7 @@ const intro = `# The EC2 API
 <!-- Written by go test ./internal/ec2api -update. Change internal/ec2api. -->
 
 ` + "`vpcemu api`" + ` and ` + "`vpcemu up --api`" + ` serve the EC2 Query protocol, version 2016-11-15 (requests of earlier versions are taken as
-such of this one), STS GetCallerIdentity, and the part of SSM that runs commands. Parameters and answers are named as
+such of this one), STS GetCallerIdentity, and the parts of SSM that run commands and name the latest images. Parameters and answers are named as
 in AWS's own model of the API (%s), from which the code's table is made. What a parameter does is said in the
 Amazon EC2 API Reference; where a lab differs, [conformance.md](conformance.md) says so.
 

@@ -1,11 +1,12 @@
 // Package ssm serves what tests of AWS setups use of AWS Systems Manager: Run Command with
-// the document AWS-RunShellScript, by which commands run in instances without a network, and the
-// inventory that tells which instances take commands.
+// the document AWS-RunShellScript, by which commands run in instances without a network, the
+// inventory that tells which instances take commands, and the public parameters by which the latest
+// image of a distribution is found.
 //
 // It speaks the service's JSON protocol, version 1.1: the action is in the header
 // X-Amz-Target (AmazonSSM.SendCommand), input and output are JSON. Actions: SendCommand,
 // GetCommandInvocation, ListCommandInvocations, ListCommands, CancelCommand,
-// DescribeInstanceInformation.
+// DescribeInstanceInformation, GetParameter, GetParameters, GetParametersByPath.
 //
 // Every running instance is managed: it needs no agent, no role and no way to the service's
 // endpoints. Output is not written to S3 or CloudWatch.
@@ -19,7 +20,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +35,12 @@ type Backend interface {
 	// RunScript runs a shell script as root in an instance, and returns its exit status. When ctx
 	// ends, so does the script. An error means that it did not run to its end.
 	RunScript(ctx context.Context, instanceID string, s Script) (exit int, err error)
+	// Parameters are the public parameters, ordered by name.
+	Parameters() []Parameter
 }
+
+// Parameter is a public parameter, whose value is an image.
+type Parameter struct{ Name, Value string }
 
 // Instance is one that may take commands.
 type Instance struct {
@@ -116,6 +124,9 @@ var actions = map[string]action{
 	"ListCommands":                typed((*Server).listCommands),
 	"CancelCommand":               typed((*Server).cancelCommand),
 	"DescribeInstanceInformation": typed((*Server).describeInstanceInformation),
+	"GetParameter":                typed((*Server).getParameter),
+	"GetParameters":               typed((*Server).getParameters),
+	"GetParametersByPath":         typed((*Server).getParametersByPath),
 }
 
 // ServeHTTP implements http.Handler.
@@ -138,7 +149,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
 	do := actions[name]
 	if r.Method != http.MethodPost || !ok || do == nil {
-		return nil, errorf("UnknownOperationException", "vpcemu has no action %q of the service ssm: it has SendCommand, GetCommandInvocation, ListCommandInvocations, ListCommands, CancelCommand and DescribeInstanceInformation.", name)
+		return nil, errorf("UnknownOperationException", "vpcemu has no action %q of the service ssm: it has %s.", name, strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {

@@ -30,6 +30,14 @@ func (l *lab) RunScript(ctx context.Context, id string, s ssm.Script) (int, erro
 	return 126, err
 }
 
+func (l *lab) Parameters() []ssm.Parameter {
+	var list []ssm.Parameter
+	for n := range 12 {
+		list = append(list, ssm.Parameter{Name: fmt.Sprintf("/aws/service/one/%02d", n), Value: fmt.Sprintf("ami-%d", n)})
+	}
+	return append(list, ssm.Parameter{Name: "/aws/service/one/more/image", Value: "ami-more"})
+}
+
 const one, two, down = "i-00000000000000001", "i-00000000000000002", "i-00000000000000003"
 
 type service struct {
@@ -225,4 +233,79 @@ func FuzzServeHTTP(f *testing.F) {
 			t.Fatalf("%d %q", w.Code, w.Body)
 		}
 	})
+}
+
+func TestParameters(t *testing.T) {
+	s := newService(t)
+	get := func(name string) (map[string]any, string) {
+		out, code := s.call("GetParameter", fmt.Sprintf(`{"Name": %q, "WithDecryption": true}`, name))
+		p, _ := out["Parameter"].(map[string]any)
+		return p, code
+	}
+	p, _ := get("/aws/service/one/03")
+	for name, want := range map[string]any{"Name": "/aws/service/one/03", "Value": "ami-3", "Type": "String", "DataType": "aws:ec2:image", "Version": 1.0,
+		"ARN": "arn:aws:ssm:eu-west-1::parameter/aws/service/one/03", "LastModifiedDate": 1793491200.0} {
+		if p[name] != want {
+			t.Errorf("%s is %v, want %v", name, p[name], want)
+		}
+	}
+	for _, name := range []string{"arn:aws:ssm:eu-west-1::parameter/aws/service/one/03", "/aws/service/one/03:1"} {
+		if p, code := get(name); code != "" || p["Value"] != "ami-3" {
+			t.Errorf("%s: %v %s", name, p, code)
+		}
+	}
+	for name, want := range map[string]string{"": "ValidationException", "/aws/service/one/03:2": "ParameterNotFound", "/mine": "ParameterNotFound",
+		"arn:aws:ssm:us-east-1::parameter/aws/service/one/03": "ParameterNotFound"} {
+		if _, code := get(name); code != want {
+			t.Errorf("%q: %s, want %s", name, code, want)
+		}
+	}
+	out, _ := s.call("GetParameters", `{"Names": ["/aws/service/one/01", "/mine", "/aws/service/one/00", "/aws/service/one/01"]}`)
+	if got := fmt.Sprint(values(out), out["InvalidParameters"]); got != "[ami-1 ami-0] [/mine]" {
+		t.Error(got)
+	}
+	for body, want := range map[string]string{`{}`: "ValidationException", `{"Names": ["1","2","3","4","5","6","7","8","9","10","11"]}`: "ValidationException"} {
+		if _, code := s.call("GetParameters", body); code != want {
+			t.Errorf("%s: %s", body, code)
+		}
+	}
+}
+
+func TestParametersByPath(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct {
+		input string
+		pages []int
+	}{
+		{`"Path": "/aws/service/one"`, []int{10, 2}},
+		{`"Path": "/aws/service/one/", "MaxResults": 5`, []int{5, 5, 2}},
+		{`"Path": "/aws/service", "Recursive": true`, []int{10, 3}},
+		{`"Path": "/aws/service"`, []int{0}},
+		{`"Path": "/aws/service/on", "Recursive": true`, []int{0}},
+		{`"Path": "/aws/service/one/more"`, []int{1}},
+	} {
+		token := ""
+		for i, want := range c.pages {
+			out, code := s.call("GetParametersByPath", fmt.Sprintf(`{%s, "NextToken": %q}`, c.input, token))
+			token, _ = out["NextToken"].(string)
+			if got := len(values(out)); code != "" || got != want || (token == "") != (i == len(c.pages)-1) {
+				t.Errorf("%s: page %d has %d, want %d; token %q, %s", c.input, i, got, want, token, code)
+			}
+		}
+	}
+	for body, want := range map[string]string{`{"Path": "x"}`: "ValidationException", `{"Path": "/", "MaxResults": 11}`: "ValidationException",
+		`{"Path": "/", "NextToken": "?"}`: "InvalidNextToken", `{"Path": "/", "ParameterFilters": [{"Key": "Type"}]}`: "InvalidFilterKey"} {
+		if _, code := s.call("GetParametersByPath", body); code != want {
+			t.Errorf("%s: %s", body, code)
+		}
+	}
+}
+
+// values are those of the parameters in an answer.
+func values(out map[string]any) (list []any) {
+	parameters, _ := out["Parameters"].([]any)
+	for _, p := range parameters {
+		list = append(list, p.(map[string]any)["Value"])
+	}
+	return list
 }

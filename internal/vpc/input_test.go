@@ -327,6 +327,12 @@ func TestResolveNames(t *testing.T) {
 	if err := ResolveNames(&tx.Model, "", none); err != nil || none.DhcpOptionsId != "default" {
 		t.Errorf("%v, %v", none, err)
 	}
+	outside := must(tx.CreateInternetHost(&CreateInternetHostInput{HostName: "laptop"})).InternetHost.InternetHostId
+	for _, name := range []InternetHostID{"laptop", outside} {
+		if remove := (&DeleteInternetHostInput{InternetHostId: name}); ResolveNames(&tx.Model, "", remove) != nil || remove.InternetHostId != outside {
+			t.Errorf("%s: %s", name, remove.InternetHostId)
+		}
+	}
 	association := &DisassociateRouteTableInput{AssociationId: "main"} // has no name: for the operation to judge
 	if err := ResolveNames(&tx.Model, "", association); err != nil || association.AssociationId != "main" {
 		t.Errorf("%v, %v", association, err)
@@ -341,6 +347,8 @@ func TestResolveNames(t *testing.T) {
 		{&DeleteInternetGatewayInput{InternetGatewayId: "twin"}, "InvalidParameterValue", "several"},
 		{&DeleteSecurityGroupInput{GroupId: "default"}, "InvalidParameterValue", "several"}, // one in each VPC
 		{&CreateTagsInput{Resources: []ResourceID{"novel"}}, "InvalidID", "novel"},
+		{&DeleteInternetHostInput{InternetHostId: "nobody"}, "InvalidInternetHostID.NotFound", "nobody"},
+		{&DeleteInternetHostInput{InternetHostId: "host-12"}, "InvalidInternetHostID.Malformed", "host-12"},
 	} {
 		var e *Error
 		if err := ResolveNames(&tx.Model, "", r.in); !errors.As(err, &e) || e.Code != r.code || !strings.Contains(e.Message, r.text) {

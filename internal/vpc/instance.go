@@ -205,10 +205,13 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.ImageID == "" {
 		i.ImageID = ImageID
 	}
+	var err error
+	if i.ImageID, err = resolveImage(i.ImageID); err != nil {
+		return i, err
+	}
 	if err := checkImage(i.ImageID); err != nil {
 		return i, err
 	}
-	var err error
 	if i.InstanceType, err = typeNamed(in.InstanceType); err != nil {
 		return i, err
 	}

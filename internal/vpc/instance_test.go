@@ -349,6 +349,7 @@ func TestRunInstances_Refuses(t *testing.T) {
 		code string
 	}{
 		"image":               {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "debian"} }, "InvalidAMIID.Malformed"},
+		"no parameter":        {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "resolve:ssm:/golden"} }, "InvalidParameterValue"},
 		"image of upper case": {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "ami-00000000000000BAD"} }, "InvalidAMIID.Malformed"},
 		"type":                {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceType: "t3.giant"} }, "InvalidParameterValue"},
 		"key":                 {func(s *site) RunInstancesInput { return RunInstancesInput{KeyName: "none"} }, "InvalidKeyPair.NotFound"},
@@ -546,6 +547,11 @@ func TestDescribeImages(t *testing.T) {
 		}
 	}
 	wantCode(t, code(tx.DescribeImages(&DescribeImagesInput{ImageIds: []string{"ami-x"}})), "InvalidAMIID.Malformed")
+	for _, p := range ImageParameters() { // each names one of the catalogue
+		if !slices.ContainsFunc(tx.images(), func(i Image) bool { return i.ImageId == p.Value }) {
+			t.Errorf("%s is %s", p.Name, p.Value)
+		}
+	}
 }
 
 // An AMI of the lab's own decides what an instance boots, unless the launch says it.
@@ -560,6 +566,20 @@ func TestRunInstances_ImageOfTheLab(t *testing.T) {
 		out := must(s.RunInstances(&in))
 		if i := s.Instances.Get(out.Instances[0].InstanceId); i.Rootfs != want || i.ImageID != in.ImageId {
 			t.Errorf("%s: boots %q, want %q", i.ImageID, i.Rootfs, want)
+		}
+	}
+}
+
+// A parameter of Systems Manager stands for the image that it names at the launch.
+func TestRunInstances_ImageByParameter(t *testing.T) {
+	s := newSite(t)
+	for _, p := range ImageParameters() {
+		for _, name := range []string{"resolve:ssm:" + p.Name, "resolve:ssm:" + p.Name + ":1"} {
+			out := must(s.RunInstances(&RunInstancesInput{ImageId: name, SubnetId: s.public}))
+			if got := out.Instances[0].ImageId; got != p.Value {
+				t.Errorf("%s: %s, want %s", name, got, p.Value)
+			}
+			must(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{out.Instances[0].InstanceId}}))
 		}
 	}
 }

@@ -139,6 +139,8 @@ func (r *resolver) resolve(v reflect.Value) error {
 	var err error
 	if v.Type() == reflect.TypeFor[ResourceID]() {
 		id, err = r.anyNamed(name)
+	} else if k := idKinds[v.Type()]; v.Type() == reflect.TypeFor[InternetHostID]() && !WellFormed(k.prefix, name) {
+		id, err = r.choose(k, name, r.hostsNamed(name))
 	} else {
 		table, ok := r.tables[v.Type()]
 		if !ok || WellFormed(table.kind.prefix, name) {
@@ -179,6 +181,16 @@ func (r *resolver) named(t taggedTable, name string) []string {
 			found = append(found, id)
 		}
 	})
+	return found
+}
+
+// hostsNamed lists the Internet hosts that have the name, which have no tags.
+func (r *resolver) hostsNamed(name string) (found []string) {
+	for id, h := range r.tx.InternetHosts.All() {
+		if h.HostName == name && h.State != StateTerminated {
+			found = append(found, string(id))
+		}
+	}
 	return found
 }
 

@@ -240,6 +240,19 @@ data "aws_nat_gateways" "none" {
 
 data "aws_vpc_peering_connections" "none" {}
 
+data "aws_ssm_parameter" "ubuntu" {
+  name = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+}
+
+data "aws_ami" "ubuntu" {
+  owners = ["099720109477"]
+
+  filter {
+    name   = "image-id"
+    values = [data.aws_ssm_parameter.ubuntu.insecure_value]
+  }
+}
+
 output "answers" {
   value = {
     account   = data.aws_caller_identity.me.account_id
@@ -255,5 +268,6 @@ output "answers" {
     user_data = base64decode(data.aws_instance.main.user_data_base64)
     volume    = data.aws_ebs_volume.root.volume_id == aws_instance.main.root_block_device[0].volume_id
     address   = data.aws_eip.main.id == aws_eip.main.id
+    ubuntu    = data.aws_ami.ubuntu.name
   }
 }
