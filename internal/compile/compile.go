@@ -27,8 +27,18 @@ type Ports interface {
 // Snapshot compiles m. An error means that the model is inconsistent, which its
 // operations prevent; it names the object.
 func Snapshot(m *vpc.Model, ports Ports, generation uint64) (*dataplane.Snapshot, error) {
+	return new(Memory).Snapshot(m, ports, generation)
+}
+
+// Memory keeps the compiled rules of groups from one snapshot for the next, where most are
+// the same: a change of a large lab looks at all of it, and compiles little. The zero Memory is
+// empty and ready. It is not safe for concurrent use; what is shared with packets is only read.
+type Memory struct{ rules map[string]remembered }
+
+// Snapshot is as the function, and remembers.
+func (mem *Memory) Snapshot(m *vpc.Model, ports Ports, generation uint64) (*dataplane.Snapshot, error) {
 	c := &compiler{
-		m: m, ports: ports,
+		m: m, ports: ports, before: mem.rules,
 		s: &dataplane.Snapshot{Generation: generation, ENIs: map[uint32]*dataplane.ENI{},
 			Internet: &dataplane.Internet{
 				Hosts:     map[packet.Addr]*dataplane.InternetHost{},
@@ -40,7 +50,7 @@ func Snapshot(m *vpc.Model, ports Ports, generation uint64) (*dataplane.Snapshot
 		nats:    map[vpc.NatGatewayID]*dataplane.NATGateway{},
 		igws:    map[vpc.InternetGatewayID]*dataplane.InternetGateway{},
 		groups:  map[vpc.SecurityGroupID]uint32{},
-		rules:   map[string]*filter.Groups{},
+		rules:   make(map[string]remembered, len(mem.rules)),
 		acls:    map[vpc.NetworkAclID]*filter.ACL{},
 		tables:  map[vpc.RouteTableID]*dataplane.RouteTable{},
 	}
@@ -53,6 +63,7 @@ func Snapshot(m *vpc.Model, ports Ports, generation uint64) (*dataplane.Snapshot
 		}
 	}
 	c.s.Finish()
+	mem.rules = c.rules
 	return c.s, nil
 }
 
@@ -66,7 +77,8 @@ type compiler struct {
 	nats    map[vpc.NatGatewayID]*dataplane.NATGateway
 	igws    map[vpc.InternetGatewayID]*dataplane.InternetGateway
 	groups  map[vpc.SecurityGroupID]uint32 // handle of a group, from 1
-	rules   map[string]*filter.Groups      // by the list of groups: ENIs with the same groups share them
+	rules   map[string]remembered          // by the list of groups: ENIs with the same groups share them
+	before  map[string]remembered          // those of the last snapshot
 	acls    map[vpc.NetworkAclID]*filter.ACL
 	tables  map[vpc.RouteTableID]*dataplane.RouteTable
 }

@@ -82,36 +82,85 @@ func (c *compiler) attachENI(e *vpc.NetworkInterface, out *dataplane.ENI) (err e
 	return nil
 }
 
+// remembered are the rules of a list of groups, and what they were compiled from: the groups as
+// they were, which never change in place, and the handles of groups that rules refer to.
+type remembered struct {
+	rules   *filter.Groups
+	groups  []*vpc.SecurityGroup
+	handles []uint32
+}
+
 func (c *compiler) groupsOf(ids []vpc.SecurityGroupID) (*filter.Groups, error) {
-	var key strings.Builder
+	var text [128]byte
+	key := text[:0]
 	for _, id := range ids {
-		key.WriteString(string(id))
+		key = append(key, id...)
 	}
-	if g := c.rules[key.String()]; g != nil {
-		return g, nil
+	if r, ok := c.rules[string(key)]; ok {
+		return r.rules, nil
 	}
+	r, ok := c.before[string(key)]
+	if !ok || !c.holds(r, ids) {
+		var err error
+		if r, err = c.compileGroups(ids); err != nil {
+			return nil, err
+		}
+	}
+	c.rules[string(key)] = r
+	return r.rules, nil
+}
+
+// holds tells whether the rules would be compiled the same now.
+func (c *compiler) holds(r remembered, ids []vpc.SecurityGroupID) bool {
+	n := 0
+	for i, id := range ids {
+		g := c.m.SecurityGroups.Get(id)
+		if g == nil || g != r.groups[i] {
+			return false
+		}
+		for _, list := range [][]vpc.SecurityGroupRule{g.Ingress, g.Egress} {
+			for i := range list {
+				if list[i].GroupID == "" {
+					continue
+				}
+				if c.groups[list[i].GroupID] != r.handles[n] {
+					return false
+				}
+				n++
+			}
+		}
+	}
+	return true
+}
+
+func (c *compiler) compileGroups(ids []vpc.SecurityGroupID) (remembered, error) {
+	var r remembered
 	var rules []filter.GroupRule
 	for _, id := range ids {
 		g := c.m.SecurityGroups.Get(id)
 		if g == nil {
-			return nil, fmt.Errorf("security group %s does not exist", id)
+			return r, fmt.Errorf("security group %s does not exist", id)
 		}
+		r.groups = append(r.groups, g)
 		for _, dir := range []filter.Direction{filter.Ingress, filter.Egress} {
 			list := g.Ingress
 			if dir == filter.Egress {
 				list = g.Egress
 			}
-			for _, r := range list {
-				out, err := c.rule(g, &r, dir)
+			for i := range list {
+				out, err := c.rule(g, &list[i], dir)
 				if err != nil {
-					return nil, fmt.Errorf("security group %s rule %s: %w", id, r.ID, err)
+					return r, fmt.Errorf("security group %s rule %s: %w", id, list[i].ID, err)
 				}
 				rules = append(rules, out)
+				if list[i].GroupID != "" {
+					r.handles = append(r.handles, out.Group)
+				}
 			}
 		}
 	}
-	c.rules[key.String()] = filter.CompileGroups(rules)
-	return c.rules[key.String()], nil
+	r.rules = filter.CompileGroups(rules)
+	return r, nil
 }
 
 // protocols that the model names instead of numbering (SG-05).

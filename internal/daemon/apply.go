@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
-	"github.com/vpcemu/vpcemu/internal/compile"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -193,7 +192,7 @@ func (d *Daemon) compile(m *vpc.Model) (*dataplane.Snapshot, error) {
 		return nil, err
 	}
 	d.generation++
-	s, err := compile.Snapshot(m, d.portsOf(m), d.generation)
+	s, err := d.compiled.Snapshot(m, d.portsOf(m), d.generation)
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}

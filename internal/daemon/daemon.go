@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/compile"
 	"github.com/vpcemu/vpcemu/internal/conntrack"
 	"github.com/vpcemu/vpcemu/internal/control"
 	"github.com/vpcemu/vpcemu/internal/dns"
@@ -97,8 +98,9 @@ type Daemon struct {
 	model    atomic.Pointer[vpc.Model] // what is committed; replaced by the committer only
 	requests chan *request
 
-	generation   uint64      // of the latest snapshot; the committer's own
-	services     allServices // the committer's own
+	generation   uint64         // of the latest snapshot; the committer's own
+	compiled     compile.Memory // the committer's own
+	services     allServices    // the committer's own
 	names        *dns.Directory
 	forward      *dns.Forwarder
 	leases       leaseBook
