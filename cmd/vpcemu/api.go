@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -197,8 +198,15 @@ func environment(api *control.API, region string) string {
 
 // reachable is the address that clients on this machine use.
 func reachable(listen string) string {
-	listen = strings.Replace(listen, "0.0.0.0:", "127.0.0.1:", 1)
-	return strings.Replace(listen, "[::]:", "[::1]:", 1)
+	addr, err := netip.ParseAddrPort(listen)
+	if err != nil || !addr.Addr().IsUnspecified() {
+		return listen
+	}
+	own := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if addr.Addr().Is6() {
+		own = netip.IPv6Loopback()
+	}
+	return netip.AddrPortFrom(own, addr.Port()).String()
 }
 
 func banner(api *control.API, lab *control.Lab) string {

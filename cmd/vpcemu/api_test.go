@@ -58,3 +58,11 @@ func TestAPIEnvironment(t *testing.T) {
 		}
 	}
 }
+
+func TestReachable(t *testing.T) {
+	for listen, want := range map[string]string{"127.0.0.1:4566": "127.0.0.1:4566", "0.0.0.0:4566": "127.0.0.1:4566", "[::]:4566": "[::1]:4566", "10.0.0.0:4566": "10.0.0.0:4566", "": ""} {
+		if got := reachable(listen); got != want {
+			t.Errorf("%s: %s, want %s", listen, got, want)
+		}
+	}
+}

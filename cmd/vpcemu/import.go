@@ -127,8 +127,17 @@ func (f *importFlags) write(cmd *cobra.Command, r *importer.Result) error {
 	return nil
 }
 
-// writeWhole writes a file, or leaves what was there.
+// writeWhole writes a file, or leaves what was there. A link leads to the file, a device or pipe is
+// written to, and a file that only its owner reads stays so.
 func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if was, err := os.Stat(path); err == nil && was.Mode().IsRegular() {
+		mode &= was.Mode().Perm()
+	} else if err == nil {
+		return os.WriteFile(path, text, mode) // makes and truncates nothing there
+	}
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -42,7 +44,11 @@ func (d *Daemon) Do(ctx context.Context, region, action string, in any) (any, er
 		}
 		return d.keepKeyMaterial(tx, out)
 	})
-	return out, err
+	if err != nil {
+		d.dropKeyMaterial(region, out)
+		return nil, err
+	}
+	return out, nil
 }
 
 // Account implements ec2api.Backend.
@@ -77,11 +83,11 @@ func (d *Daemon) API(ctx context.Context, req *control.APIRequest) (*control.API
 	if err != nil {
 		return nil, err
 	}
-	l, err := listenAPI(is, &want, d.api.listens())
+	l, err := d.takePort(is, &want)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := d.changeKeys(req, want.Keys)
+	keys, undo, err := d.changeKeys(req, want.Keys)
 	if err == nil {
 		err = d.Apply(ctx, func(tx *vpc.Tx) error {
 			if tx.Region == "" {
@@ -95,10 +101,38 @@ func (d *Daemon) API(ctx context.Context, req *control.APIRequest) (*control.API
 		if l != nil {
 			l.Close()
 		}
+		undo()
+		d.reopenAPI() // if it made way
 		return nil, err
 	}
 	d.serveAPI(want, keys, l)
+	if !want.Keys {
+		_ = os.Remove(d.keysFile()) // secrets that nobody needs any more, if there were any
+	}
 	return d.api.status(), nil
+}
+
+// takePort is listenAPI. Where the port is the endpoint's own, at another address, the endpoint
+// makes way for itself.
+func (d *Daemon) takePort(is vpc.API, want *vpc.API) (net.Listener, error) {
+	l, err := listenAPI(is, want, d.api.listens())
+	if !errors.Is(err, syscall.EADDRINUSE) || !d.api.listens() || portOf(is.Listen) != portOf(want.Listen) {
+		return l, err
+	}
+	d.api.end()
+	if l, err = listenAPI(is, want, false); err != nil {
+		d.reopenAPI()
+	}
+	return l, err
+}
+
+func portOf(listen string) uint16 {
+	addr, _ := netip.ParseAddrPort(listen)
+	return addr.Port()
+}
+
+func apiRequest(f *topology.File) *control.APIRequest {
+	return &control.APIRequest{Listen: f.Api.V.Listen.V, Delays: f.Api.V.Delays.V}
 }
 
 // apiOf has the endpoint be as a topology file says, if it says so.
@@ -106,7 +140,7 @@ func (d *Daemon) apiOf(ctx context.Context, f *topology.File) error {
 	if !f.Api.Set {
 		return nil
 	}
-	req := &control.APIRequest{Listen: f.Api.V.Listen.V, Delays: f.Api.V.Delays.V}
+	req := apiRequest(f)
 	if addr, err := netip.ParseAddrPort(req.Listen); err == nil && addr.Port() == 0 && d.api.listens() {
 		if is, err := netip.ParseAddrPort(d.Model().Api.Listen); err == nil && is.Addr() == addr.Addr() {
 			req.Listen = "" // it has a free port already
@@ -169,22 +203,35 @@ func listenAPI(is vpc.API, want *vpc.API, listens bool) (net.Listener, error) {
 
 func (d *Daemon) keysFile() string { return filepath.Join(d.cfg.StateDir, "api-keys.json") }
 
-// changeKeys keeps the keys of a request, and gives those in force.
-func (d *Daemon) changeKeys(req *control.APIRequest, wanted bool) (map[string]string, error) {
+// changeKeys keeps the keys of a request, and gives those in force. undo puts back what was
+// kept before.
+func (d *Daemon) changeKeys(req *control.APIRequest, wanted bool) (keys map[string]string, undo func(), err error) {
+	undo = func() {}
 	if req.Keys == nil {
-		if !wanted {
-			return nil, nil
+		if wanted {
+			keys, err = d.loadKeys()
 		}
-		return d.loadKeys()
+		return keys, undo, err
 	}
 	b, err := json.Marshal(req.Keys)
 	if err != nil {
-		return nil, err
+		return nil, undo, err
 	}
+	was, before := os.ReadFile(d.keysFile())
 	if err := replaceFile(d.keysFile(), b); err != nil {
-		return nil, fmt.Errorf("keys of the API: %w", err)
+		return nil, undo, fmt.Errorf("keys of the API: %w", err)
 	}
-	return req.Keys, nil
+	return req.Keys, func() {
+		err := before
+		if err == nil {
+			err = replaceFile(d.keysFile(), was)
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = os.Remove(d.keysFile())
+		}
+		if err != nil {
+			d.log.Error("the former keys of the API", "error", err)
+		}
+	}, nil
 }
 
 func (d *Daemon) loadKeys() (map[string]string, error) {
@@ -236,6 +283,11 @@ func (d *Daemon) keepAPI() {
 func (d *Daemon) openAPI() {
 	d.apiChange.Lock()
 	defer d.apiChange.Unlock()
+	d.reopenAPI()
+}
+
+// reopenAPI is openAPI for who holds d.apiChange.
+func (d *Daemon) reopenAPI() {
 	want := d.Model().Api
 	if want.Listen == "" || d.api.listens() || d.ctx.Err() != nil {
 		return

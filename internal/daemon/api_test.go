@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +19,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 const emptyAccount = "version: 1\nname: lab\nregion: us-east-1\n"
@@ -234,4 +239,99 @@ func TestAPI_OfATopologyFile(t *testing.T) {
 		t.Errorf("an address of the network: %v", err)
 	}
 	c.want(is.Listen, "Action=DescribeVpcs", 200, "vpcSet")
+}
+
+// Keys that could not be put in force are not in force after a restart either.
+func TestAPI_KeysOfAFailedChange(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	addr := b.api(control.APIRequest{Listen: anyPort, Keys: map[string]string{"OLD": "secret"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.eventually("a change fails", func() bool { // whether it is taken or found too late is chance
+		_, err := b.API(ctx, &control.APIRequest{Keys: map[string]string{"NEW": "secret"}})
+		if err == nil {
+			b.api(control.APIRequest{Keys: map[string]string{"OLD": "secret"}})
+		}
+		return err != nil
+	})
+	for range 2 {
+		client{t, "OLD", "secret", nil}.want(addr, "Action=DescribeVpcs", 200, "vpcSet")
+		client{t, "NEW", "secret", nil}.want(addr, "Action=DescribeVpcs", 401, "AuthFailure")
+		b.reopen()
+	}
+	b.api(control.APIRequest{Off: true})
+	if _, err := os.Stat(b.keysFile()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("secrets are left: %v", err)
+	}
+}
+
+// On its own port the endpoint may take more addresses, or less.
+func TestAPI_WidensOnItsPort(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	addr := b.api(control.APIRequest{Listen: anyPort})
+	keys := map[string]string{"AKID": "secret"}
+	wide := b.api(control.APIRequest{Listen: strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1), Keys: keys})
+	if !strings.HasPrefix(wide, "0.0.0.0:") && !strings.HasPrefix(wide, "[::]:") {
+		t.Errorf("it is at %s", wide)
+	}
+	client{t, "AKID", "secret", nil}.want(addr, "Action=DescribeVpcs", 200, "vpcSet")
+	if narrow := b.api(control.APIRequest{Listen: addr}); narrow != addr {
+		t.Errorf("it is at %s", narrow)
+	}
+	client{t, "AKID", "secret", nil}.want(addr, "Action=DescribeVpcs", 200, "vpcSet")
+}
+
+// A file whose api cannot be has changed nothing else.
+func TestAPI_OfAFileIsCheckedFirst(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	if err := b.up(emptyAccount + "vpcs: {v: {cidr_block: 10.0.0.0/16}}\napi: {listen: '192.0.2.1:4566'}\n"); err == nil || !strings.Contains(err.Error(), "other machines") {
+		t.Errorf("%v", err)
+	}
+	if n := b.Model().Vpcs.Len(); n != 1 {
+		t.Errorf("%d VPCs", n)
+	}
+}
+
+// Every name that a key pair may have is one that its file may have.
+func TestKeyFiles(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	files := map[string]string{}
+	long := strings.Repeat("k", 254)
+	for _, name := range []string{"k", ".k", "_.k", "..", "a b;$(c)", long + "1", long + "2"} {
+		out := mustCall[vpc.CreateKeyPairOutput](b, "CreateKeyPair", &vpc.CreateKeyPairInput{KeyName: name})
+		path, err := b.keyPath(name)
+		if err != nil || filepath.Dir(path) != filepath.Join(b.cfg.StateDir, "keys") {
+			t.Fatalf("%s: %s, %v", name, path, err)
+		}
+		if is, err := os.ReadFile(path); err != nil || string(is) != out.KeyMaterial {
+			t.Errorf("%s: %v", name, err)
+		}
+		if other := files[path]; other != "" {
+			t.Errorf("%s and %s have one file", name, other)
+		}
+		files[path] = name
+	}
+}
+
+// A pair that does not come about leaves no private key.
+func TestKeyFiles_OfAFailedChange(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	path, err := b.keyPath("k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.Close(); err != nil { // as on a full disk, no commit succeeds
+		t.Fatal(err)
+	}
+	if _, err := call[vpc.CreateKeyPairOutput](b, "CreateKeyPair", &vpc.CreateKeyPairInput{KeyName: "k"}); err == nil {
+		t.Fatal("the pair was made")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", path, err)
+	}
 }

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 
@@ -52,6 +54,7 @@ func (d *Daemon) Run(ctx context.Context, region, action string, input json.RawM
 		return d.keepKeyMaterial(tx, out)
 	})
 	if err != nil {
+		d.dropKeyMaterial(region, out)
 		return nil, err
 	}
 	if wait {
@@ -121,6 +124,18 @@ func (d *Daemon) keepKeyMaterial(tx *vpc.Tx, out any) error {
 		return nil
 	}
 	return d.saveKeys(topology.KeyMaterial{tx.KeyPairKey(tx.Region, k.KeyName): []byte(k.KeyMaterial)})
+}
+
+// dropKeyMaterial takes that back where the change that made the pair did not come about.
+func (d *Daemon) dropKeyMaterial(region string, out any) {
+	m := d.Model()
+	k, ok := out.(*vpc.CreateKeyPairOutput)
+	if !ok || k == nil || m.KeyPair(cmp.Or(region, m.Region), k.KeyName) != nil {
+		return
+	}
+	if path, err := d.keyPath(m.KeyPairKey(cmp.Or(region, m.Region), k.KeyName)); err == nil {
+		_ = os.Remove(path) // it was never told to anybody
+	}
 }
 
 // isHost tells an Internet host's ID from an instance's.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -32,6 +33,11 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 		_, changes, _, err := file.Converge(d.Model(), time.Now().UTC(), opt)
 		return &control.UpResult{Changes: wireChanges(changes)}, err
 	}
+	if file.Api.Set { // before anything is changed
+		if _, err := wantedAPI(d.Model().Api, apiRequest(file)); err != nil {
+			return nil, err
+		}
+	}
 	var changes []topology.Change
 	since := d.moment()
 	err = d.Apply(ctx, func(tx *vpc.Tx) error {
@@ -55,7 +61,7 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 		progress(wireChange(c).String())
 	}
 	if err := d.apiOf(ctx, file); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the lab is as the file says, but for its API: %w", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("after %s", upTimeout))
 	defer cancel()
@@ -193,8 +199,15 @@ func (d *Daemon) keyPath(key string) (string, error) {
 	if !regional {
 		region, name = "", key
 	}
-	if name == "" || strings.ContainsAny(name, "/\x00") || name[0] == '.' {
+	if name == "" || strings.ContainsAny(name, "/\x00") {
 		return "", fmt.Errorf("key pair %q: the name cannot be a file's name", name)
+	}
+	const longest = 200 // bytes, below NAME_MAX with what is added here
+	switch {
+	case len(name) > longest:
+		name = fmt.Sprintf("%s-%x", name[:longest], sha256.Sum256([]byte(name)))[:longest+17]
+	case name[0] == '.' || name[0] == '_': // neither hidden nor the folder above, and none is another's
+		name = "_" + name
 	}
 	return filepath.Join(d.cfg.StateDir, "keys", region, name+".pem"), nil
 }

@@ -15,9 +15,11 @@ import (
 )
 
 // Signatures is the Auth of an endpoint that programs of this machine may use: a request must
-// bear a well-formed signature of version 4, in the Authorization header or in the query string,
-// and where Keys are given, a true one. What a web page could make a browser send is refused,
-// whatever it bears: an Origin header, and a Host that is not the endpoint's (DNS rebinding).
+// bear a well-formed signature of version 4 in the Authorization header, and where Keys are given, a
+// true one, in the header or in the query string. What a web page could make a browser send is
+// refused, whatever it bears: an Origin header (forms, scripts), a Sec-Fetch-Site header (also
+// images and links), a signature in the query string that nobody checks, and a Host that is not
+// the endpoint's (DNS rebinding).
 //
 // Source: AWS IAM User Guide, Create a signed AWS API request.
 type Signatures struct {
@@ -33,8 +35,8 @@ const algorithm = "AWS4-HMAC-SHA256"
 // maxSkew is how far a request's time may be from ours (EC2 API Reference, RequestExpired).
 const maxSkew = 5 * time.Minute
 
-// maxExpires is how long a signature in a query string may be good.
-const maxExpires = 7 * 24 * time.Hour
+// maxExpires is how long a signature in a query string may be good, in seconds.
+const maxExpires = 7 * 24 * 3600
 
 // signature is what a request says of its signature.
 type signature struct {
@@ -44,13 +46,13 @@ type signature struct {
 	headers []string
 	hex     string
 	at      time.Time
-	expires time.Duration // of a signature in a query string
+	expires time.Duration // from at; longer than maxSkew only in a query string
 }
 
 // Check implements Auth.
 func (s *Signatures) Check(r *http.Request, body []byte) (Caller, error) {
-	if r.Header.Get("Origin") != "" {
-		return Caller{}, errf("UnauthorizedOperation", "This endpoint takes no requests of web pages (they bear an Origin header): it can start programs as root.")
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		return Caller{}, errf("UnauthorizedOperation", "This endpoint takes no requests of web pages (they bear an Origin or Sec-Fetch-Site header): it can start programs as root.")
 	}
 	if !s.ours(r.Host) {
 		return Caller{}, errf("UnauthorizedOperation", "This endpoint is not called %s: use an address, localhost, or a name that `vpcemu api --host` names.", shown(r.Host))
@@ -58,6 +60,9 @@ func (s *Signatures) Check(r *http.Request, body []byte) (Caller, error) {
 	sig, err := signatureOf(r)
 	if err != nil {
 		return Caller{}, err
+	}
+	if s.Keys == nil && r.Header.Get("Authorization") == "" {
+		return Caller{}, errf("MissingAuthenticationToken", "A signature in the query string is taken only by an endpoint that has keys (vpcemu api --keys FILE), as a web page could make one up: send an Authorization header.")
 	}
 	if s.Keys != nil {
 		if err := s.verify(r, body, sig); err != nil {
@@ -116,10 +121,10 @@ func fromQuery(q url.Values) (*signature, error) {
 		return nil, err
 	}
 	seconds, err := strconv.Atoi(q.Get("X-Amz-Expires"))
-	sig.expires = time.Duration(seconds) * time.Second
-	if err != nil || sig.expires <= 0 || sig.expires > maxExpires {
+	if err != nil || seconds < 1 || seconds > maxExpires {
 		return nil, incomplete("X-Amz-Expires must be between 1 and 604800.")
 	}
+	sig.expires = time.Duration(seconds) * time.Second
 	return sig, nil
 }
 
@@ -142,7 +147,7 @@ func newSignature(credential, headers, signed, date string) (*signature, error) 
 	if err != nil {
 		return nil, incomplete("X-Amz-Date must have the form 20260102T030405Z.")
 	}
-	return &signature{Caller{key, part[1], part[2]}, scope, part[0], strings.Split(headers, ";"), signed, at, 0}, nil
+	return &signature{Caller{key, part[1], part[2]}, scope, part[0], strings.Split(headers, ";"), signed, at, maxSkew}, nil
 }
 
 func isDate(s string) bool { return len(s) == 8 && strings.Trim(s, "0123456789") == "" }
@@ -165,7 +170,7 @@ func (s *Signatures) verify(r *http.Request, body []byte, sig *signature) error 
 		return sig.refused("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
 	}
 	now := s.Now()
-	if sig.at.After(now.Add(maxSkew)) || now.After(sig.at.Add(max(maxSkew, sig.expires))) {
+	if sig.at.After(now.Add(maxSkew)) || now.After(sig.at.Add(sig.expires)) {
 		return errf("RequestExpired", "Request has expired: its time is %s, and here it is %s.", sig.at.Format(dateForm), now.UTC().Format(dateForm))
 	}
 	return nil

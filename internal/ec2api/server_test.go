@@ -130,6 +130,7 @@ func TestServer_Refuses(t *testing.T) {
 		"no date":              {func(r *http.Request) { r.Header.Del("X-Amz-Date") }, 400, "IncompleteSignature"},
 		"a web page":           {func(r *http.Request) { r.Header.Set("Origin", "https://example.org") }, 403, "UnauthorizedOperation"},
 		"a local file's page":  {func(r *http.Request) { r.Header.Set("Origin", "null") }, 403, "UnauthorizedOperation"},
+		"a page's image":       {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403, "UnauthorizedOperation"},
 		"a name led here":      {func(r *http.Request) { r.Host = "lab.example.org:4566" }, 403, "UnauthorizedOperation"},
 		"a form of plain text": {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 400, "MalformedQueryString"},
 		"another method":       {func(r *http.Request) { r.Method = http.MethodPut }, 400, "InvalidAction"},
@@ -143,6 +144,21 @@ func TestServer_Refuses(t *testing.T) {
 		if status, body := post(t, at, "ec2", form, func(r *http.Request) { r.Host = host }); status != 200 {
 			t.Errorf("Host %s: %d %s", host, status, body)
 		}
+	}
+}
+
+// A link or an image of a web page bears no Origin header in older browsers, but all of the query string.
+func TestServer_RefusesSignaturesThatNobodyChecks(t *testing.T) {
+	q := url.Values{"Action": {"RunInstances"}, "Version": {"2016-11-15"}, "MinCount": {"1"}, "MaxCount": {"1"}, "ImageId": {"ami-12345678"},
+		"X-Amz-Algorithm": {"AWS4-HMAC-SHA256"}, "X-Amz-Credential": {"any/20261128/us-east-1/ec2/aws4_request"}, "X-Amz-Date": {"20261128T120000Z"},
+		"X-Amz-Expires": {"60"}, "X-Amz-SignedHeaders": {"host"}, "X-Amz-Signature": {strings.Repeat("0", 64)}}
+	resp, err := http.Get(apitest.New(t).Serve(t) + "/?" + q.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 403 || !strings.Contains(string(body), "<Code>MissingAuthenticationToken</Code>") {
+		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
 

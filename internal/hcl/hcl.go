@@ -67,7 +67,18 @@ type writer struct {
 	cameWith string
 }
 
-func (w *writer) note(format string, a ...any) { w.notes = append(w.notes, fmt.Sprintf(format, a...)) }
+func (w *writer) note(format string, a ...any) {
+	w.notes = append(w.notes, oneLine(fmt.Sprintf(format, a...)))
+}
+
+// oneLine shows characters that could end a comment, or play on a terminal, by their escapes.
+func oneLine(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return !strconv.IsGraphic(r) }) < 0 {
+		return s
+	}
+	q := strconv.QuoteToGraphic(s)
+	return q[1 : len(q)-1]
+}
 
 var notInName = regexp.MustCompile(`[^a-z0-9_]+`)
 
@@ -109,8 +120,11 @@ func (w *writer) name() {
 	}
 	for id, g := range m.InternetGateways.All() {
 		kind := "aws_internet_gateway"
-		if v := m.Vpcs.Get(g.VpcID); v != nil && v.IsDefault && len(g.Tags) == 0 {
+		if v := m.Vpcs.Get(g.VpcID); v != nil && v.IsDefault {
 			kind = "data." + kind // it came with the VPC
+			if len(g.Tags) > 0 {
+				w.note("the tags of the default VPC's Internet gateway, which Terraform only looks up")
+			}
 		}
 		w.call(kind, string(id), g.Name(), short(kind[0] == 'd', "default", "igw"))
 	}
@@ -221,10 +235,14 @@ func (w *writer) resource(id string) body {
 	return body{w.block("resource", kind, name), w}
 }
 
-// more begins a further resource, which no other refers to.
-func (w *writer) more(kind string, wish string) body {
-	w.call(kind, kind+"/"+wish, wish)
-	return w.resource(kind + "/" + wish)
+// more begins a further resource. Others refer to it by key, if one is given.
+func (w *writer) more(kind string, wish string, key ...string) body {
+	id := kind + "/" + wish
+	if len(key) > 0 {
+		id = key[0]
+	}
+	w.call(kind, id, wish)
+	return w.resource(id)
 }
 
 // body is that of a block.

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 	"github.com/vpcemu/vpcemu/topologies"
 )
 
@@ -104,4 +106,106 @@ func TestLab_Escapes(t *testing.T) {
 		return
 	}
 	t.Errorf("no instance in\n%s", text)
+}
+
+// A name that ends a line is no way into the configuration.
+func TestLab_NamesStayInNotes(t *testing.T) {
+	tx := emptyLab(t)
+	id := must(tx.RunInstances(&vpc.RunInstancesInput{Devices: []string{"/dev/net/tun"}})).Instances[0].InstanceId
+	must(tx.CreateTags(&vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "Name", Value: "x\nresource \"null_resource\" \"evil\" {}\n# \x1b[2J"}}}))
+	text, notes := Lab(&tx.Model, "")
+	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatalf("%v\n%s", diags, text)
+	}
+	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+		if b.Type == "resource" && b.Labels[0] == "null_resource" {
+			t.Errorf("%s", text)
+		}
+	}
+	if all := strings.Join(notes, ""); strings.ContainsAny(all, "\n\x1b") || !strings.Contains(all, "null_resource") {
+		t.Errorf("%q", notes)
+	}
+}
+
+// What means nothing in a lab, and something on AWS, is written.
+func TestLab_SettingsThatAreReadBack(t *testing.T) {
+	tx := emptyLab(t)
+	must(tx.RunInstances(&vpc.RunInstancesInput{InstanceType: "t3.micro", EbsOptimized: new(true), DisableApiStop: new(true), Monitoring: &vpc.RunInstancesMonitoringEnabled{Enabled: new(true)},
+		CreditSpecification: &vpc.CreditSpecificationRequest{CpuCredits: "standard"}, IamInstanceProfile: &vpc.IamInstanceProfileSpecification{Name: "web"},
+		BlockDeviceMappings: []vpc.BlockDeviceMapping{{DeviceName: "/dev/xvda", Ebs: &vpc.EbsBlockDevice{VolumeSize: new(100), VolumeType: "gp2"}}, {DeviceName: "/dev/sdf", Ebs: &vpc.EbsBlockDevice{VolumeSize: new(9)}}}}))
+	text, _ := Lab(&tx.Model, "")
+	for _, want := range []string{"iam_instance_profile = \"web\"", "ebs_optimized = true", "monitoring = true", "disable_api_stop = true", "cpu_credits = \"standard\"", "root_block_device {\n volume_size = 100\n volume_type = \"gp2\"\n }",
+		"ebs_block_device {\n device_name = \"/dev/sdf\"\n volume_size = 9\n volume_type = \"gp3\"\n iops = 3000\n throughput = 125\n }"} {
+		if plain := regexp.MustCompile(` +`).ReplaceAllString(string(text), " "); !strings.Contains(plain, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
+// What is just going leaves no half of a resource behind, VPCs may have one name, and the default
+// VPC's gateway is looked up, whatever its tags.
+func TestLab_CanBeApplied(t *testing.T) {
+	tx := emptyLab(t)
+	i := must(tx.RunInstances(&vpc.RunInstancesInput{})).Instances[0]
+	tx.InstanceRunning(i.InstanceId)
+	a := must(tx.AllocateAddress(&vpc.AllocateAddressInput{})).AllocationId
+	must(tx.AssociateAddress(&vpc.AssociateAddressInput{AllocationId: a, InstanceId: i.InstanceId}))
+	must(tx.CreateFlowLogs(&vpc.CreateFlowLogsInput{ResourceType: "NetworkInterface", ResourceIds: []vpc.ResourceID{vpc.ResourceID(i.NetworkInterfaces[0].NetworkInterfaceId)}, LogDestinationType: "s3", LogDestination: "arn:aws:s3:::logs", TrafficType: "ALL"}))
+	must(tx.TerminateInstances(&vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{i.InstanceId}})) // it is shutting down
+	own := must(tx.CreateVpc(&vpc.CreateVpcInput{CidrBlock: "10.0.0.0/16", TagSpecifications: vpc.NamedTag("vpc", "default")})).Vpc.VpcId
+	for id := range tx.Vpcs.All() {
+		must(tx.AssociateVpcCidrBlock(&vpc.AssociateVpcCidrBlockInput{VpcId: id, CidrBlock: "100.64.0.0/16"}))
+	}
+	must(tx.CreateSubnet(&vpc.CreateSubnetInput{VpcId: own, CidrBlock: "100.64.0.0/24"}))
+	for id := range tx.InternetGateways.All() {
+		must(tx.CreateTags(&vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "a", Value: "b"}}}))
+	}
+	must(tx.RunInstances(&vpc.RunInstancesInput{}))
+	text, _ := Lab(&tx.Model, "")
+	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatalf("%v\n%s", diags, text)
+	}
+	association := map[string]string{} // of a further range: its VPC
+	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+		if b.Type != "resource" {
+			continue
+		}
+		switch b.Labels[0] {
+		case "aws_eip_association", "aws_flow_log", "aws_internet_gateway":
+			t.Errorf("%s in\n%s", b.Labels, text)
+		case "aws_vpc_ipv4_cidr_block_association":
+			association[strings.Join(b.Labels, ".")] = references(b.Body)[0]
+		}
+	}
+	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+		if b.Type == "resource" && b.Labels[0] == "aws_subnet" {
+			for _, r := range references(b.Body) {
+				if v, ok := association[r]; ok && !strings.HasPrefix(v, "aws_vpc.") {
+					t.Errorf("the subnet waits for the range of %s\n%s", v, text)
+				}
+			}
+		}
+	}
+	if len(association) != 2 {
+		t.Errorf("%v", association)
+	}
+}
+
+func emptyLab(t *testing.T) *vpc.Tx {
+	t.Helper()
+	call := vpc.Call{Now: time.Now(), NewID: vpc.RandomID, NewKey: vpc.RandomKey}
+	m, err := vpc.New("lab", "123456789012", "us-east-1", nil, call, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vpc.Begin(&m, call)
+}
+
+func must[O any](out O, err error) O {
+	if err != nil {
+		panic(err)
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package hcl
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,18 +85,20 @@ func (w *writer) cidrs(v *vpc.Vpc) {
 		if c.State == "disassociated" {
 			continue
 		}
-		b := w.more("aws_vpc_ipv4_cidr_block_association", w.nameOf(string(v.ID))+"_"+c.CidrBlock.Addr().String())
+		b := w.more("aws_vpc_ipv4_cidr_block_association", w.nameOf(string(v.ID))+"_"+c.CidrBlock.Addr().String(), rangeKey(v, c.CidrBlock))
 		b.ref("vpc_id", string(v.ID), "id")
 		b.text("cidr_block", c.CidrBlock.String())
 	}
 }
 
+// rangeKey finds the address of a further range's association: names of VPCs need not be unique.
+func rangeKey(v *vpc.Vpc, p netip.Prefix) string { return string(v.ID) + "/" + p.String() }
+
 // afterCidrs has a subnet wait for the VPC's further ranges, one of which it may lie in.
 func (w *writer) afterCidrs(b body, v *vpc.Vpc) {
 	var ids []string
 	for _, c := range v.Cidrs[1:] {
-		id := "aws_vpc_ipv4_cidr_block_association/" + w.nameOf(string(v.ID)) + "_" + c.CidrBlock.Addr().String()
-		if w.address[id] != "" {
+		if id := rangeKey(v, c.CidrBlock); w.address[id] != "" {
 			ids = append(ids, id)
 		}
 	}
@@ -212,9 +215,13 @@ func (w *writer) association(a *vpc.Address) {
 	if n == nil || n.InterfaceType != "interface" {
 		return
 	}
+	i := w.launchedWith(n)
+	if i != "" && w.address[i] == "" {
+		return // it is just being terminated
+	}
 	b := w.more("aws_eip_association", w.nameOf(string(a.AllocationID)))
 	b.ref("allocation_id", string(a.AllocationID), "id")
-	if i := w.launchedWith(n); i != "" {
+	if i != "" {
 		b.ref("instance_id", i, "id")
 	} else {
 		b.ref("network_interface_id", string(n.ID), "id")
@@ -403,6 +410,10 @@ func (w *writer) machines() {
 		}
 	}
 	for id, f := range byName(w, &w.m.FlowLogs) {
+		if w.address[string(f.ResourceID)] == "" {
+			w.note("the flow log of %s, which is gone", f.ResourceID)
+			continue
+		}
 		b := w.resource(string(id))
 		b.ref(map[string]string{vpc.FlowLogVpc: "vpc_id", vpc.FlowLogSubnet: "subnet_id", vpc.FlowLogNetworkInterface: "eni_id"}[f.ResourceType], string(f.ResourceID), "id")
 		b.text("traffic_type", f.TrafficType)
@@ -464,6 +475,7 @@ func (w *writer) instance(id string, i *vpc.Instance) {
 	if i.DisableApiTermination {
 		b.yes("disable_api_termination", true)
 	}
+	w.readBack(b, i)
 	if i.InstanceInitiatedShutdownBehavior == "terminate" {
 		b.text("instance_initiated_shutdown_behavior", "terminate")
 	}
@@ -491,6 +503,63 @@ func (w *writer) instance(id string, i *vpc.Instance) {
 		s.ref("instance_id", id, "id")
 		s.text("state", "stopped")
 	}
+}
+
+// readBack are settings that mean nothing in a lab, and much on AWS.
+func (w *writer) readBack(b body, i *vpc.Instance) {
+	o := i.Options
+	if i.DisableApiStop {
+		b.yes("disable_api_stop", true)
+	}
+	if o.Monitoring {
+		b.yes("monitoring", true)
+	}
+	if o.EbsOptimized {
+		b.yes("ebs_optimized", true)
+	}
+	if _, name, ok := strings.Cut(o.ProfileArn, ":instance-profile/"); ok {
+		b.text("iam_instance_profile", name[strings.LastIndexByte(name, '/')+1:])
+	}
+	if o.CpuCredits != "" {
+		b.inner("credit_specification").text("cpu_credits", o.CpuCredits)
+	}
+	for _, v := range w.m.Volumes.All() {
+		if v.InstanceID != i.ID {
+			continue
+		}
+		kind := "ebs_block_device"
+		if v.Device == vpc.RootDevice {
+			if v.AsImage() && len(v.Tags) == 0 {
+				continue
+			}
+			kind = "root_block_device"
+		}
+		w.volume(b.inner(kind), v, kind)
+	}
+	if o.Hardware != (vpc.InstanceHardware{}) {
+		w.note("the processor, hibernation, enclave, recovery and capacity settings of instance %s", cmp.Or(i.Name(), string(i.ID)))
+	}
+}
+
+func (w *writer) volume(in body, v *vpc.Volume, kind string) {
+	if kind == "ebs_block_device" {
+		in.text("device_name", v.Device)
+	}
+	in.number("volume_size", v.Size)
+	in.text("volume_type", v.VolumeType)
+	if slices.Contains([]string{"gp3", "io1", "io2"}, v.VolumeType) { // others have what they have
+		in.number("iops", v.Iops)
+	}
+	if v.VolumeType == "gp3" {
+		in.number("throughput", v.Throughput)
+	}
+	if v.Encrypted {
+		in.yes("encrypted", true)
+	}
+	if !v.DeleteOnTermination {
+		in.yes("delete_on_termination", false)
+	}
+	in.tags(v.Tags)
 }
 
 func (w *writer) networkInterface(id string, n *vpc.NetworkInterface) {

@@ -63,6 +63,9 @@ type adopter struct {
 
 func (a adopter) all() {
 	sourced(a.m, func(kind, id string, meta *vpc.Meta, put func()) {
+		if meta.Region != "" && meta.Region != a.m.Region {
+			return // the file is of the home Region; names of key pairs are the same in others
+		}
 		source := ""
 		if name, ok := a.names.by[id]; ok && a.names.taken[kind][name] && meta.Deleted.IsZero() {
 			source = kind + "." + name

@@ -39,7 +39,7 @@ func (c *converter) mapAddresses() {
 	for _, a := range c.Addresses {
 		real, ok := address(a.PublicIp)
 		switch {
-		case ok && inPools(pools, real) && !taken[real]:
+		case ok && (c.lab != nil || inPools(pools, real)) && !taken[real]:
 			c.public[a.AllocationId], taken[real] = real, true
 		case ok && c.opt.KeepPublicAddresses && !taken[real]:
 			c.public[a.AllocationId], taken[real] = real, true

@@ -30,6 +30,13 @@ func convertLab(m *vpc.Model, region string) (*converter, *Result, error) {
 	if region == "" {
 		region = m.Region
 	}
+	if !m.RegionOpen(region) { // it is as it would be found
+		tx := vpc.Begin(m, vpc.Call{Now: time.Now(), NewID: vpc.RandomID})
+		if err := tx.OpenRegion(region); err != nil {
+			return nil, nil, err
+		}
+		m = &tx.Model
+	}
 	sources, err := described(m, region)
 	if err != nil {
 		return nil, nil, err
@@ -388,6 +395,16 @@ func (l labAdditions) unsaid() {
 	for id, n := range l.m.NatGateways.All() {
 		if len(n.Addresses) > 1 && n.State == "available" {
 			l.note("NAT gateway", l.names.by[string(id)], "a topology file gives it its primary address only")
+		}
+	}
+	for id, i := range l.m.Instances.All() {
+		if o := i.Options; i.State != vpc.StateTerminated && (i.DisableApiStop || o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
+			l.note("instance", l.names.by[string(id)], "a topology file has no keys for stop protection, monitoring, credits and the like, which mean nothing in a lab")
+		}
+	}
+	for _, v := range l.m.Volumes.All() {
+		if v.Device != vpc.RootDevice || !v.AsImage() || len(v.Tags) > 0 {
+			l.note("volume", string(v.ID), "a lab has no disks of its own to give: what volumes are like is only read back, and not in the file")
 		}
 	}
 	for _, v := range l.m.Failures.All() {

@@ -392,3 +392,57 @@ checks: [home does not reach one on tcp ssh]
 		}
 	}
 }
+
+// Key pairs of another Region, of the same name, are not the file's.
+func TestAdopt_LeavesOtherRegionsAlone(t *testing.T) {
+	tx := byCalls(t)
+	tx.Call.Region = "us-west-2"
+	if _, err := tx.Run("CreateKeyPair", &vpc.CreateKeyPairInput{KeyName: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	tx.Call.Region = ""
+	for range 2 {
+		if _, err := Adopt(tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if k := tx.KeyPair("us-west-2", "k"); k.Source != "" {
+		t.Errorf("the other Region's key pair is %s", k.Source)
+	}
+	if k := tx.KeyPair(tx.Model.Region, "k"); k.Source != "key_pairs.k" {
+		t.Errorf("the file's is %q", k.Source)
+	}
+}
+
+// A Region that nobody has used is exported as it would be found.
+func TestLab_RegionNotOpen(t *testing.T) {
+	tx := byCalls(t)
+	r, err := Lab(&tx.Model, "sa-east-1")
+	if err != nil || r.Invalid != nil {
+		t.Fatal(err, r.Invalid)
+	}
+	for _, n := range r.Notes {
+		if n.Kind != "Region" {
+			t.Errorf("%s", n)
+		}
+	}
+	if text := string(r.Text); !strings.Contains(text, "region: sa-east-1") || strings.Contains(text, "default_vpc: false") {
+		t.Errorf("%s", text)
+	}
+}
+
+// Addresses that were brought over from a real account stay what they are.
+func TestLab_PoolOfOneAddress(t *testing.T) {
+	f, err := topology.Parse("lab.yaml", []byte(`version: 1
+name: lab
+internet: {public_pools: [203.0.113.0/24, 52.1.2.3/32, 198.51.100.0/24]}
+elastic_ips: {web: {address: 52.1.2.3}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := circle(t, modelOf(t, f))
+	if !strings.Contains(text, "web: {address: 52.1.2.3}") {
+		t.Errorf("%s", text)
+	}
+}

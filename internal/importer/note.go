@@ -39,7 +39,7 @@ func plural(kind string) string {
 type notes struct{ list []Note }
 
 func (n *notes) add(kind, object, format string, a ...any) {
-	reason := fmt.Sprintf(format, a...)
+	reason := printable(fmt.Sprintf(format, a...))
 	object = printable(object)
 	i := slices.IndexFunc(n.list, func(o Note) bool { return o.Kind == kind && o.Reason == reason })
 	switch {

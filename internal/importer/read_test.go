@@ -233,3 +233,40 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// References that lead back to where they came from end.
+func TestPlanThatRefersInCircles(t *testing.T) {
+	const plan = `{"format_version":"1.2","planned_values":{"root_module":{"child_modules":[{"address":"module.m","resources":[{"address":"module.m.aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{"cidr_block":"10.9.0.0/16"}},
+{"address":"module.m.aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","values":{"cidr_block":"10.9.0.0/24"}}]}]}},
+"configuration":{"root_module":{"module_calls":{"m":{"expressions":{"x":{"references":["module.m.a","module.m.b","module.m.v"]}},"module":{"outputs":{"a":{"expression":{"references":["var.x"]}},"b":{"expression":{"references":["var.x"]}},"v":{"expression":{"references":["aws_vpc.v"]}}},
+"resources":[{"address":"aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v"},{"address":"aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","expressions":{"vpc_id":{"references":["var.x"]}}}]}}}}}}`
+	r, err := Import([]Source{{"plan.json", []byte(plan)}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(r.Text); !strings.Contains(text, "cidr_block: 10.9.0.0/24") {
+		t.Errorf("%s%v", text, r.Notes)
+	}
+}
+
+// Control characters of a dump reach neither the file nor the terminal.
+func TestNotesArePrintable(t *testing.T) {
+	dump := []Source{
+		{"vpcs.json", []byte(`{"Vpcs": [{"VpcId": "vpc-11111111", "CidrBlock": "10.0.0.0/16", "State": "available"}]}`)},
+		{"tables.json", []byte(`{"RouteTables": [{"RouteTableId": "rtb-11111111", "VpcId": "vpc-11111111", "Associations": [{"Main": true, "RouteTableId": "rtb-11111111"}],
+			"Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "x\u001b[2J\u0007\nvpcs: {evil: {}}"}]}]}`)},
+		{"instances.json", []byte(`{"Reservations": [{"Instances": [{"InstanceId": "i-11111111", "VpcId": "vpc-11111111", "SubnetId": "x\u001b[2J", "InstanceType": "t\u0007", "State": {"Name": "running"}}]}]}`)},
+	}
+	r, err := Import(dump, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range r.Notes {
+		if strings.ContainsAny(n.String(), "\x1b\x07\n") {
+			t.Errorf("%q", n)
+		}
+	}
+	if len(r.Notes) == 0 || strings.ContainsAny(string(r.Text), "\x1b\x07") || strings.Contains(string(r.Text), "\nvpcs: {evil") {
+		t.Errorf("%q", r.Text)
+	}
+}

@@ -227,7 +227,18 @@ var reference = regexp.MustCompile(`^((?:data\.)?[a-z0-9_]+\.[A-Za-z0-9_-]+)((?:
 
 // resolve are the IDs that an expression's references stand for, as seen in module m.
 func (p *tfPlan) resolve(m *cfgModule, r *tfResource, references []string, depth int) (ids []string) {
-	if m == nil || depth > 100 {
+	return p.follow(m, r, references, depth, map[cfgReference]bool{})
+}
+
+// cfgReference is a reference in a module.
+type cfgReference struct {
+	m   *cfgModule
+	ref string
+}
+
+// follow is resolve without the references that were followed before: a second time they lead to nothing new.
+func (p *tfPlan) follow(m *cfgModule, r *tfResource, references []string, depth int, seen map[cfgReference]bool) (ids []string) {
+	if m == nil {
 		return nil
 	}
 	add := func(more ...string) {
@@ -242,21 +253,25 @@ func (p *tfPlan) resolve(m *cfgModule, r *tfResource, references []string, depth
 		if i > 0 && (strings.HasPrefix(references[i-1], ref+".") || strings.HasPrefix(references[i-1], ref+"[")) {
 			continue
 		}
+		if seen[cfgReference{m, ref}] {
+			continue
+		}
+		seen[cfgReference{m, ref}] = true
 		switch first, rest, _ := strings.Cut(ref, "."); first {
 		case "var":
 			var e cfgExpression
 			name, _, _ := strings.Cut(rest, ".")
 			if raw := m.inputs[withoutIndexes(name)]; len(raw) > 0 && json.Unmarshal(raw, &e) == nil {
-				add(p.resolve(m.parent, r, e.References, depth+1)...)
+				add(p.follow(m.parent, r, e.References, depth+1, seen)...)
 			}
 		case "module":
 			parts := strings.Split(withoutIndexes(rest), ".")
 			if call := m.ModuleCalls[parts[0]]; call != nil && call.Module != nil && len(parts) > 1 {
-				add(p.resolve(call.Module, r, call.Module.Outputs[parts[1]].Expression.References, depth+1)...)
+				add(p.follow(call.Module, r, call.Module.Outputs[parts[1]].Expression.References, depth+1, seen)...)
 			}
 		case "each":
 			if name, _, _ := strings.Cut(rest, "."); name == "value" && depth == 0 {
-				add(p.resolve(m, r, p.forEach, depth+1)...)
+				add(p.follow(m, r, p.forEach, depth+1, seen)...)
 			}
 		case "count", "local", "path", "self", "terraform":
 		default:

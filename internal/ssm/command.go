@@ -31,9 +31,10 @@ type command struct {
 	instances                     []string
 	timeout                       int
 	requested                     time.Time
-	script, dir                   string
+	dir                           string
 	limit                         time.Duration // of execution
 	invocations                   []*invocation
+	bytes                         int // that it may keep, output included
 }
 
 // invocation is a command in one instance.
@@ -41,6 +42,7 @@ type invocation struct {
 	of       *command
 	instance string
 	name     string
+	ctx      context.Context // ends with cancel, and with the server's
 	cancel   context.CancelCauseFunc
 
 	mu             sync.Mutex
@@ -100,13 +102,21 @@ func (s *Server) sendCommand(region string, in *sendCommandInput) (*sendCommandO
 	for _, i := range chosen {
 		v := &invocation{of: c, instance: i.ID, name: i.Name, status: pending, exit: -1}
 		v.stdout.most, v.stderr.most = maxStdout, maxStderr
+		v.ctx, v.cancel = context.WithCancelCause(s.ctx)
 		c.invocations = append(c.invocations, v)
+		c.bytes += maxStdout + maxStderr
 	}
-	s.keep(c)
+	if err := s.keep(c); err != nil {
+		for _, v := range c.invocations {
+			v.cancel(err)
+		}
+		return nil, err
+	}
 	for _, v := range c.invocations {
-		ctx, cancel := context.WithCancelCause(s.ctx)
-		v.cancel = cancel
-		s.running.Go(func() { s.run(ctx, v) })
+		s.running.Go(func() {
+			defer v.cancel(nil) // or the server's context would remember it
+			s.run(v)
+		})
 	}
 	return &sendCommandOutput{c.info()}, nil
 }
@@ -125,9 +135,11 @@ func (c *command) read(in *sendCommandInput) error {
 	}
 	seconds := 3600
 	for key, values := range in.Parameters {
+		for _, v := range values {
+			c.bytes += len(v)
+		}
 		switch key {
 		case "commands":
-			c.script = strings.Join(values, "\n")
 		case "workingDirectory":
 			c.dir = strings.Join(values, "")
 		case "executionTimeout":
@@ -214,39 +226,57 @@ func newID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// keep remembers a command, and forgets the oldest that has ended where there are too many.
-func (s *Server) keep(c *command) {
+// keep remembers a command, and forgets the oldest that have ended where there are too many
+// or too much. It refuses the command where that does not help.
+func (s *Server) keep(c *command) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	number, bytes := len(s.order)+1, c.bytes
+	for _, o := range s.order {
+		bytes += o.bytes
+	}
+	full := func() bool { return number > maxCommands || bytes > maxKept }
+	s.order = slices.DeleteFunc(s.order, func(o *command) bool {
+		if !full() || !o.over() {
+			return false
+		}
+		delete(s.commands, o.id)
+		number, bytes = number-1, bytes-o.bytes
+		return true
+	})
+	if full() {
+		return errorf("ThrottlingException", "Too many commands have not ended yet: wait for some, or cancel them.")
+	}
 	s.commands[c.id] = c
 	s.order = append(s.order, c)
-	if len(s.order) <= maxCommands {
-		return
-	}
-	if i := slices.IndexFunc(s.order, func(c *command) bool { return c.over() }); i >= 0 {
-		delete(s.commands, s.order[i].id)
-		s.order = slices.Delete(s.order, i, i+1)
-	}
+	return nil
 }
 
 var (
 	errTimeOut   = errors.New("the script took longer than executionTimeout")
+	errLate      = errors.New("the script did not begin within TimeoutSeconds")
 	errCancelled = errors.New("the command was cancelled")
 )
 
 // run takes a place among those who run, and runs the script.
-func (s *Server) run(ctx context.Context, v *invocation) {
+func (s *Server) run(v *invocation) {
+	late := time.NewTimer(time.Duration(v.of.timeout) * time.Second)
+	defer late.Stop()
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		v.end(-1, context.Cause(ctx))
+	case <-late.C:
+		v.end(-1, errLate)
+		return
+	case <-v.ctx.Done():
+		v.end(-1, context.Cause(v.ctx))
 		return
 	}
-	ctx, over := context.WithTimeoutCause(ctx, v.of.limit, errTimeOut)
+	ctx, over := context.WithTimeoutCause(v.ctx, v.of.limit, errTimeOut)
 	defer over()
 	v.begin()
-	exit, err := s.b.RunScript(ctx, v.instance, Script{Text: v.of.script, Dir: v.of.dir, Stdout: &v.stdout, Stderr: &v.stderr})
+	script := strings.Join(v.of.parameters["commands"], "\n")
+	exit, err := s.b.RunScript(ctx, v.instance, Script{Text: script, Dir: v.of.dir, Stdout: &v.stdout, Stderr: &v.stderr})
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -266,6 +296,8 @@ func (v *invocation) end(exit int, err error) {
 	switch {
 	case errors.Is(err, errTimeOut):
 		v.status, v.exit = timedOut, 137
+	case errors.Is(err, errLate):
+		v.status = timedOut
 	case errors.Is(err, errCancelled):
 		v.status, v.exit = cancelled, 137
 	case err != nil:

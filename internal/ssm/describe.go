@@ -69,12 +69,20 @@ func (c *command) info() commandInfo {
 	return i
 }
 
-// details is how a status is put in StatusDetails.
+// details is how a command's status is put in StatusDetails.
 func details(status string) string {
 	if status == timedOut {
 		return "ExecutionTimedOut"
 	}
 	return status
+}
+
+// details are the same of an invocation, which may not have begun. v.mu is held.
+func (v *invocation) details() string {
+	if v.status == timedOut && v.began.IsZero() {
+		return "DeliveryTimedOut"
+	}
+	return details(v.status)
 }
 
 func nonNil[T any](list []T) []T {
@@ -141,7 +149,7 @@ func (v *invocation) answer() *getCommandInvocationOutput {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	o := &getCommandInvocationOutput{CommandId: v.of.id, InstanceId: v.instance, Comment: v.of.comment, DocumentName: v.of.document,
-		DocumentVersion: "$DEFAULT", PluginName: plugin, ResponseCode: v.exit, Status: v.status, StatusDetails: details(v.status)}
+		DocumentVersion: "$DEFAULT", PluginName: plugin, ResponseCode: v.exit, Status: v.status, StatusDetails: v.details()}
 	if !v.began.IsZero() {
 		o.ExecutionStartDateTime = v.began.UTC().Format(timeForm)
 		o.ExecutionElapsedTime = "PT0S"
@@ -216,9 +224,9 @@ func (v *invocation) info(withPlugins bool) invocationInfo {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	i := invocationInfo{CommandId: v.of.id, InstanceId: v.instance, InstanceName: v.name, Comment: v.of.comment, DocumentName: v.of.document,
-		DocumentVersion: "$DEFAULT", RequestedDateTime: epoch(v.of.requested), Status: v.status, StatusDetails: details(v.status), CommandPlugins: []pluginInfo{}}
+		DocumentVersion: "$DEFAULT", RequestedDateTime: epoch(v.of.requested), Status: v.status, StatusDetails: v.details(), CommandPlugins: []pluginInfo{}}
 	if withPlugins {
-		p := pluginInfo{Name: plugin, Status: v.status, StatusDetails: details(v.status), ResponseCode: v.exit}
+		p := pluginInfo{Name: plugin, Status: v.status, StatusDetails: v.details(), ResponseCode: v.exit}
 		if !v.began.IsZero() {
 			p.ResponseStartDateTime = (*epoch)(&v.began)
 		}

@@ -2,8 +2,11 @@ package ssm
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 // maxParameters is how many one request names or a page has (API Reference, GetParameters and
@@ -21,20 +24,28 @@ type parameter struct {
 	DataType         string
 }
 
+// version is that of every parameter.
+var version, _ = strconv.Atoi(vpc.ImageParameterVersion)
+
 // since is when the parameters were written: that of the images.
 var since = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
+// arn is the beginning of the ARN of a Region's public parameters, which have no account.
+func arn(region string) string {
+	return "arn:" + vpc.Partition(region) + ":ssm:" + region + "::parameter"
+}
+
 func shown(p Parameter, region string) parameter {
-	return parameter{Name: p.Name, Type: "String", Value: p.Value, Version: 1, LastModifiedDate: epoch(since),
-		ARN: "arn:aws:ssm:" + region + "::parameter" + p.Name, DataType: "aws:ec2:image"}
+	return parameter{Name: p.Name, Type: "String", Value: p.Value, Version: version, LastModifiedDate: epoch(since),
+		ARN: arn(region) + p.Name, DataType: "aws:ec2:image"}
 }
 
 // parameterNamed finds a parameter by its name or ARN, with a version behind it or without.
 func (s *Server) parameterNamed(region, name string) (parameter, bool) {
-	plain := strings.TrimPrefix(name, "arn:aws:ssm:"+region+"::parameter")
+	plain := strings.TrimPrefix(name, arn(region))
 	plain, selector, selected := strings.Cut(plain, ":")
 	for _, p := range s.b.Parameters() {
-		if p.Name == plain && (!selected || selector == "1") {
+		if p.Name == plain && (!selected || selector == vpc.ImageParameterVersion) {
 			found := shown(p, region)
 			if selected {
 				found.Selector = ":" + selector

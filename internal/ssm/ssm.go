@@ -60,9 +60,10 @@ type Script struct {
 
 // Limits. AWS keeps commands for 30 days; here they are gone with the daemon, too.
 const (
-	maxCommands  = 1000 // kept, the oldest that ended go first
-	maxRunning   = 64   // scripts at a time; more wait, and are Pending
-	maxInstances = 50   // named in one request (API Reference, SendCommand)
+	maxCommands  = 1000     // kept, the oldest that ended go first
+	maxKept      = 64 << 20 // bytes of their parameters and, at the most, output
+	maxRunning   = 64       // scripts at a time; more wait, and are Pending
+	maxInstances = 50       // named in one request (API Reference, SendCommand)
 	maxStdout    = 24_000
 	maxStderr    = 8_000
 	maxBody      = 1 << 20

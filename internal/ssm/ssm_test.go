@@ -210,7 +210,7 @@ func TestErrors(t *testing.T) {
 		{"ListCommandInvocations", `{"NextToken":"?"}`, "InvalidNextToken"},
 		{"CancelCommand", `{"CommandId":"x"}`, "InvalidCommandId"},
 		{"DescribeInstanceInformation", `{"Filters":[{"Key":"colour","Values":["x"]}]}`, "InvalidInstanceInformationFilterValue"},
-		{"GetParameter", `{"Name":"x"}`, "UnknownOperationException"},
+		{"PutParameter", `{"Name":"x"}`, "UnknownOperationException"},
 	} {
 		if out, code := s.call(tt.action, tt.input); code != tt.code {
 			t.Errorf("%s %s: %v, want %s", tt.action, tt.input, out, tt.code)

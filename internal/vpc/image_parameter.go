@@ -20,6 +20,9 @@ type ImageParameter struct {
 	Value string // an AMI ID
 }
 
+// ImageParameterVersion is the version that every parameter has.
+const ImageParameterVersion = "1"
+
 var imageParameters = allImageParameters()
 
 func allImageParameters() (list []ImageParameter) {
@@ -59,9 +62,9 @@ func resolveImage(id string) (string, error) {
 	if !ok {
 		return id, nil
 	}
-	name, _, _ = strings.Cut(name, ":")
+	name, version, given := strings.Cut(name, ":")
 	for _, p := range imageParameters {
-		if p.Name == name {
+		if p.Name == name && (!given || version == ImageParameterVersion) {
 			return p.Value, nil
 		}
 	}

@@ -345,6 +345,9 @@ func (tx *Tx) place(l *launch, p *Placement) error {
 func (tx *Tx) launchOne(l *launch, number int) (InstanceID, error) {
 	i := l.template
 	i.ID, i.ReservationID, i.AmiLaunchIndex = newID[InstanceID](tx), l.reservation, number
+	if i.Options.ProfileArn != "" {
+		i.Options.ProfileAssociationID = tx.Call.NewID("iip-assoc-")
+	}
 	tx.Instances.Put(i.ID, &i)
 	for _, spec := range l.nics {
 		if err := tx.launchInterface(&i, l, spec); err != nil {

@@ -51,11 +51,10 @@ func (tx *Tx) instanceOptions(in *RunInstancesInput) (InstanceOptions, error) {
 		}
 	}
 	if p := in.IamInstanceProfile; p != nil && (p.Arn != "" || p.Name != "") {
-		o.ProfileArn = cmp.Or(p.Arn, "arn:aws:iam::"+tx.Account+":instance-profile/"+p.Name)
+		o.ProfileArn = cmp.Or(p.Arn, "arn:"+Partition(tx.Region)+":iam::"+tx.Account+":instance-profile/"+p.Name)
 		if !strings.Contains(o.ProfileArn, ":instance-profile/") {
 			return o, errValue(o.ProfileArn, "iamInstanceProfile.arn", "Invalid IAM Instance Profile ARN")
 		}
-		o.ProfileAssociationID = tx.Call.NewID("iip-assoc-")
 	}
 	return o, nil
 }

@@ -348,7 +348,10 @@ func TestRunInstances_Refuses(t *testing.T) {
 		in   func(*site) RunInstancesInput
 		code string
 	}{
-		"image":               {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "debian"} }, "InvalidAMIID.Malformed"},
+		"image": {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "debian"} }, "InvalidAMIID.Malformed"},
+		"no version 99": {func(s *site) RunInstancesInput {
+			return RunInstancesInput{ImageId: "resolve:ssm:" + ImageParameters()[0].Name + ":99"}
+		}, "InvalidParameterValue"},
 		"no parameter":        {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "resolve:ssm:/golden"} }, "InvalidParameterValue"},
 		"image of upper case": {func(s *site) RunInstancesInput { return RunInstancesInput{ImageId: "ami-00000000000000BAD"} }, "InvalidAMIID.Malformed"},
 		"type":                {func(s *site) RunInstancesInput { return RunInstancesInput{InstanceType: "t3.giant"} }, "InvalidParameterValue"},

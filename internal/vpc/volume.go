@@ -29,6 +29,12 @@ type Volume struct {
 	Modification *VolumeModification `json:",omitempty"`
 }
 
+// AsImage tells whether the volume is as an image's root volume.
+func (v *Volume) AsImage() bool {
+	t := volumeTypes["gp3"]
+	return v.Size == rootSize && v.VolumeType == "gp3" && v.Iops == t.iops && v.Throughput == t.throughput && !v.Encrypted && v.DeleteOnTermination
+}
+
 // InstanceBlockDeviceMapping and the types below have the members of the EC2 API.
 type InstanceBlockDeviceMapping struct {
 	DeviceName string                 `json:"DeviceName"`
@@ -65,13 +71,18 @@ type EbsBlockDevice struct {
 const rootSize = 8
 
 // volumeTypes are the types, with the IOPS and the throughput in MiB/s that one has unless told
-// otherwise (EBS User Guide, Amazon EBS volume types).
-var volumeTypes = map[string]struct{ iops, throughput int }{
-	"gp3": {3000, 125}, "gp2": {100, 0}, "io1": {100, 0}, "io2": {100, 0}, "st1": {}, "sc1": {}, "standard": {},
+// otherwise, and whether either may and IOPS must be told (EBS User Guide, Amazon EBS volume types).
+var volumeTypes = map[string]struct {
+	iops, throughput   int
+	choice, own, named bool
+}{
+	"gp3": {3000, 125, true, true, false}, "gp2": {iops: 100}, "io1": {iops: 100, choice: true, named: true}, "io2": {iops: 100, choice: true, named: true},
+	"st1": {}, "sc1": {}, "standard": {},
 }
 
 // volumesWanted are the volumes of an instance as a launch asks for: the root's, and those named.
 func volumesWanted(mappings []BlockDeviceMapping) ([]Volume, error) {
+	seen := map[string]bool{}
 	list := []Volume{{Device: RootDevice, Size: rootSize, VolumeType: "gp3", DeleteOnTermination: true}}
 	for _, m := range mappings {
 		if m.DeviceName == "" {
@@ -85,12 +96,19 @@ func volumesWanted(mappings []BlockDeviceMapping) ([]Volume, error) {
 			device = RootDevice
 		}
 		i := slices.IndexFunc(list, func(v Volume) bool { return v.Device == device })
+		if seen[device] {
+			return nil, errorf("InvalidBlockDeviceMapping", "The device '%s' is used in more than one block-device mapping", m.DeviceName)
+		}
+		seen[device] = true
 		if i < 0 {
 			list = append(list, Volume{Device: device, Size: rootSize, VolumeType: "gp3", DeleteOnTermination: true})
 			i = len(list) - 1
 		}
 		if err := list[i].apply(m.Ebs); err != nil {
 			return nil, err
+		}
+		if v := list[i]; volumeTypes[v.VolumeType].named && m.Ebs.Iops == nil {
+			return nil, errorf("MissingParameter", "The parameter iops must be specified for %s volumes.", v.VolumeType)
 		}
 	}
 	for i := range list {
@@ -110,6 +128,20 @@ func (v *Volume) apply(e *EbsBlockDevice) error {
 			return errValue(e.VolumeType, "volumeType", "")
 		}
 		v.VolumeType = e.VolumeType
+	}
+	t := volumeTypes[v.VolumeType]
+	for _, own := range []struct {
+		name  string
+		value *int
+		ok    bool
+	}{{"iops", e.Iops, t.choice}, {"throughput", e.Throughput, t.own}} {
+		switch {
+		case own.value == nil:
+		case *own.value < 1:
+			return errValue(*own.value, own.name, "It must be at least 1.")
+		case !own.ok:
+			return errorf("InvalidParameterCombination", "The parameter %s is not supported for %s volumes.", own.name, v.VolumeType)
+		}
 	}
 	v.Iops, v.Throughput = valueOr(e.Iops, v.Iops), valueOr(e.Throughput, v.Throughput)
 	v.DeleteOnTermination, v.Encrypted = valueOr(e.DeleteOnTermination, v.DeleteOnTermination), valueOr(e.Encrypted, v.Encrypted)

@@ -60,6 +60,39 @@ func TestModifyVolume(t *testing.T) {
 	}
 }
 
+func TestVolumes_Refused(t *testing.T) {
+	s := newSite(t)
+	root := func(e EbsBlockDevice) []BlockDeviceMapping {
+		return []BlockDeviceMapping{{DeviceName: "/dev/xvda", Ebs: &e}}
+	}
+	for name, c := range map[string]struct {
+		mappings []BlockDeviceMapping
+		code     string
+	}{
+		"negative IOPS":       {root(EbsBlockDevice{Iops: new(-5)}), "InvalidParameterValue"},
+		"negative throughput": {root(EbsBlockDevice{Throughput: new(-5)}), "InvalidParameterValue"},
+		"throughput of gp2":   {root(EbsBlockDevice{VolumeType: "gp2", Throughput: new(200)}), "InvalidParameterCombination"},
+		"IOPS of st1":         {root(EbsBlockDevice{VolumeType: "st1", Iops: new(200)}), "InvalidParameterCombination"},
+		"io1 without IOPS":    {root(EbsBlockDevice{VolumeType: "io1"}), "MissingParameter"},
+		"one device twice":    {append(root(EbsBlockDevice{}), BlockDeviceMapping{DeviceName: "/dev/sda1", Ebs: &EbsBlockDevice{}}), "InvalidBlockDeviceMapping"},
+	} {
+		if got := code(s.RunInstances(&RunInstancesInput{SubnetId: s.public, BlockDeviceMappings: c.mappings})); got != c.code {
+			t.Errorf("%s: %s, want %s", name, got, c.code)
+		}
+	}
+	must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, BlockDeviceMappings: root(EbsBlockDevice{VolumeType: "io2", Iops: new(200)})}))
+}
+
+// Instances of one launch have associations of their own, in the Region's partition.
+func TestProfileAssociations_OfOneLaunch(t *testing.T) {
+	s := newSite(t)
+	must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, MinCount: new(2), MaxCount: new(2), IamInstanceProfile: &IamInstanceProfileSpecification{Name: "app"}}))
+	list := must(s.DescribeIamInstanceProfileAssociations(&DescribeIamInstanceProfileAssociationsInput{})).IamInstanceProfileAssociations
+	if len(list) != 2 || list[0].AssociationId == list[1].AssociationId {
+		t.Errorf("%+v", list)
+	}
+}
+
 // What means nothing in a lab is read back as it was given.
 func TestInstanceOptions_AreReadBack(t *testing.T) {
 	s := newSite(t)
