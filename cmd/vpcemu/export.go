@@ -24,7 +24,7 @@ ranges, addresses, rules and machines; IDs and disks are its own.
 
 "vpcemu up" with the file and the same lab changes the objects that a topology file made. Those that
 were made by calls would be made once more; --adopt gives them to the file first, so that it changes
-them as well.
+them as well. The next "up" gives those without a Name tag the name that they have in the file.
 
 What the file cannot say is listed on standard error and at the top of the file. A Terraform
 configuration is for the AWS provider, and says what AWS has: no Internet hosts, impairments or root

@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,7 +39,7 @@ func (d *Daemon) Do(ctx context.Context, region, action string, in any) (any, er
 	}
 	var out any
 	err := d.Apply(ctx, func(tx *vpc.Tx) (err error) {
-		tx.Call.Region = region
+		tx.Call.Region, tx.Call.Client = region, true
 		if out, err = tx.Run(action, in); err != nil {
 			return err
 		}
@@ -66,6 +67,7 @@ type apiEndpoint struct {
 // Bounds of the endpoint's connections. Terraform keeps some dozens.
 const (
 	apiConnections = 512
+	apiSpare       = 32 // of them for who comes when all others are open
 	apiIdle        = 2 * time.Minute
 	apiAnswer      = 5 * time.Minute // from a request's end: who does not read its answer keeps a connection no longer
 	apiHeader      = 64 << 10
@@ -329,6 +331,7 @@ func (d *Daemon) serveAPI(want vpc.API, keys map[string]string, l net.Listener) 
 	srv := &http.Server{Handler: sw, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: apiAnswer, IdleTimeout: apiIdle,
 		MaxHeaderBytes: apiHeader, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return d.ctx }}
+	srv.ConnState = makeRoom(srv)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -338,6 +341,23 @@ func (d *Daemon) serveAPI(want vpc.API, keys map[string]string, l net.Listener) 
 	}()
 	d.api.set(want, srv, done)
 	d.log.Info("serving the EC2 API", "at", want.Listen)
+}
+
+// makeRoom closes connections on which nothing happens when there are so many that the next clients
+// would wait for their end.
+func makeRoom(srv *http.Server) func(net.Conn, http.ConnState) {
+	var open atomic.Int64
+	return func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			if open.Add(1) >= apiConnections-apiSpare {
+				srv.SetKeepAlivesEnabled(false) // which closes those that are idle
+				srv.SetKeepAlivesEnabled(true)
+			}
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
 }
 
 // apiServices are the services of the endpoint besides EC2 and STS, by name.

@@ -21,7 +21,7 @@ func TestAPI_InstancesTakeTheirTime(t *testing.T) {
 	b.api(control.APIRequest{Listen: anyPort, Delays: control.DelaysAWS})
 	pass := func(d time.Duration) { passed.Add(int64(d)); b.reconcile() }
 	run := func() vpc.InstanceID {
-		return mustCall[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{}).Instances[0].InstanceId
+		return mustCall[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{ImageId: vpc.ImageID}).Instances[0].InstanceId
 	}
 	state := func(id vpc.InstanceID) string { return b.Model().Instances.Get(id).State }
 	becomes := func(id vpc.InstanceID, want string) {

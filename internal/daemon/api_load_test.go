@@ -106,7 +106,7 @@ func lifeOfAGroup(b *bench, n int) error {
 // lifeOfAnInstance is the same with an instance that has a second interface for a while.
 func lifeOfAnInstance(b *bench, n int) error {
 	subnet := b.defaultSubnet()
-	run, err := call[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{SubnetId: subnet})
+	run, err := call[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{ImageId: vpc.ImageID, SubnetId: subnet})
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func TestAPI_EverythingSurvivesARestart(t *testing.T) {
 	in := &vpc.CreateNatGatewayInput{SubnetId: subnet, AllocationId: eip.AllocationId, ClientToken: "once"}
 	nat := mustCall[vpc.CreateNatGatewayOutput](b, "CreateNatGateway", in)
 	mustCall[vpc.CreateKeyPairOutput](b, "CreateKeyPair", &vpc.CreateKeyPairInput{KeyName: "k"})
-	mustCall[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{SubnetId: subnet, KeyName: "k", ClientToken: "run"})
+	mustCall[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{ImageId: vpc.ImageID, SubnetId: subnet, KeyName: "k", ClientToken: "run"})
 	mustCall[vpc.CreateSecurityGroupOutput](b, "CreateSecurityGroup", &vpc.CreateSecurityGroupInput{GroupName: "g", Description: "d", VpcId: b.defaultVpc()})
 	if err := b.settled(); err != nil {
 		t.Fatal(err)

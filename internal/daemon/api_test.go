@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -281,6 +282,27 @@ func TestAPI_WidensOnItsPort(t *testing.T) {
 		t.Errorf("it is at %s", narrow)
 	}
 	client{t, "AKID", "secret", nil}.want(addr, "Action=DescribeVpcs", 200, "vpcSet")
+}
+
+// Clients that keep their connections and say nothing do not keep others out.
+func TestAPI_IdleConnectionsMakeRoom(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	addr := b.api(control.APIRequest{Listen: anyPort})
+	for n := range apiConnections + 50 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if _, e := bufio.NewReader(c).ReadString('\n'); err != nil || e != nil {
+			t.Fatalf("connection %d gets no answer: %v, %v", n, err, e)
+		}
+	}
 }
 
 // A file whose api cannot be has changed nothing else.

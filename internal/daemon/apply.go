@@ -143,7 +143,7 @@ func (d *Daemon) applyAll(batch []*request) error {
 	for _, r := range batch {
 		before := tx.Model.Clone()
 		r.err = d.run(r, tx)
-		tx.Call.Region, tx.Region = "", tx.Model.Region
+		tx.Call.Region, tx.Call.Client, tx.Region = "", false, tx.Model.Region
 		if r.err != nil {
 			tx.Model = before
 		} else {

@@ -2,6 +2,7 @@ package ec2api
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -38,6 +39,19 @@ func cloudError(err error) *vpc.Error {
 	return &vpc.Error{Code: "InternalError", Message: err.Error()}
 }
 
+// refusal is an operation's error. AuthFailure is one of those, too, where an object is another's; it has
+// the usual status then.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func statusFor(err error, code string) int {
+	if errors.As(err, new(refusal)) && code == "AuthFailure" {
+		return http.StatusBadRequest
+	}
+	return status(code)
+}
+
 func status(code string) int {
 	if s, ok := statusOf[code]; ok {
 		return s
@@ -64,7 +78,17 @@ func writeError(w http.ResponseWriter, err error, requestID string) {
 	b.WriteString("</Code><Message>")
 	escape(&b, e.Message)
 	b.WriteString("</Message></Error></Errors><RequestID>" + requestID + "</RequestID></Response>")
-	writeXML(w, status(e.Code), requestID, b.Bytes())
+	writeXML(w, statusFor(err, e.Code), requestID, b.Bytes())
+}
+
+// writeJSONError answers in the form of AWS's JSON protocol, version 1.1.
+func writeJSONError(w http.ResponseWriter, err error, requestID string) {
+	e := cloudError(err)
+	body, _ := json.Marshal(map[string]string{"__type": e.Code, "message": e.Message}) // of strings: never fails
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-Requestid", requestID)
+	w.WriteHeader(status(e.Code))
+	_, _ = w.Write(body)
 }
 
 // writeQueryError answers in the form of the errors of STS and most other services of the

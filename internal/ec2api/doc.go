@@ -16,4 +16,4 @@
 // query protocol).
 package ec2api
 
-//go:generate go run ./gen -o model.txt
+//go:generate go run ./gen -o model.txt -filters testdata/filters.txt

@@ -93,7 +93,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	caller, err := s.cfg.Auth.Check(r, body)
-	if err != nil {
+	switch {
+	case err != nil && r.Header.Get("X-Amz-Target") != "": // of a service that speaks JSON
+		writeJSONError(w, err, id)
+		return
+	case err != nil:
 		writeError(w, err, id)
 		return
 	}
@@ -183,7 +187,7 @@ func (s *Server) call(ctx context.Context, form url.Values, caller Caller, id st
 	}
 	out, err := s.cfg.Backend.Do(ctx, caller.Region, a.name, in)
 	if err != nil {
-		return err
+		return refusal{err}
 	}
 	encode(answer, a, out, id)
 	return nil

@@ -162,6 +162,17 @@ func TestServer_RefusesSignaturesThatNobodyChecks(t *testing.T) {
 	}
 }
 
+// Clients of services that speak JSON can read why they are refused.
+func TestServer_RefusesInTheClientsLanguage(t *testing.T) {
+	status, body := post(t, apitest.New(t).Serve(t), "ssm", "{}", func(r *http.Request) {
+		r.Header.Set("X-Amz-Target", "AmazonSSM.ListCommands")
+		r.Header.Del("Authorization")
+	})
+	if status != 403 || !strings.HasPrefix(body, `{"__type":"MissingAuthenticationToken","message":`) {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 func TestServer_BodyTooLarge(t *testing.T) {
 	at := apitest.New(t).Serve(t)
 	status, body := post(t, at, "ec2", "Action=DescribeVpcs"+version+"&X="+strings.Repeat("x", 2<<20), nil)

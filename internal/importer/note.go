@@ -27,7 +27,7 @@ func (n Note) String() string {
 
 func plural(kind string) string {
 	switch {
-	case strings.HasSuffix(kind, "y"):
+	case strings.HasSuffix(kind, "y") && !strings.HasSuffix(kind, "ay"):
 		return strings.TrimSuffix(kind, "y") + "ies"
 	case strings.HasSuffix(kind, "s"):
 		return kind

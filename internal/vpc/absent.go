@@ -49,16 +49,20 @@ var absences = []absence{
 	{"DescribeCarrierGateways", "CarrierGatewayIds", absentKind("cagw-", "carrierGateway", "InvalidCarrierGatewayID"), []string{"CarrierGateways"}, 5, 1000, "carrier-gateway-id state vpc-id"},
 	{"DescribeLaunchTemplates", "LaunchTemplateIds", absentKind("lt-", "launch template", "InvalidLaunchTemplateId"), []string{"LaunchTemplates"}, 1, 200, "create-time launch-template-name"},
 	{"DescribeSpotInstanceRequests", "SpotInstanceRequestIds", absentKind("sir-", "spot instance request", "InvalidSpotInstanceRequestID"), []string{"SpotInstanceRequests"}, 5, 1000,
-		"availability-zone instance-id launch.image-id launch.instance-type launched-availability-zone network-interface.subnet-id product-description spot-instance-request-id spot-price state status-code status-message type valid-from valid-until"},
+		"availability-zone-group create-time fault-code fault-message launch-group launch.block-device-mapping.delete-on-termination launch.block-device-mapping.device-name " +
+			"launch.block-device-mapping.snapshot-id launch.block-device-mapping.volume-size launch.block-device-mapping.volume-type launch.group-id launch.group-name launch.kernel-id " +
+			"launch.key-name launch.monitoring-enabled launch.ramdisk-id launched-availability-zone-id network-interface.addresses.primary network-interface.delete-on-termination " +
+			"network-interface.description network-interface.device-index network-interface.group-id network-interface.network-interface-id network-interface.private-ip-address " +
+			"availability-zone instance-id launch.image-id launch.instance-type launched-availability-zone network-interface.subnet-id product-description spot-instance-request-id spot-price state status-code status-message type valid-from valid-until"},
 	{"DescribeCapacityReservations", "CapacityReservationIds", absentKind("cr-", "capacity reservation", "InvalidCapacityReservationId"), []string{"CapacityReservations"}, 1, 1000,
-		"instance-type availability-zone instance-platform instance-match-criteria state start-date end-date end-date-type tenancy"},
+		"instance-type availability-zone instance-platform instance-match-criteria state start-date end-date end-date-type tenancy outpost-arn placement-group-arn"},
 	{"DescribePlacementGroups", "GroupIds", idKind{prefix: "pg-", noun: "placement group", malformed: "InvalidPlacementGroupId.Malformed", notFound: "InvalidPlacementGroup.Unknown"}, []string{"PlacementGroups"}, 0, 0, "group-name group-arn spread-level state strategy"},
 	{"DescribeSnapshots", "SnapshotIds", absentKind("snap-", "snapshot", "InvalidSnapshot"), []string{"Snapshots"}, 5, 1000,
 		"description encrypted owner-alias progress snapshot-id start-time status storage-tier transfer-type volume-id volume-size"},
 	{"DescribeNetworkInsightsPaths", "NetworkInsightsPathIds", absentKind("nip-", "network insights path", "InvalidNetworkInsightsPathId"), []string{"NetworkInsightsPaths"}, 1, 100, "destination protocol source"},
 	{"DescribeNetworkInsightsAnalyses", "NetworkInsightsAnalysisIds", absentKind("nia-", "network insights analysis", "InvalidNetworkInsightsAnalysisId"), []string{"NetworkInsightsAnalyses"}, 1, 100, "path-found status"},
 	{"DescribeVpcBlockPublicAccessExclusions", "ExclusionIds", absentKind("vpcbpa-exclude-", "exclusion", "InvalidVpcBlockPublicAccessExclusionId"), []string{"VpcBlockPublicAccessExclusions"}, 5, 1000,
-		"resource-arn internet-gateway-exclusion-mode state"},
+		"resource-arn internet-gateway-exclusion-mode state tag-value"},
 	{"DescribeMovingAddresses", "PublicIps", idKind{noun: "address", notFound: "InvalidAddress.NotFound"}, []string{"MovingAddressStatuses"}, 5, 1000, "moving-status"},
 	{"DescribeSecurityGroupVpcAssociations", "", idKind{}, []string{"SecurityGroupVpcAssociations"}, 5, 1000, "group-id group-owner-id state vpc-id vpc-owner-id"},
 }

@@ -107,7 +107,10 @@ func (tx *Tx) ReleaseAddress(in *ReleaseAddressInput) (*ReleaseAddressOutput, er
 	}
 	if n := tx.NetworkInterfaces.Get(a.NetworkInterfaceID); n != nil {
 		v := tx.Vpcs.Get(n.VpcID)
-		if n.RequesterManaged || v == nil || !v.IsDefault {
+		if n.RequesterManaged { // a NAT gateway's, until that is gone
+			return nil, errorf("AuthFailure", "You do not have permission to access the specified resource.")
+		}
+		if v == nil || !v.IsDefault {
 			return nil, errorf("InvalidIPAddress.InUse", "Address %s is in use.", a.PublicIp)
 		}
 		tx.disassociate(a)

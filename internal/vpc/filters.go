@@ -2,6 +2,9 @@ package vpc
 
 import (
 	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,22 +178,42 @@ type paging struct {
 // token for the next one. The token holds the last key and not a position, so
 // that nothing is skipped when objects come and go between the requests.
 func page[T any](list []T, p paging, key func(T) string) ([]T, string, error) {
+	return pageOf(reflect.TypeFor[T]().String(), list, p, key)
+}
+
+// pageOf is page of what is called so: a token of another list is invalid.
+func pageOf[T any](what string, list []T, p paging, key func(T) string) ([]T, string, error) {
 	if p.max != nil && (*p.max < p.lo || *p.max > p.hi) {
 		return nil, "", errValue(*p.max, "MaxResults", "It must be between "+strconv.Itoa(p.lo)+" and "+strconv.Itoa(p.hi)+".")
 	}
 	if p.token != "" {
-		last, err := base64.RawURLEncoding.DecodeString(p.token)
-		if err != nil {
+		last, ok := keyBefore(what, p.token)
+		if !ok {
 			return nil, "", errorf("InvalidPaginationToken", "The token '%s' is invalid", p.token)
 		}
-		n, _ := slices.BinarySearchFunc(list, string(last)+"\x00", func(v T, k string) int { return strings.Compare(key(v), k) })
+		n, _ := slices.BinarySearchFunc(list, last+"\x00", func(v T, k string) int { return strings.Compare(key(v), k) })
 		list = list[n:]
 	}
 	if p.max == nil || len(list) <= *p.max {
 		return list, "", nil
 	}
 	list = list[:*p.max]
-	return list, base64.RawURLEncoding.EncodeToString([]byte(key(list[len(list)-1]))), nil
+	return list, tokenAfter(what, key(list[len(list)-1])), nil
+}
+
+// tokenAfter is a token for what follows a key. It bears a checksum, so that one of another list, or of
+// nothing, does not pass for the end of this one.
+func tokenAfter(what, key string) string {
+	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(what+"/"+key))), key...))
+}
+
+// keyBefore is the key that a token follows.
+func keyBefore(what, token string) (key string, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(b) < 4 || tokenAfter(what, string(b[4:])) != token {
+		return "", false
+	}
+	return string(b[4:]), true
 }
 
 // describe is the body of every Describe action over one table: the named
@@ -224,7 +247,7 @@ func describe[K ~string, V any](tx *Tx, t *Table[K, V], ids []K, set filterSet[V
 		}
 	}
 	list = slices.DeleteFunc(list, func(o keyed) bool { return !set.match(&tx.Model, filters, o.v) })
-	list, next, err := page(list, p, func(o keyed) string { return string(o.k) })
+	list, next, err := pageOf(kindOf[K]().param, list, p, func(o keyed) string { return string(o.k) })
 	if err != nil {
 		return nil, "", err
 	}

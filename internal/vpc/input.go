@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Tag is a key and a value; the tag Name is an object's name.
@@ -106,8 +108,12 @@ func addTags(tags map[string]string, add []Tag) (map[string]string, error) {
 	if tags == nil {
 		tags = map[string]string{}
 	}
-	for _, t := range add {
+	for i, t := range add {
 		switch {
+		case !writable(t.Key) || !writable(t.Value):
+			return nil, errInvalid("Tag keys and values have text that XML can carry: UTF-8 without control characters.")
+		case slices.ContainsFunc(add[:i], func(o Tag) bool { return o.Key == t.Key }):
+			return nil, errInvalid("Duplicate tag key '%s' specified.", t.Key)
 		case t.Key == "":
 			return nil, errInvalid("Tag keys cannot be empty.")
 		case len([]rune(t.Key)) > maxTagKey:
@@ -123,6 +129,13 @@ func addTags(tags map[string]string, add []Tag) (map[string]string, error) {
 		return nil, errorf("TagLimitExceeded", "The maximum number of tags (%d) has been reached for this resource.", maxTags)
 	}
 	return tags, nil
+}
+
+// writable tells whether XML 1.0 can carry the text (section 2.2): no answer could have it otherwise.
+func writable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff
+	})
 }
 
 // tagList is the form in which the API answers tags: ordered by key, never nil.
@@ -166,7 +179,7 @@ var errDryRun = &Error{"DryRunOperation", "Request would have succeeded, but Dry
 // in every action: DryRun and ClientToken.
 func (tx *Tx) perform(a Action, in any) (any, error) {
 	token, _ := inputField(in, "ClientToken").(string)
-	if len(token) > 64 {
+	if len(token) > 64 || strings.ContainsFunc(token, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return nil, errInvalid("The client token may have at most 64 ASCII characters.")
 	}
 	key := a.Name + "/" + token

@@ -201,7 +201,10 @@ func (l *launch) counts(in *RunInstancesInput) error {
 
 // instanceTemplate is what the launched instances have in common.
 func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
-	i := Instance{State: StatePending, ImageID: in.ImageId, KeyName: in.KeyName, LaunchTime: tx.Call.Now, BootID: 1, Devices: slices.Clone(in.Devices)}
+	i := Instance{State: StatePending, ImageID: in.ImageId, KeyName: in.KeyName, ClientToken: in.ClientToken, LaunchTime: tx.Call.Now, BootID: 1, Devices: slices.Clone(in.Devices)}
+	if i.ImageID == "" && tx.Call.Client {
+		return i, errMissing("ImageId")
+	}
 	if i.ImageID == "" {
 		i.ImageID = ImageID
 	}

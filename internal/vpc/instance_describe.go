@@ -44,6 +44,11 @@ type InstanceInfo struct {
 	StateReason                      *StateReason                              `json:"StateReason,omitempty"`
 	Tags                             []Tag                                     `json:"Tags"`
 	VirtualizationType               string                                    `json:"VirtualizationType"`
+	ClientToken                      string                                    `json:"ClientToken,omitempty"`
+	PlatformDetails                  string                                    `json:"PlatformDetails"`
+	UsageOperation                   string                                    `json:"UsageOperation"`
+	UsageOperationUpdateTime         time.Time                                 `json:"UsageOperationUpdateTime"`
+	CurrentInstanceBootMode          string                                    `json:"CurrentInstanceBootMode"`
 	PrivateDnsNameOptions            *PrivateDnsNameOptions                    `json:"PrivateDnsNameOptions,omitempty"`
 	CpuOptions                       *CpuOptions                               `json:"CpuOptions"`
 	CapacityReservationSpecification *CapacityReservationSpecificationResponse `json:"CapacityReservationSpecification"`
@@ -202,6 +207,7 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
+		ClientToken: i.ClientToken, PlatformDetails: platformDetails, UsageOperation: usageOperation, UsageOperationUpdateTime: i.LaunchTime, CurrentInstanceBootMode: "legacy-bios",
 		ProductCodes: []struct{}{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: i.monitoring(), EbsOptimized: i.Options.EbsOptimized, IamInstanceProfile: i.profile(),
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
 		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),
@@ -333,6 +339,14 @@ var instanceStatusFilters = filterSet[Instance]{
 	"availability-zone":            func(m *Model, i *Instance) []string { return one(m.instanceZone(i)) },
 	"availability-zone-id":         func(m *Model, i *Instance) []string { return one(m.ZoneID(m.instanceZone(i))) },
 	"event.code":                   unknownHere[Instance],
+	"event.description":            unknownHere[Instance],
+	"event.instance-event-id":      unknownHere[Instance],
+	"event.not-after":              unknownHere[Instance],
+	"event.not-before":             unknownHere[Instance],
+	"event.not-before-deadline":    unknownHere[Instance],
+	"operator.managed":             func(*Model, *Instance) []string { return boolText(false) },
+	"operator.principal":           unknownHere[Instance],
+	"attached-ebs-status.status":   func(_ *Model, i *Instance) []string { return one(i.statusSummary().Status) },
 	"instance-state-code":          func(_ *Model, i *Instance) []string { return intText(stateCodes[i.State]) },
 	"instance-state-name":          func(_ *Model, i *Instance) []string { return one(i.State) },
 	"instance-status.reachability": statusDetail,

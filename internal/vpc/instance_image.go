@@ -56,6 +56,12 @@ const RootDevice = "/dev/xvda"
 // Architecture is that of all instances, as the API tells it.
 const Architecture = "x86_64"
 
+// What an image of Linux is billed as.
+const (
+	platformDetails = "Linux/UNIX"
+	usageOperation  = "RunInstances"
+)
+
 // imageOwner is the account that Amazon's own images belong to.
 const imageOwner = "137112412989"
 
@@ -81,7 +87,7 @@ var wellKnownImages = []struct{ id, owner, alias, name, description string }{
 // imageOf is an image as the API answers it.
 func imageOf(id, owner, alias, name, description, created string) Image {
 	return Image{
-		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances",
+		PlatformDetails: platformDetails, UsageOperation: usageOperation,
 		BlockDeviceMappings: []BlockDeviceMapping{{DeviceName: RootDevice, Ebs: &EbsBlockDevice{DeleteOnTermination: new(true), VolumeSize: new(rootSize), VolumeType: "gp3",
 			SnapshotId: "snap-" + strings.TrimPrefix(id, "ami-"), Encrypted: new(false)}}},
 		Description: description, EnaSupport: true, Hypervisor: "xen", ImageOwnerAlias: alias,
@@ -123,6 +129,11 @@ func onImage(answer func(*Image) string) func(*Model, *Image) []string {
 	return func(_ *Model, i *Image) []string { return one(answer(i)) }
 }
 
+// onDisk answers by the image's one volume.
+func onDisk(answer func(*EbsBlockDevice) []string) func(*Model, *Image) []string {
+	return func(_ *Model, i *Image) []string { return answer(i.BlockDeviceMappings[0].Ebs) }
+}
+
 // imageFilters know every documented name; what the image lacks has no values.
 var imageFilters = filterSet[Image]{
 	"architecture":        onImage(func(i *Image) string { return i.Architecture }),
@@ -141,11 +152,25 @@ var imageFilters = filterSet[Image]{
 	"root-device-type":    onImage(func(i *Image) string { return i.RootDeviceType }),
 	"state":               onImage(func(i *Image) string { return i.State }),
 	"virtualization-type": onImage(func(i *Image) string { return i.VirtualizationType }),
-	"platform":            unknownHere[Image],
-	"product-code":        unknownHere[Image],
-	"product-code.type":   unknownHere[Image],
-	"kernel-id":           unknownHere[Image],
-	"ramdisk-id":          unknownHere[Image],
+	"block-device-mapping.delete-on-termination": onDisk(func(e *EbsBlockDevice) []string { return boolText(*e.DeleteOnTermination) }),
+	"block-device-mapping.device-name":           onImage(func(i *Image) string { return i.RootDeviceName }),
+	"block-device-mapping.encrypted":             onDisk(func(e *EbsBlockDevice) []string { return boolText(*e.Encrypted) }),
+	"block-device-mapping.snapshot-id":           onDisk(func(e *EbsBlockDevice) []string { return one(e.SnapshotId) }),
+	"block-device-mapping.volume-size":           onDisk(func(e *EbsBlockDevice) []string { return intText(*e.VolumeSize) }),
+	"block-device-mapping.volume-type":           onDisk(func(e *EbsBlockDevice) []string { return one(e.VolumeType) }),
+	"free-tier-eligible":                         func(*Model, *Image) []string { return boolText(true) },
+	"image-allowed":                              func(*Model, *Image) []string { return boolText(true) },
+	"source-image-id":                            unknownHere[Image],
+	"source-image-region":                        unknownHere[Image],
+	"source-instance-id":                         unknownHere[Image],
+	"sriov-net-support":                          unknownHere[Image],
+	"state-reason-code":                          unknownHere[Image],
+	"state-reason-message":                       unknownHere[Image],
+	"platform":                                   unknownHere[Image],
+	"product-code":                               unknownHere[Image],
+	"product-code.type":                          unknownHere[Image],
+	"kernel-id":                                  unknownHere[Image],
+	"ramdisk-id":                                 unknownHere[Image],
 }
 
 // DescribeImages lists the images of the catalogue and the lab's own. Every well-formed ID is an

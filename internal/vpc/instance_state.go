@@ -170,14 +170,20 @@ func (tx *Tx) StopInstances(in *StopInstancesInput) (*StopInstancesOutput, error
 }
 
 // RebootInstances reboots running instances, which stay in state running and
-// keep everything (IN-01); the host sees the new BootID.
+// keep everything (IN-01); the host sees the new BootID. Terminated ones are ignored (API
+// Reference, RebootInstances).
 func (tx *Tx) RebootInstances(in *RebootInstancesInput) (*RebootInstancesOutput, error) {
 	_, err := tx.changeStates(in.InstanceIds, func(i *Instance) error {
-		if i.State != StateRunning {
+		if i.State != StateRunning && i.State != StateTerminated {
 			return errState(i, "rebooted")
 		}
 		return nil
-	}, func(i *Instance) error { i.BootID++; return nil })
+	}, func(i *Instance) error {
+		if i.State != StateTerminated {
+			i.BootID++
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

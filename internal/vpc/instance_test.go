@@ -67,7 +67,7 @@ func TestIN01_TransitionsThatAreRefused(t *testing.T) {
 		StateStopping:     {bad, "", bad, ""},
 		StateStopped:      {"", "", bad, ""},
 		StateShuttingDown: {bad, bad, bad, ""},
-		StateTerminated:   {bad, bad, bad, ""},
+		StateTerminated:   {bad, bad, "", ""}, // a reboot is ignored
 	} {
 		for k, do := range []op{start, stop, reboot, terminate} {
 			s := newSite(t)
@@ -639,4 +639,15 @@ func TestDescribeInstanceAttribute_EveryAttribute(t *testing.T) {
 	wantCode(t, code(get("mood")), "InvalidParameterValue")
 	s.terminate(id)
 	wantCode(t, code(get("userData")), "IncorrectInstanceState")
+}
+
+// A script that looks first finds the instance that it has launched before.
+func TestRunInstances_ClientTokenIsTold(t *testing.T) {
+	s := newSite(t)
+	id := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, ClientToken: "once"})).Instances[0].InstanceId
+	must(s.RunInstances(&RunInstancesInput{SubnetId: s.public}))
+	found := must(s.DescribeInstances(&DescribeInstancesInput{Filters: namedFilter("client-token", "once")})).Reservations
+	if len(found) != 1 || found[0].Instances[0].InstanceId != id || found[0].Instances[0].ClientToken != "once" || found[0].Instances[0].PlatformDetails != "Linux/UNIX" {
+		t.Errorf("%+v", found)
+	}
 }

@@ -3,6 +3,7 @@ package vpc
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -223,7 +224,7 @@ func onType(answer func(*InstanceTypeInfo) []string) func(*Model, *InstanceTypeI
 	return func(_ *Model, t *InstanceTypeInfo) []string { return answer(t) }
 }
 
-var instanceTypeFilters = filterSet[InstanceTypeInfo]{
+var instanceTypeFilters = withUnknown(filterSet[InstanceTypeInfo]{
 	"auto-recovery-supported":         onType(func(t *InstanceTypeInfo) []string { return boolText(t.AutoRecoverySupported) }),
 	"bare-metal":                      onType(func(t *InstanceTypeInfo) []string { return boolText(t.BareMetal) }),
 	"burstable-performance-supported": onType(func(t *InstanceTypeInfo) []string { return boolText(t.BurstablePerformanceSupported) }),
@@ -253,7 +254,33 @@ var instanceTypeFilters = filterSet[InstanceTypeInfo]{
 	"supported-root-device-type":            onType(func(t *InstanceTypeInfo) []string { return t.SupportedRootDeviceTypes }),
 	"supported-usage-class":                 onType(func(t *InstanceTypeInfo) []string { return t.SupportedUsageClasses }),
 	"supported-virtualization-type":         onType(func(t *InstanceTypeInfo) []string { return t.SupportedVirtualizationTypes }),
-	"vcpu-info.default-vcpus":               onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultVCpus) }),
+	"ebs-info.ebs-optimized-support":        onType(func(t *InstanceTypeInfo) []string { return one(t.EbsInfo.EbsOptimizedSupport) }),
+	"ebs-info.encryption-support":           onType(func(t *InstanceTypeInfo) []string { return one(t.EbsInfo.EncryptionSupport) }),
+	"ebs-info.nvme-support":                 onType(func(t *InstanceTypeInfo) []string { return one(t.EbsInfo.NvmeSupport) }),
+	"nitro-enclaves-support":                onType(func(t *InstanceTypeInfo) []string { return one(t.NitroEnclavesSupport) }),
+	"nitro-tpm-support":                     onType(func(t *InstanceTypeInfo) []string { return one(t.NitroTpmSupport) }),
+	"processor-info.sustained-clock-speed-in-ghz": onType(func(t *InstanceTypeInfo) []string {
+		return one(strconv.FormatFloat(t.ProcessorInfo.SustainedClockSpeedInGhz, 'f', -1, 64))
+	}),
+	"supported-boot-mode":                onType(func(t *InstanceTypeInfo) []string { return t.SupportedBootModes }),
+	"vcpu-info.default-cores":            onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultCores) }),
+	"vcpu-info.default-threads-per-core": onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultThreadsPerCore) }),
+	"vcpu-info.default-vcpus":            onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultVCpus) }),
+}, "ebs-info.attachment-limit-type", "ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps", "ebs-info.ebs-optimized-info.baseline-iops",
+	"ebs-info.ebs-optimized-info.baseline-throughput-in-mbps", "ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps",
+	"ebs-info.ebs-optimized-info.maximum-iops", "ebs-info.ebs-optimized-info.maximum-throughput-in-mbps", "ebs-info.maximum-ebs-attachments", "ebs-info.maximum-ebs-cards",
+	"instance-storage-info.disk.count", "instance-storage-info.disk.size-in-gb", "instance-storage-info.disk.type", "instance-storage-info.encryption-support",
+	"instance-storage-info.nvme-support", "instance-storage-info.total-size-in-gb", "network-info.bandwidth-weightings", "network-info.efa-info.maximum-efa-interfaces",
+	"network-info.encryption-in-transit-supported", "network-info.flexible-ena-queues-support", "nitro-tpm-info.supported-versions", "processor-info.supported-features",
+	"reboot-migration-support", "vcpu-info.valid-cores", "vcpu-info.valid-threads-per-core")
+
+// withUnknown adds documented filters about what the catalogue does not tell: a request with them is
+// valid and finds nothing.
+func withUnknown[V any](set filterSet[V], names ...string) filterSet[V] {
+	for _, name := range names {
+		set[name] = unknownHere[V]
+	}
+	return set
 }
 
 // DescribeInstanceTypes tells the catalogue.

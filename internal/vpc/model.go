@@ -323,6 +323,7 @@ type Instance struct {
 	VpcID          VpcID
 	SubnetID       SubnetID
 	LaunchTime     time.Time
+	ClientToken    string // of its launch
 	PrivateDnsName string
 	// EnableResourceNameDnsARecord tells whether the resource name answers too (DNS-05).
 	EnableResourceNameDnsARecord bool

@@ -39,6 +39,9 @@ type Call struct {
 	NewKey func(keyType string) (crypto.Signer, error)
 	// Console gives what an instance wrote to its console, for GetConsoleOutput; nil where there are no consoles.
 	Console func(InstanceID) ([]byte, error)
+	// Client: the call is that of a client of AWS's, who must name what vpcemu's own commands and
+	// files may leave out: the image.
+	Client bool
 	// AtOnce has states that pass do so without delay, whatever API.Delays says.
 	AtOnce bool
 	// Source is put into the Meta of the objects that the call makes.

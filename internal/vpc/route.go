@@ -3,6 +3,7 @@ package vpc
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // RouteInfo is a route as the API answers it; GatewayId is "local" for the
@@ -125,6 +126,9 @@ func (t *RouteTable) routeTo(dest netip.Prefix) int {
 // it belongs to the table's VPC. An instance stands for its one network
 // interface (RT-11).
 func (tx *Tx) routeTarget(t *RouteTable, dest netip.Prefix, igw InternetGatewayID, nat NatGatewayID, eni NetworkInterfaceID, instance InstanceID) (Route, error) {
+	if strings.HasPrefix(string(igw), kindOf[NatGatewayID]().prefix) && nat == "" { // AWS takes it, too
+		igw, nat = "", NatGatewayID(igw)
+	}
 	r := Route{DestinationCidrBlock: dest, GatewayID: igw, NatGatewayID: nat, NetworkInterfaceID: eni, InstanceID: instance, VpcID: t.VpcID}
 	n := 0
 	for _, id := range []string{string(igw), string(nat), string(eni), string(instance)} {

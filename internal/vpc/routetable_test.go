@@ -312,3 +312,16 @@ func TestDescribeRouteTables_FiltersAndMainAssociation(t *testing.T) {
 		t.Errorf("by subnet: %v", got)
 	}
 }
+
+// AWS takes a NAT gateway's ID as a gateway's.
+func TestCreateRoute_NatGatewayAsGateway(t *testing.T) {
+	s := newSite(t)
+	nat := s.privateNat(t)
+	table := must(s.CreateRouteTable(&CreateRouteTableInput{VpcId: s.vpc})).RouteTable.RouteTableId
+	must(s.CreateRoute(&CreateRouteInput{RouteTableId: table, DestinationCidrBlock: "192.168.0.0/16", GatewayId: InternetGatewayID(nat)}))
+	routes := s.RouteTables.Get(table).Routes
+	if r := routes[len(routes)-1]; r.NatGatewayID != nat || r.GatewayID != "" {
+		t.Errorf("%+v", r)
+	}
+	wantCode(t, code(s.ReplaceRoute(&ReplaceRouteInput{RouteTableId: table, DestinationCidrBlock: "192.168.0.0/16", GatewayId: "nat-0123456789abcdef0"})), "InvalidNatGatewayID.NotFound")
+}

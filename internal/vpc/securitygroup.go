@@ -112,7 +112,7 @@ func (tx *Tx) CreateSecurityGroup(in *CreateSecurityGroupInput) (*CreateSecurity
 	if !groupText(in.Description) {
 		return nil, errValue(in.Description, "GroupDescription", groupTextRule)
 	}
-	if tx.groupByName(v.ID, name) != nil {
+	if tx.groupNameTaken(v.ID, name) {
 		return nil, errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.ID)
 	}
 	meta, err := tx.newMeta("security-group", in.TagSpecifications)
@@ -174,10 +174,20 @@ func groupName(s string) (string, error) {
 		return "", errValue(s, "GroupName", groupTextRule)
 	case strings.HasPrefix(s, "sg-"):
 		return "", errValue(s, "GroupName", "Group names may not be in the format sg-*.")
-	case s == defaultGroup:
+	case strings.EqualFold(s, defaultGroup):
 		return "", errorf("InvalidGroup.Reserved", "Cannot use reserved security group name: %s", s)
 	}
 	return s, nil
+}
+
+// groupNameTaken: names of a VPC differ in more than case (API Reference, CreateSecurityGroup).
+func (m *Model) groupNameTaken(id VpcID, name string) bool {
+	for _, g := range m.SecurityGroups.each() {
+		if g.VpcID == id && strings.EqualFold(g.GroupName, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Model) groupByName(id VpcID, name string) *SecurityGroup {

@@ -223,6 +223,10 @@ func TestModifySecurityGroupRules_KeepsTheIDs(t *testing.T) {
 	wantCode(t, modify(ids[0], q), "InvalidPermission.Duplicate")
 	q.CidrIpv6 = "::/0"
 	wantCode(t, modify(ids[0], q), "InvalidParameterValue")
+	for _, other := range []SecurityGroupRuleRequest{{CidrIpv6: "::/0"}, {ReferencedGroupId: g}} { // a rule stays of its kind
+		other.IpProtocol, other.FromPort, other.ToPort = "tcp", new(8443), new(8443)
+		wantCode(t, modify(ids[0], other), "InvalidParameterValue")
+	}
 	wantCode(t, modify("sgr-0123456789abcdef0", q), "InvalidSecurityGroupRuleId.NotFound")
 	egress := tx.SecurityGroups.Get(g).Egress[0].ID
 	wantCode(t, modify(egress, SecurityGroupRuleRequest{IpProtocol: "-1", CidrIpv4: "10.0.0.0/8"}), "")

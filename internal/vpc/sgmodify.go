@@ -57,6 +57,9 @@ func (tx *Tx) ModifySecurityGroupRules(in *ModifySecurityGroupRulesInput) (*Modi
 		if err != nil {
 			return nil, err
 		}
+		if was, is := sides[side][n].peerKind(), r.peerKind(); was != is {
+			return nil, errInvalid("You may not specify %s for an existing %s rule.", is, strings.TrimPrefix(strings.TrimPrefix(was, "an "), "a "))
+		}
 		r.ID, r.Tags = sides[side][n].ID, sides[side][n].Tags
 		sides[side][n] = r
 	}
@@ -74,6 +77,17 @@ func (tx *Tx) ModifySecurityGroupRules(in *ModifySecurityGroupRulesInput) (*Modi
 	c.Ingress, c.Egress = sides[0], sides[1]
 	tx.SecurityGroups.Put(c.ID, &c)
 	return &ModifySecurityGroupRulesOutput{true}, nil
+}
+
+// peerKind is what kind of peer a rule names, which a modification cannot change.
+func (r *SecurityGroupRule) peerKind() string {
+	switch {
+	case r.GroupID != "":
+		return "a referenced group id"
+	case r.CidrIpv6.IsValid():
+		return "an IPv6 CIDR"
+	}
+	return "an IPv4 CIDR"
 }
 
 func (tx *Tx) readRuleRequest(g *SecurityGroup, q *SecurityGroupRuleRequest) (SecurityGroupRule, error) {

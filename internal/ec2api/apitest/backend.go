@@ -69,7 +69,7 @@ func (b *Backend) Do(_ context.Context, region, action string, in any) (any, err
 	}
 	b.model = tx.Model // open, whatever comes of the action
 	tx = vpc.Begin(&b.model, b.call())
-	tx.Call.Region = region
+	tx.Call.Region, tx.Call.Client = region, true
 	out, err := tx.Run(action, in)
 	if err != nil {
 		return nil, err

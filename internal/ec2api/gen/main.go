@@ -1,6 +1,6 @@
 // Gen makes ec2api's table from AWS's machine-readable model of the EC2 API.
 //
-//	go run ./gen [-model service-2.json[.gz]] [-o model.txt]
+//	go run ./gen [-model service-2.json[.gz]] [-o model.txt] [-filters filters.txt]
 //
 // The model is botocore's (data/ec2/2016-11-15/service-2.json.gz); that of
 // aws-sdk-go (models/apis/ec2/2016-11-15/api-2.json) has the same form. Without
@@ -24,14 +24,15 @@ import (
 func main() {
 	model := flag.String("model", "", "the model, `FILE`; default: that of python3's botocore")
 	out := flag.String("o", "model.txt", "the table, `FILE`")
+	filters := flag.String("filters", "", "the filters that the model's documentation names, for a test, `FILE`")
 	flag.Parse()
-	if err := run(*model, *out); err != nil {
+	if err := run(*model, *out, *filters); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(path, out string) error {
+func run(path, out, filters string) error {
 	source := filepath.Base(path)
 	if path == "" {
 		var err error
@@ -46,6 +47,11 @@ func run(path, out string) error {
 	text, err := table(m, source, wanted())
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if filters != "" {
+		if err := os.WriteFile(filters, documentedFilters(m, source, wanted()), 0o644); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(out, text, 0o644)
 }

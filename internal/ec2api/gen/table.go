@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,6 +39,8 @@ type reference struct {
 	LocationName string `json:"locationName"`
 	QueryName    string `json:"queryName"`
 	Token        bool   `json:"idempotencyToken"`
+	// Documentation is HTML.
+	Documentation string `json:"documentation"`
 }
 
 // members are a structure's, in the order of the file, which is that of AWS's answers.
@@ -201,4 +204,37 @@ func (m *member) marks(required []string) string {
 		marks += " token"
 	}
 	return marks
+}
+
+// filterNames are in the documentation of a parameter: a list of names, each with what it means.
+var filterNames = regexp.MustCompile(`</?ul>|<code>([a-z][a-z0-9.-]+)</code>\s*[-–:]`)
+
+// documentedFilters lists the filters of the actions wanted: an action and a name a line.
+func documentedFilters(m *model, source string, wanted []string) []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "# Filters that the documentation of %s names, by gen. Do not edit.\n", source)
+	for _, name := range slices.Sorted(maps.Keys(m.Operations)) {
+		op := m.Operations[name]
+		if _, found := slices.BinarySearch(wanted, name); !found || op.Input == nil {
+			continue
+		}
+		for _, p := range m.Shapes[op.Input.Shape].Members {
+			if p.name != "Filters" && p.name != "Filter" {
+				continue
+			}
+			depth := 0 // lists in the list are of values
+			for _, found := range filterNames.FindAllStringSubmatch(p.Documentation, -1) {
+				switch found[0] {
+				case "<ul>":
+					depth++
+				case "</ul>":
+					depth--
+				}
+				if depth == 1 && found[1] != "" && found[1] != "tag" { // tag:KEY
+					fmt.Fprintf(&out, "%s %s\n", name, found[1])
+				}
+			}
+		}
+	}
+	return out.Bytes()
 }
