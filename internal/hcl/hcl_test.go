@@ -112,7 +112,7 @@ func TestLab_Escapes(t *testing.T) {
 func TestLab_NamesStayInNotes(t *testing.T) {
 	tx := emptyLab(t)
 	id := must(tx.RunInstances(&vpc.RunInstancesInput{Devices: []string{"/dev/net/tun"}})).Instances[0].InstanceId
-	must(tx.CreateTags(&vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "Name", Value: "x\nresource \"null_resource\" \"evil\" {}\n# \x1b[2J"}}}))
+	must(tx.CreateTags(&vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "Name", Value: "x\nresource \"null_resource\" \"evil\" {}\n# \u009b2J"}}}))
 	text, notes := Lab(&tx.Model, "")
 	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
 	if diags.HasErrors() {
@@ -123,7 +123,7 @@ func TestLab_NamesStayInNotes(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	}
-	if all := strings.Join(notes, ""); strings.ContainsAny(all, "\n\x1b") || !strings.Contains(all, "null_resource") {
+	if all := strings.Join(notes, ""); strings.ContainsAny(all, "\n\u009b") || !strings.Contains(all, "null_resource") {
 		t.Errorf("%q", notes)
 	}
 }
