@@ -207,7 +207,7 @@ func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,
-		ClientToken: i.ClientToken, PlatformDetails: platformDetails, UsageOperation: usageOperation, UsageOperationUpdateTime: i.LaunchTime, CurrentInstanceBootMode: "legacy-bios",
+		ClientToken: i.ClientToken, PlatformDetails: platformDetails, UsageOperation: usageOperation, UsageOperationUpdateTime: i.Created, CurrentInstanceBootMode: "legacy-bios",
 		ProductCodes: []struct{}{}, InstanceType: i.InstanceType, LaunchTime: i.LaunchTime, Monitoring: i.monitoring(), EbsOptimized: i.Options.EbsOptimized, IamInstanceProfile: i.profile(),
 		Placement: Placement{AvailabilityZone: m.instanceZone(i), AvailabilityZoneId: m.ZoneID(m.instanceZone(i)), Tenancy: i.Tenancy},
 		Devices:   i.Devices, MetadataOptions: i.metadataInfo(), Rootfs: i.Rootfs, Limits: i.Limits.Specification(),

@@ -24,7 +24,7 @@ var instanceFilters = func() filterSet[Instance] {
 		"current-instance-boot-mode":                 onInstance(func(i *InstanceInfo) string { return i.CurrentInstanceBootMode }),
 		"platform-details":                           onInstance(func(i *InstanceInfo) string { return i.PlatformDetails }),
 		"usage-operation":                            onInstance(func(i *InstanceInfo) string { return i.UsageOperation }),
-		"usage-operation-update-time":                func(_ *Model, i *Instance) []string { return one(timeText(i.LaunchTime)) },
+		"usage-operation-update-time":                func(_ *Model, i *Instance) []string { return one(timeText(i.Created)) },
 		"enclave-options.enabled":                    func(_ *Model, i *Instance) []string { return boolText(i.Options.Hardware.Enclave) },
 		"private-dns-name-options.enable-resource-name-dns-aaaa-record": func(*Model, *Instance) []string { return boolText(false) },
 		"network-performance-options.bandwidth-weighting":               func(*Model, *Instance) []string { return []string{"default"} },
