@@ -49,7 +49,7 @@ checks:
 // The book's lab, dumped by the AWS CLI through the lab's API and imported, is the book's lab: its checks hold there.
 func TestImportThroughTheAPI(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
-		t.Skip("the AWS CLI is not installed here; TestImportedDump has a dump that it made")
+		absent(t, "the AWS CLI", err)
 	}
 	if os.Getenv("VPCEMU_TEST_FULL") == "" {
 		t.Skip("thirty starts of the AWS CLI: scripts/test.sh --full has them; TestImportedDump has a dump that it made")

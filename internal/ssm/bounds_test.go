@@ -2,11 +2,7 @@ package ssm_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -154,28 +150,18 @@ func TestCommands_DeliveryTimesOut(t *testing.T) {
 func TestCommands_CancelledWhileTheyAreSent(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, _ := newSlow(t, ctx)
-	request := func(action, input string) map[string]any {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(input))
-		r.Header.Set("X-Amz-Target", "AmazonSSM."+action)
-		w := httptest.NewRecorder()
-		s.server.ServeHTTP(w, r)
-		var out map[string]any
-		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
-			t.Error(err)
-		}
-		return out
-	}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for range 200 {
-			request("SendCommand", command(one, "true"))
+			s.call("SendCommand", command(one, "true"))
 		}
 	})
 	all.Go(func() {
 		for range 200 {
-			list, _ := request("ListCommands", `{"MaxResults": 5}`)["Commands"].([]any)
+			out, _ := s.call("ListCommands", `{"MaxResults": 5}`)
+			list, _ := out["Commands"].([]any)
 			for _, c := range list {
-				request("CancelCommand", fmt.Sprintf(`{"CommandId": %q}`, c.(map[string]any)["CommandId"]))
+				s.call("CancelCommand", fmt.Sprintf(`{"CommandId": %q}`, c.(map[string]any)["CommandId"]))
 			}
 		}
 	})

@@ -66,7 +66,7 @@ func (s *service) call(action, input string) (map[string]any, string) {
 	s.server.ServeHTTP(w, r)
 	var out map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
-		s.t.Fatalf("%s: %v in %s", action, err, w.Body)
+		s.t.Errorf("%s: %v in %s", action, err, w.Body) // maybe beside the test's own goroutine
 	}
 	code, _ := out["__type"].(string)
 	if (w.Code == 200) != (code == "") {
