@@ -48,7 +48,7 @@ func Receive(r io.Reader, path string, o Options) error {
 		return err
 	}
 	defer root.Close()
-	rec := &receiver{tar: t, root: root, opt: o, from: name, made: base}
+	rec := &receiver{stream: r, tar: t, root: root, opt: o, from: name, made: base}
 	if err := rec.first(h, base); err != nil {
 		return errors.Join(explain(err, path), rec.undo())
 	}
@@ -88,13 +88,14 @@ func target(path, name string, isDir bool) (dir, base string, err error) {
 }
 
 type receiver struct {
-	tar  *tar.Reader
-	root *os.Root
-	opt  Options
-	from string // the first part of names in the stream
-	made string // what stands in its place
-	temp string // what a new directory is called until it is complete; or a file
-	dirs []dirTime
+	stream io.Reader
+	tar    *tar.Reader
+	root   *os.Root
+	opt    Options
+	from   string // the first part of names in the stream
+	made   string // what stands in its place
+	temp   string // what a new directory is called until it is complete; or a file
+	dirs   []dirTime
 }
 
 type dirTime struct {
@@ -180,7 +181,7 @@ func (r *receiver) rest() error {
 			return cut(err)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader && h.PAXRecords[endMark] != "" {
-			return nil
+			return r.drain()
 		}
 		name := filepath.Clean(h.Name)
 		inside, ok := strings.CutPrefix(name, r.from+"/")
@@ -194,6 +195,12 @@ func (r *receiver) rest() error {
 			return err
 		}
 	}
+}
+
+// drain reads what a tar file has behind its last entry: a sender that is still writing it would end by SIGPIPE.
+func (r *receiver) drain() error {
+	_, err := io.Copy(io.Discard, r.stream)
+	return err
 }
 
 func (r *receiver) entry(h *tar.Header, name string) error {

@@ -210,6 +210,20 @@ func TestReceive_CutShort(t *testing.T) {
 	}
 }
 
+// The sender still writes the end of the tar file when everything was received: if nobody reads it, SIGPIPE makes a
+// failure of a copy that is complete.
+func TestReceive_ReadsToTheEnd(t *testing.T) {
+	for _, path := range []string{tree(t), tree(t) + "/f"} {
+		stream := bytes.NewReader(sent(t, path))
+		if err := Receive(stream, filepath.Join(t.TempDir(), "copy"), Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if n := stream.Len(); n > 0 {
+			t.Errorf("%s: %d bytes of the stream were left unread", filepath.Base(path), n)
+		}
+	}
+}
+
 func TestReceive_Owners(t *testing.T) {
 	src := tree(t)
 	if err := errors.Join(os.Lchown(src+"/link", 12, 34), os.Chown(src+"/d/run", 12, 34), os.Chmod(src+"/d/run", fs.ModeSetuid|0o755)); err != nil {
