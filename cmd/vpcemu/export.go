@@ -53,7 +53,14 @@ file systems.`,
 			if err != nil {
 				return err
 			}
-			return writeExport(cmd, e, out)
+			if !req.Adopt {
+				return writeExport(cmd, e, out, func() error { return nil })
+			}
+			return writeExport(cmd, e, out, func() error {
+				req.Kept = e.Digest()
+				_, err := c.Export(cmd.Context(), req)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&req.Format, "format", control.ExportTopology, "topology or terraform")
@@ -64,7 +71,8 @@ file systems.`,
 	return cmd
 }
 
-func writeExport(cmd *cobra.Command, e *control.Exported, out string) error {
+// writeExport writes the file; kept is told when it is written, but for the name that replaces what was there.
+func writeExport(cmd *cobra.Command, e *control.Exported, out string, kept func() error) error {
 	mode := fs.FileMode(0o644)
 	if e.UserData {
 		mode = 0o600 // it often holds secrets
@@ -73,7 +81,10 @@ func writeExport(cmd *cobra.Command, e *control.Exported, out string) error {
 		if _, err := io.WriteString(cmd.OutOrStdout(), e.Text); err != nil {
 			return err
 		}
-	} else if err := writeWhole(out, []byte(e.Text), mode); err != nil {
+		if err := kept(); err != nil {
+			return err
+		}
+	} else if err := writeWholeIf(out, []byte(e.Text), mode, kept); err != nil {
 		return err
 	}
 	for _, n := range e.Notes {

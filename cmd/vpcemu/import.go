@@ -129,14 +129,22 @@ func (f *importFlags) write(cmd *cobra.Command, r *importer.Result) error {
 
 // writeWhole writes a file, or leaves what was there. A link leads to the file, a device or pipe is
 // written to, and a file that only its owner reads stays so.
-func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
+func writeWhole(path string, text []byte, mode fs.FileMode) error {
+	return writeWholeIf(path, text, mode, func() error { return nil })
+}
+
+// writeWholeIf is writeWhole if agreed says so, which is asked when all that can be foreseen to fail has been done.
+func writeWholeIf(path string, text []byte, mode fs.FileMode, agreed func() error) (err error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
 	if was, err := os.Stat(path); err == nil && was.Mode().IsRegular() {
 		mode &= was.Mode().Perm()
 	} else if err == nil {
-		return os.WriteFile(path, text, mode) // makes and truncates nothing there
+		if err := os.WriteFile(path, text, mode); err != nil { // makes and truncates nothing there
+			return err
+		}
+		return agreed()
 	}
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -152,6 +160,9 @@ func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
 		return err
 	}
 	if err = errors.Join(t.Chmod(mode), t.Sync(), t.Close()); err != nil {
+		return err
+	}
+	if err = agreed(); err != nil {
 		return err
 	}
 	return os.Rename(t.Name(), path)

@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 )
 
@@ -9,7 +11,10 @@ import (
 type ExportRequest struct {
 	Format string // ExportTopology, ExportTerraform
 	Region string // "": the lab's home Region
-	Adopt  bool   // give the objects to the topology file
+	Adopt  bool   // write the topology file as the one that is to be what made the objects
+	// With Adopt: the Digest of the text that has been kept. The objects are given to the file only if it is
+	// still that of the lab; without it nothing changes yet.
+	Kept string `json:",omitempty"`
 }
 
 // Formats of Export.
@@ -24,6 +29,12 @@ type Exported struct {
 	Notes    []string // what the file does not say
 	Problem  string   `json:",omitempty"` // why the file is not as `up` takes it
 	UserData bool     // the file holds user data, which may hold secrets
+}
+
+// Digest tells one text from another.
+func (e *Exported) Digest() string {
+	sum := sha256.Sum256([]byte(e.Text))
+	return hex.EncodeToString(sum[:])
 }
 
 type exporter interface {

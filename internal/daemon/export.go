@@ -26,9 +26,33 @@ func (d *Daemon) Export(ctx context.Context, req control.ExportRequest) (*contro
 		text, notes := hcl.Lab(m, req.Region)
 		return &control.Exported{Text: string(text), Notes: notes, UserData: true}, nil
 	}
-	r, err := d.exportTopology(ctx, req)
-	if err != nil {
-		return nil, err
+	if !req.Adopt {
+		r, err := importer.Lab(m, req.Region)
+		return exported(r), err
+	}
+	if req.Kept == "" {
+		r, err := importer.Adopt(vpc.Begin(m, d.call()))
+		return exported(r), err
+	}
+	return d.giveToFile(ctx, req.Kept)
+}
+
+// giveToFile gives the lab's objects to the topology file that the client has kept, if it is still that of the lab:
+// the objects of a file that got lost would be taken away by the next `up` with another one.
+func (d *Daemon) giveToFile(ctx context.Context, kept string) (out *control.Exported, err error) {
+	err = d.Apply(ctx, func(tx *vpc.Tx) error {
+		r, err := importer.Adopt(tx)
+		if out = exported(r); err == nil && out.Digest() != kept {
+			err = errors.New("the lab has changed while its file was written: run the command again")
+		}
+		return err
+	})
+	return out, err
+}
+
+func exported(r *importer.Result) *control.Exported {
+	if r == nil {
+		return nil
 	}
 	out := &control.Exported{Text: string(r.Text), UserData: r.HasUserData}
 	for _, n := range r.Notes {
@@ -37,17 +61,5 @@ func (d *Daemon) Export(ctx context.Context, req control.ExportRequest) (*contro
 	if r.Invalid != nil {
 		out.Problem = r.Invalid.Error()
 	}
-	return out, nil
-}
-
-// exportTopology writes a topology file; with Adopt the lab's objects are the file's from then on.
-func (d *Daemon) exportTopology(ctx context.Context, req control.ExportRequest) (r *importer.Result, err error) {
-	if !req.Adopt {
-		return importer.Lab(d.Model(), req.Region)
-	}
-	err = d.Apply(ctx, func(tx *vpc.Tx) (err error) {
-		r, err = importer.Adopt(tx)
-		return err
-	})
-	return r, err
+	return out
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
@@ -47,11 +48,15 @@ func (d *Daemon) purge() error {
 	if err != nil {
 		return err
 	}
-	alive := map[uint32]bool{}
-	for _, e := range d.Model().NetworkInterfaces.All() {
-		alive[e.Handle] = true
-	}
-	return d.store.DropLeases(func(eni uint32) bool { return !alive[eni] })
+	// Looked up when the leases are read: one that is there then belongs to an interface that was made before.
+	alive := sync.OnceValue(func() map[uint32]bool {
+		handles := map[uint32]bool{}
+		for _, e := range d.Model().NetworkInterfaces.All() {
+			handles[e.Handle] = true
+		}
+		return handles
+	})
+	return d.store.DropLeases(func(eni uint32) bool { return !alive()[eni] })
 }
 
 func (d *Daemon) call() vpc.Call {

@@ -67,6 +67,12 @@ var absences = []absence{
 	{"DescribeSecurityGroupVpcAssociations", "", idKind{}, []string{"SecurityGroupVpcAssociations"}, 5, 1000, "group-id group-owner-id state vpc-id vpc-owner-id"},
 }
 
+// absentNames are the members by which an action takes names beside IDs, and its error for one that does not exist.
+var absentNames = map[string]struct{ member, code, message string }{
+	"DescribeLaunchTemplates": {"LaunchTemplateNames", "InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist."},
+	"DescribePlacementGroups": {"GroupNames", "InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown."},
+}
+
 var absentActions = func() map[string]*absence {
 	m := map[string]*absence{}
 	for i := range absences {
@@ -81,6 +87,9 @@ func (a *absence) types() (in, out reflect.Type) {
 	add := func(name string, t reflect.Type) { fields = append(fields, reflect.StructField{Name: name, Type: t}) }
 	if a.ids != "" {
 		add(a.ids, reflect.TypeFor[[]string]())
+	}
+	if n, ok := absentNames[a.action]; ok {
+		add(n.member, reflect.TypeFor[[]string]())
 	}
 	add("Filters", reflect.TypeFor[[]Filter]())
 	if a.hi > 0 {
@@ -127,6 +136,10 @@ func (a *absence) run(out reflect.Type, in any) (any, error) {
 			return nil, err
 		}
 		return nil, a.kind.notFoundError(id)
+	}
+	n := absentNames[a.action]
+	if names, _ := inputField(in, n.member).([]string); len(names) > 0 {
+		return nil, errorf(n.code, n.message, slices.Min(names))
 	}
 	answer := reflect.New(out)
 	for i := range out.NumField() {

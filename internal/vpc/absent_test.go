@@ -26,6 +26,14 @@ func TestAbsent(t *testing.T) {
 			t.Errorf("%s with a filter that is none: %v", name, err)
 		}
 		in.Elem().FieldByName("Filters").Set(reflect.ValueOf([]Filter{{"tag:Name", []string{"*"}}}))
+		if n, ok := absentNames[name]; ok {
+			names := in.Elem().FieldByName(n.member)
+			names.Set(reflect.ValueOf([]string{"db"}))
+			if _, err := tx.Run(name, in.Interface()); errorCode(err) != n.code {
+				t.Errorf("%s with a name: %v", name, err)
+			}
+			names.SetZero()
+		}
 		if a.ids == "" {
 			continue
 		}

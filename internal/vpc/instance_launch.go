@@ -31,7 +31,7 @@ func (tx *Tx) launchInterfaces(in *RunInstancesInput) ([]InstanceNetworkInterfac
 		if n.LinkType == "" && n.NetworkInterfaceId == "" {
 			n.LinkType = in.LinkType
 		}
-		if n.DeviceIndex == nil && len(nics) == 1 {
+		if n.DeviceIndex == nil && len(nics) == 1 && !tx.Call.Client {
 			n.DeviceIndex = new(0)
 		}
 		if err := n.check(len(nics)); err != nil {

@@ -40,7 +40,7 @@ type Call struct {
 	// Console gives what an instance wrote to its console, for GetConsoleOutput; nil where there are no consoles.
 	Console func(InstanceID) ([]byte, error)
 	// Client: the call is that of a client of AWS's, who must name what vpcemu's own commands and
-	// files may leave out: the image.
+	// files may leave out: the image, and the device index of a single network interface.
 	Client bool
 	// AtOnce has states that pass do so without delay, whatever API.Delays says.
 	AtOnce bool

@@ -88,8 +88,11 @@ func volumesWanted(mappings []BlockDeviceMapping) ([]Volume, error) {
 		if m.DeviceName == "" {
 			return nil, errMissing("deviceName")
 		}
-		if m.NoDevice != "" || m.Ebs == nil { // an ephemeral device, or none
+		if m.NoDevice != "" || m.VirtualName != "" { // an ephemeral device, or none
 			continue
+		}
+		if m.Ebs == nil {
+			return nil, errMissing("ebs")
 		}
 		device := m.DeviceName
 		if device == "/dev/sda1" { // what most images call it
@@ -100,6 +103,9 @@ func volumesWanted(mappings []BlockDeviceMapping) ([]Volume, error) {
 			return nil, errorf("InvalidBlockDeviceMapping", "The device '%s' is used in more than one block-device mapping", m.DeviceName)
 		}
 		seen[device] = true
+		if i < 0 && m.Ebs.VolumeSize == nil && m.Ebs.SnapshotId == "" {
+			return nil, errMissing("size or snapshotId")
+		}
 		if i < 0 {
 			list = append(list, Volume{Device: device, Size: rootSize, VolumeType: "gp3", DeleteOnTermination: true})
 			i = len(list) - 1

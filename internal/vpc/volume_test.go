@@ -74,6 +74,8 @@ func TestVolumes_Refused(t *testing.T) {
 		"throughput of gp2":   {root(EbsBlockDevice{VolumeType: "gp2", Throughput: new(200)}), "InvalidParameterCombination"},
 		"IOPS of st1":         {root(EbsBlockDevice{VolumeType: "st1", Iops: new(200)}), "InvalidParameterCombination"},
 		"io1 without IOPS":    {root(EbsBlockDevice{VolumeType: "io1"}), "MissingParameter"},
+		"nothing said of it":  {append(root(EbsBlockDevice{}), BlockDeviceMapping{DeviceName: "/dev/sdf"}), "MissingParameter"},
+		"no size":             {append(root(EbsBlockDevice{}), BlockDeviceMapping{DeviceName: "/dev/sdf", Ebs: &EbsBlockDevice{VolumeType: "gp3"}}), "MissingParameter"},
 		"one device twice":    {append(root(EbsBlockDevice{}), BlockDeviceMapping{DeviceName: "/dev/sda1", Ebs: &EbsBlockDevice{}}), "InvalidBlockDeviceMapping"},
 	} {
 		if got := code(s.RunInstances(&RunInstancesInput{SubnetId: s.public, BlockDeviceMappings: c.mappings})); got != c.code {
