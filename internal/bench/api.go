@@ -18,14 +18,14 @@ func apiTopology() topologyFile {
 	return t
 }
 
-// apiWorks are the traffic that meets the calls: bulk, and one byte there and one back all the time.
-func apiWorks() (works []work) {
-	for _, w := range pairWorks() {
-		if w.name == "tcp1" || w.name == "rr" {
-			works = append(works, w)
-		}
+// apiWorks are the traffic that meets the calls: bulk that leaves the processors time for something else, bulk that does
+// not, and a byte there and one back a thousand times a second, which show whether packets wait.
+func apiWorks() []work {
+	return []work{
+		rr("rr1k", time.Millisecond),
+		tcp("tcp1g", "", inVPC, traffic.Spec{Streams: 1, Pace: 1e9 / 8}, limits),
+		tcp("tcp1", "", inVPC, traffic.Spec{Streams: 1}, limits),
 	}
-	return works
 }
 
 // apiStage measures calls of the EC2 API on a large account, and what they do to traffic, in turn with the traffic alone.

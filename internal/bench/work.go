@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/vpcemu/vpcemu/internal/bench/report"
 	"github.com/vpcemu/vpcemu/internal/bench/traffic"
@@ -75,12 +76,7 @@ func pairWorks() []work {
 		tcp("tcp4cubic", "TCP 4 streams, cubic", inVPC, traffic.Spec{Streams: 4, Control: "cubic"}, limits),
 		tcp("nat", "TCP through NAT", outNAT, traffic.Spec{Streams: 1}, routers),
 		udp(64), udp(512), udp(1400),
-		{name: "rr", path: inVPC, spec: traffic.Spec{Kind: traffic.RR}, who: limits, figures: []figure{
-			{report.Figure{Work: "rr", Unit: "transactions/s"}, rate},
-			{report.Figure{Work: "rr p50", Unit: "µs", Label: "latency p50", Less: true, Plot: true}, func(c, _ traffic.Result) float64 { return c.P50 }},
-			{report.Figure{Work: "rr p99", Unit: "µs", Label: "latency p99", Less: true, Plot: true}, func(c, _ traffic.Result) float64 { return c.P99 }},
-			{report.Figure{Work: "rr p99.9", Unit: "µs", Less: true}, func(c, _ traffic.Result) float64 { return c.P999 }},
-		}},
+		rr("rr", 0),
 		crr("crr", inVPC, report.Figure{Label: "new connections", Plot: true}),
 	}
 }
@@ -91,6 +87,16 @@ func tcp(name, label string, p way, s traffic.Spec, who []string) work {
 	return work{name: name, path: p, spec: s, who: who, figures: []figure{
 		{report.Figure{Work: name, Unit: "Gbit/s", Label: label, Plot: label != ""}, gbits},
 		{report.Figure{Work: name + " cpu", Unit: "s/GB", Less: true}, perGB},
+	}}
+}
+
+// rr is round trips, one every so often or each at the end of the one before.
+func rr(name string, every time.Duration) work {
+	return work{name: name, path: inVPC, spec: traffic.Spec{Kind: traffic.RR, Every: every}, who: limits, figures: []figure{
+		{report.Figure{Work: name, Unit: "transactions/s"}, rate},
+		{report.Figure{Work: name + " p50", Unit: "µs", Label: "latency p50", Less: true, Plot: true}, func(c, _ traffic.Result) float64 { return c.P50 }},
+		{report.Figure{Work: name + " p99", Unit: "µs", Label: "latency p99", Less: true, Plot: true}, func(c, _ traffic.Result) float64 { return c.P99 }},
+		{report.Figure{Work: name + " p99.9", Unit: "µs", Less: true}, func(c, _ traffic.Result) float64 { return c.P999 }},
 	}}
 }
 

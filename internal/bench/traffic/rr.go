@@ -37,7 +37,7 @@ func rrServer(s Spec, w io.Writer) (Result, error) {
 	}
 }
 
-// rrClient keeps one byte under way for the time and measures each round trip.
+// rrClient makes round trips of one byte for the time, one at a time, and measures each.
 func rrClient(s Spec, _ io.Writer) (Result, error) {
 	fd, err := dial(s, Port)
 	if err != nil {
@@ -47,11 +47,11 @@ func rrClient(s Spec, _ io.Writer) (Result, error) {
 	b := make([]byte, 1)
 	trips := make([]int64, maxTrips)
 	clear(trips) // touched now and not while it is measured
-	if _, _, err := trip(fd, b, trips, warmUp); err != nil {
+	if _, _, err := trip(fd, b, trips, warmUp, s.Every); err != nil {
 		return Result{}, err
 	}
 	work := busy()
-	n, passed, err := trip(fd, b, trips, s.Time)
+	n, passed, err := trip(fd, b, trips, s.Time, s.Every)
 	if err != nil {
 		return Result{}, err
 	}
@@ -62,11 +62,18 @@ func rrClient(s Spec, _ io.Writer) (Result, error) {
 	return r, nil
 }
 
-// trip makes round trips for the time and returns how many.
-func trip(fd int, b []byte, trips []int64, limit time.Duration) (int, time.Duration, error) {
+// trip makes round trips for the time and returns how many. One that had to wait for the one before has begun when it was to.
+func trip(fd int, b []byte, trips []int64, limit, every time.Duration) (int, time.Duration, error) {
 	start := time.Now()
 	last := time.Duration(0)
 	for i := range trips {
+		began := last
+		if due := time.Duration(i) * every; every > 0 && due < last {
+			began = due
+		} else if every > 0 {
+			time.Sleep(due - last)
+			began = time.Since(start)
+		}
 		if _, err := unix.Write(fd, b); err != nil {
 			return i, last, os.NewSyscallError("write", err)
 		}
@@ -74,10 +81,10 @@ func trip(fd int, b []byte, trips []int64, limit time.Duration) (int, time.Durat
 		if n == 0 || err != nil {
 			return i, last, fmt.Errorf("the connection ended: %w", os.NewSyscallError("read", err))
 		}
-		now := time.Since(start)
-		trips[i] = int64(now - last)
-		if last = now; now >= limit {
-			return i + 1, now, nil
+		last = time.Since(start)
+		trips[i] = int64(last - began)
+		if last >= limit {
+			return i + 1, last, nil
 		}
 	}
 	return len(trips), last, nil

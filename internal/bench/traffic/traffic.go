@@ -21,9 +21,9 @@ import (
 
 // Kinds of work.
 const (
-	TCP = "tcp" // Streams connections, the client writes as fast as it can
+	TCP = "tcp" // Streams connections, the client writes as fast as it can or may
 	UDP = "udp" // datagrams of Size bytes, unthrottled
-	RR  = "rr"  // one byte there and one back on one connection
+	RR  = "rr"  // one byte there and one back on one connection, the next one at once or at its time
 	CRR = "crr" // connect, one byte there and one back, close
 	// Flows is UDP with datagrams of Flows pairs of ports in turn, all set up before anything is measured.
 	Flows = "flows"
@@ -56,6 +56,8 @@ type Spec struct {
 	MSS     int           // TCP_MAXSEG in bytes, 0 for what the path gives
 	Control string        // TCP_CONGESTION, "" for the machine's default
 	Time    time.Duration // what is measured, without warm-up
+	Pace    uint64        // of each TCP connection, in bytes a second; 0: as fast as it goes
+	Every   time.Duration // from one round trip's beginning to the next one's; 0: at once
 	Flows   int           // how many pairs of ports
 	CPU     int           // to stay on, -1 for any
 }
@@ -161,6 +163,11 @@ func dial(s Spec, port int) (int, error) {
 	}
 	if err := errors.Join(tune(fd, s), set(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)); err != nil {
 		return -1, err
+	}
+	if s.Pace > 0 {
+		if err := unix.SetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, s.Pace); err != nil {
+			return -1, os.NewSyscallError("setsockopt", err)
+		}
 	}
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: s.Address.As4(), Port: port}); err != nil {
 		unix.Close(fd)

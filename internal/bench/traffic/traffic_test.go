@@ -137,6 +137,14 @@ func TestTCP(t *testing.T) {
 	}
 }
 
+func TestTCPIsPaced(t *testing.T) {
+	const pace = 4 << 20
+	_, s := run(t, Spec{Kind: TCP, Streams: 1, Pace: pace})
+	if rate := float64(s.Bytes) / s.Seconds; rate == 0 || rate > 3*pace { // a chunk may be on its way as the time begins
+		t.Errorf("%.0f bytes a second: %+v", rate, s)
+	}
+}
+
 func TestUDPCountsWhatIsDelivered(t *testing.T) {
 	c, s := run(t, Spec{Kind: UDP, Size: 512})
 	if s.Count == 0 || s.Bytes != 512*s.Count || s.Count > c.Sent || c.SentFor < s.Seconds {
@@ -148,6 +156,13 @@ func TestRoundTripsAreSorted(t *testing.T) {
 	c, _ := run(t, Spec{Kind: RR})
 	if c.Count == 0 || c.P50 <= 0 || c.P50 > c.P99 || c.P99 > c.P999 || c.P50*1e-6 > c.Seconds {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestRoundTripsAtTheirTimes(t *testing.T) {
+	c, _ := run(t, Spec{Kind: RR, Every: 2 * time.Millisecond})
+	if most := uint64(c.Seconds/0.002) + 2; c.Count == 0 || c.Count > most {
+		t.Errorf("%d round trips, %d at the most: %+v", c.Count, most, c)
 	}
 }
 
