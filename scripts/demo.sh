@@ -54,7 +54,7 @@ echo "fetching MariaDB's packages for the lab's own repository"
 local_repository "$tmp/packages" mariadb-server mariadb-client
 
 export VPCEMU_STATE_DIR=$tmp/state VPCEMU_RUN_DIR=$tmp/run VPCEMU_LAB=demo
-started=$SECONDS
+ready=$SECONDS
 
 say "The VPC of the book: subnets public and private, a NAT gateway, the Internet with a laptop and a server"
 show vpcemu up book
@@ -109,4 +109,4 @@ show vpcemu heal --all
 say "What the book says of this VPC: each line tried by a trace and by real packets"
 show vpcemu check
 
-say "Done in $((SECONDS - started)) seconds after set-up; removing the lab"
+say "Done in $((SECONDS - ready)) seconds after set-up; removing the lab"
