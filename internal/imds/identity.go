@@ -48,7 +48,7 @@ func document(c *caller) string {
 	var b strings.Builder
 	b.WriteString("{")
 	for i, m := range []struct{ key, value string }{
-		{"accountId", c.Account}, {"architecture", vpc.Architecture}, {"availabilityZone", zone}, {"billingProducts", ""}, {"devpayProductCodes", ""},
+		{"accountId", c.Account}, {"architecture", vpc.TypeArchitecture(c.InstanceType)}, {"availabilityZone", zone}, {"billingProducts", ""}, {"devpayProductCodes", ""},
 		{"marketplaceProductCodes", ""}, {"imageId", c.ImageID}, {"instanceId", string(c.ID)}, {"instanceType", c.InstanceType}, {"kernelId", ""},
 		{"pendingTime", c.LaunchTime.UTC().Format("2006-01-02T15:04:05Z")}, {"privateIp", private}, {"ramdiskId", ""}, {"region", c.Region}, {"version", "2017-09-30"},
 	} {

@@ -178,11 +178,12 @@ func (c *converter) instanceOptions(o *topology.Instance, i *rawInstance, said s
 				*to, differs = set(is), true
 			}
 		}
-		text(&t.HttpTokens, m.HttpTokens, "optional", "required")
-		text(&t.HttpEndpoint, m.HttpEndpoint, "enabled", "disabled")
-		text(&t.HttpProtocolIpv6, m.HttpProtocolIpv6, "disabled", "enabled")
-		text(&t.InstanceMetadataTags, m.InstanceMetadataTags, "disabled", "enabled")
-		if hops := m.HttpPutResponseHopLimit; hops > 1 && hops <= 64 {
+		otherwise := new(vpc.Model).DefaultMetadata("", i.ImageId)
+		text(&t.HttpTokens, m.HttpTokens, otherwise.HttpTokens, "optional", "required")
+		text(&t.HttpEndpoint, m.HttpEndpoint, otherwise.HttpEndpoint, "disabled", "enabled")
+		text(&t.HttpProtocolIpv6, m.HttpProtocolIpv6, otherwise.HttpProtocolIpv6, "enabled", "disabled")
+		text(&t.InstanceMetadataTags, m.InstanceMetadataTags, otherwise.InstanceMetadataTags, "enabled", "disabled")
+		if hops := m.HttpPutResponseHopLimit; hops != otherwise.HttpPutResponseHopLimit && hops > 0 && hops <= 64 {
 			t.HttpPutResponseHopLimit, differs = set(hops), true
 		}
 		if differs {

@@ -13,9 +13,9 @@ func metadataRequest(o MetadataOptions) *vpc.InstanceMetadataOptionsRequest {
 }
 
 // wantedMetadata are the options that an instance is to have: a key that is not in
-// the file, or no more, brings the account's default.
-func (c *converger) wantedMetadata(region string, o MetadataOptions) vpc.MetadataOptions {
-	want := c.tx.DefaultMetadata(region)
+// the file, or no more, brings the account's or the image's default.
+func (c *converger) wantedMetadata(region, image string, o MetadataOptions) vpc.MetadataOptions {
+	want := c.tx.DefaultMetadata(region, image)
 	set := func(to *string, v Value[string]) {
 		if v.Set {
 			*to = v.V
@@ -34,7 +34,7 @@ func (c *converger) wantedMetadata(region string, o MetadataOptions) vpc.Metadat
 // tagsAndMetadata takes tags off before metadata shows them, and puts those on that
 // metadata cannot show when it shows none any more.
 func (c *converger) tagsAndMetadata(o *Instance, is *vpc.Instance) {
-	want := c.wantedMetadata(is.Region, o.MetadataOptions.V)
+	want := c.wantedMetadata(is.Region, is.ImageID, o.MetadataOptions.V)
 	if want.InstanceMetadataTags == "enabled" {
 		c.retag(string(is.ID), is.Tags)
 	}

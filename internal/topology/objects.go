@@ -322,7 +322,7 @@ type Instance struct {
 	// What the link of all its interfaces is like, where it is not perfect.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
 	// How it reaches its metadata at 169.254.169.254.
-	MetadataOptions Value[MetadataOptions] `key:"metadata_options" unset:"the account's defaults" change:"in place"`
+	MetadataOptions Value[MetadataOptions] `key:"metadata_options" unset:"the account's, else the image's defaults" change:"in place"`
 }
 
 // MetadataOptions are those of an instance. What is not given has the account's

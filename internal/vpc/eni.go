@@ -57,7 +57,7 @@ func (tx *Tx) CreateNetworkInterface(in *CreateNetworkInterfaceInput) (*CreateNe
 	}
 	n, err := tx.newInterface(meta, interfaceRequest{
 		subnet: in.SubnetId, description: in.Description, groups: in.Groups, tracking: in.ConnectionTrackingSpecification, linkType: in.LinkType,
-		addressRequest: addressRequest{in.PrivateIpAddress, in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount},
+		addressRequest: addressRequest{primary: in.PrivateIpAddress, list: in.PrivateIpAddresses, secondaryCount: in.SecondaryPrivateIpAddressCount},
 	})
 	if err != nil {
 		return nil, err

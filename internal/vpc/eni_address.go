@@ -177,10 +177,13 @@ type addressRequest struct {
 	primary        string // or in list
 	list           []PrivateIpAddressSpecification
 	secondaryCount *int // automatic ones, besides or instead of the list's
+	// launch: a list without a primary is one of secondary addresses, and the primary is chosen, as
+	// RunInstances does (Terraform's secondary_private_ips rely on it). Otherwise its first is the primary.
+	launch bool
 }
 
 // chooseAddresses turns a request into free addresses of the subnet, the primary
-// first. In a list with no primary, the first address is it.
+// first.
 func (tx *Tx) chooseAddresses(s *Subnet, r addressRequest) ([]netip.Addr, error) {
 	texts, err := r.explicit()
 	if err != nil {
@@ -197,6 +200,13 @@ func (tx *Tx) chooseAddresses(s *Subnet, r addressRequest) ([]netip.Addr, error)
 		}
 		addrs = append(addrs, a)
 	}
+	if r.launch && len(addrs) > 0 && !r.saysPrimary() {
+		primary, err := tx.freeAddresses(s, 1, addrs...)
+		if err != nil {
+			return nil, err
+		}
+		addrs = slices.Insert(addrs, 0, primary[0])
+	}
 	want := 0
 	if r.secondaryCount != nil {
 		want = *r.secondaryCount
@@ -209,6 +219,10 @@ func (tx *Tx) chooseAddresses(s *Subnet, r addressRequest) ([]netip.Addr, error)
 	}
 	more, err := tx.freeAddresses(s, want, addrs...)
 	return append(addrs, more...), err
+}
+
+func (r addressRequest) saysPrimary() bool {
+	return r.primary != "" || slices.ContainsFunc(r.list, func(p PrivateIpAddressSpecification) bool { return p.Primary != nil && *p.Primary })
 }
 
 // explicit lists the addresses given in words, the primary first.

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -440,5 +441,26 @@ func TestDescribeNetworkInterfaces_Filters(t *testing.T) {
 	wantTime := n.Attachment.AttachTime
 	if !wantTime.Equal(testNow) || wantTime.Sub(testNow) > time.Second {
 		t.Errorf("attached at %s", wantTime)
+	}
+}
+
+// Addresses of a launch of which none is said to be the primary are secondary ones (Terraform's secondary_private_ips).
+func TestRunInstances_SecondaryAddressesWithoutAPrimary(t *testing.T) {
+	s := newSite(t)
+	launch := func(list ...PrivateIpAddressSpecification) string {
+		t.Helper()
+		out := must(s.RunInstances(&RunInstancesInput{InstanceType: "m5.large",
+			NetworkInterfaces: []InstanceNetworkInterfaceSpecification{{DeviceIndex: new(0), SubnetId: s.public, PrivateIpAddresses: list}}}))
+		text := ""
+		for _, a := range out.Instances[0].NetworkInterfaces[0].PrivateIpAddresses {
+			text += fmt.Sprint(a.PrivateIpAddress, " ", a.Primary, "; ")
+		}
+		return text
+	}
+	if got, want := launch(PrivateIpAddressSpecification{PrivateIpAddress: "10.0.0.200"}, PrivateIpAddressSpecification{PrivateIpAddress: "10.0.0.201"}), "10.0.0.4 true; 10.0.0.200 false; 10.0.0.201 false; "; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := launch(PrivateIpAddressSpecification{PrivateIpAddress: "10.0.0.210"}, PrivateIpAddressSpecification{new(true), "10.0.0.211"}), "10.0.0.211 true; 10.0.0.210 false; "; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -7,8 +7,7 @@ import (
 
 // ImageParameters are the public parameters of AWS Systems Manager that name the latest image of a
 // distribution, ordered by name, with the IDs that they have here: images of the catalogue,
-// whose root file system is the host's unless the lab gives the ID another one. Those of other
-// architectures than Architecture are not among them.
+// whose root file system is the host's unless the lab gives the ID another one.
 //
 // Source: AWS Systems Manager User Guide, "Calling AMI public parameters in Parameter Store"; Canonical's
 // and Debian's pages about their images.
@@ -27,27 +26,30 @@ var imageParameters = allImageParameters()
 
 func allImageParameters() (list []ImageParameter) {
 	const amazon, ubuntu, debian = "/aws/service/ami-amazon-linux-latest/", "/aws/service/canonical/ubuntu/", "/aws/service/debian/"
-	al2023, al2, noble, jammy, bookworm, trixie := wellKnownImages[1].id, wellKnownImages[2].id, wellKnownImages[3].id, wellKnownImages[4].id, wellKnownImages[5].id, wellKnownImages[6].id
 	add := func(id string, names ...string) {
 		for _, name := range names {
 			list = append(list, ImageParameter{name, id})
 		}
 	}
-	add(al2023, amazon+"al2023-ami-kernel-default-x86_64", amazon+"al2023-ami-kernel-6.1-x86_64",
-		amazon+"al2023-ami-minimal-kernel-default-x86_64", amazon+"al2023-ami-minimal-kernel-6.1-x86_64")
-	add(al2, amazon+"amzn2-ami-hvm-x86_64-gp2", amazon+"amzn2-ami-hvm-x86_64-ebs", amazon+"amzn2-ami-minimal-hvm-x86_64-ebs",
-		amazon+"amzn2-ami-kernel-5.10-hvm-x86_64-gp2", amazon+"amzn2-ami-kernel-5.10-hvm-x86_64-ebs")
-	for _, kind := range []string{"server", "server-minimal"} {
-		for _, release := range []string{"24.04", "noble"} {
-			add(noble, ubuntu+kind+"/"+release+"/stable/current/amd64/hvm/ebs-gp3/ami-id")
+	// Amazon and the others call architectures differently.
+	for _, a := range []struct{ suffix, amazon, other string }{{"0", Architecture, "amd64"}, {"1", ArchitectureARM, "arm64"}} {
+		id := func(n string) string { return "ami-0766563656d7500" + a.suffix + n }
+		add(id("2"), amazon+"al2023-ami-kernel-default-"+a.amazon, amazon+"al2023-ami-kernel-6.1-"+a.amazon,
+			amazon+"al2023-ami-minimal-kernel-default-"+a.amazon, amazon+"al2023-ami-minimal-kernel-6.1-"+a.amazon)
+		add(id("3"), amazon+"amzn2-ami-hvm-"+a.amazon+"-gp2", amazon+"amzn2-ami-hvm-"+a.amazon+"-ebs", amazon+"amzn2-ami-minimal-hvm-"+a.amazon+"-ebs",
+			amazon+"amzn2-ami-kernel-5.10-hvm-"+a.amazon+"-gp2", amazon+"amzn2-ami-kernel-5.10-hvm-"+a.amazon+"-ebs")
+		for _, kind := range []string{"server", "server-minimal"} {
+			for _, release := range []string{"24.04", "noble"} {
+				add(id("4"), ubuntu+kind+"/"+release+"/stable/current/"+a.other+"/hvm/ebs-gp3/ami-id")
+			}
+			for _, release := range []string{"22.04", "jammy"} {
+				add(id("5"), ubuntu+kind+"/"+release+"/stable/current/"+a.other+"/hvm/ebs-gp2/ami-id")
+			}
 		}
-		for _, release := range []string{"22.04", "jammy"} {
-			add(jammy, ubuntu+kind+"/"+release+"/stable/current/amd64/hvm/ebs-gp2/ami-id")
+		for _, kind := range []string{"release", "daily"} {
+			add(id("6"), debian+kind+"/12/latest/"+a.other, debian+kind+"/bookworm/latest/"+a.other)
+			add(id("7"), debian+kind+"/13/latest/"+a.other, debian+kind+"/trixie/latest/"+a.other)
 		}
-	}
-	for _, kind := range []string{"release", "daily"} {
-		add(bookworm, debian+kind+"/12/latest/amd64", debian+kind+"/bookworm/latest/amd64")
-		add(trixie, debian+kind+"/13/latest/amd64", debian+kind+"/trixie/latest/amd64")
 	}
 	slices.SortFunc(list, func(a, b ImageParameter) int { return strings.Compare(a.Name, b.Name) })
 	return list
@@ -68,5 +70,5 @@ func resolveImage(id string) (string, error) {
 			return p.Value, nil
 		}
 	}
-	return "", errorf("InvalidParameterValue", "The parameter %s of Systems Manager does not exist: a lab has the public ones of Amazon Linux, Ubuntu and Debian for %s (aws ssm get-parameters-by-path --path /aws/service --recursive).", name, Architecture)
+	return "", errorf("InvalidParameterValue", "The parameter %s of Systems Manager does not exist: a lab has the public ones of Amazon Linux, Ubuntu and Debian (aws ssm get-parameters-by-path --path /aws/service --recursive).", name)
 }

@@ -218,6 +218,9 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if i.InstanceType, err = typeNamed(in.InstanceType); err != nil {
 		return i, err
 	}
+	if err := tx.runsOn(i.ImageID, i.InstanceType); err != nil {
+		return i, err
+	}
 	if in.KeyName != "" {
 		k := tx.KeyPair(tx.Region, in.KeyName)
 		if k == nil {
@@ -259,7 +262,7 @@ func (tx *Tx) instanceTemplate(in *RunInstancesInput) (Instance, error) {
 	if err != nil {
 		return i, err
 	}
-	i.MetadataOptions = asked.over(tx.DefaultMetadata(tx.Region))
+	i.MetadataOptions = asked.over(tx.DefaultMetadata(tx.Region, i.ImageID))
 	return i, i.tagsFitMetadata()
 }
 

@@ -162,7 +162,7 @@ func (tx *Tx) modifyInstance(i *Instance, r *ModifyInstanceAttributeInput) (err 
 func (m *Model) fits(i *Instance) error {
 	t, ok := instanceTypes[i.InstanceType]
 	if !ok {
-		return errInvalid("Invalid value '%s' for InstanceType.", i.InstanceType)
+		return errNoType(i.InstanceType)
 	}
 	nics := m.InstanceInterfaces(i.ID)
 	if len(nics) > t.interfaces {

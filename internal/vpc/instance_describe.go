@@ -203,7 +203,7 @@ func (tx *Tx) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesO
 func (m *Model) instanceInfo(i *Instance) InstanceInfo {
 	h := &i.Options.Hardware
 	info := InstanceInfo{
-		Architecture: Architecture, BlockDeviceMappings: []InstanceBlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
+		Architecture: TypeArchitecture(i.InstanceType), BlockDeviceMappings: []InstanceBlockDeviceMapping{}, EnaSupport: true, Hypervisor: "xen",
 		NetworkInterfaces: []InstanceNetworkInterface{}, RootDeviceName: RootDevice, RootDeviceType: "ebs", SecurityGroups: []GroupIdentifier{},
 		StateReason: i.stateReason(), Tags: tagList(i.Tags), VirtualizationType: "hvm", InstanceId: i.ID, ImageId: i.ImageID,
 		State: stateOf(i.State), StateTransitionReason: i.StateTransitionReason, KeyName: i.KeyName, AmiLaunchIndex: i.AmiLaunchIndex,

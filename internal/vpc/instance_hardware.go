@@ -77,7 +77,7 @@ type CapacityReservationTargetResponse struct {
 func instanceHardware(in *RunInstancesInput, kind string) (h InstanceHardware, err error) {
 	if c := in.CpuOptions; c != nil {
 		h.CoreCount, h.ThreadsPerCore = valueOr(c.CoreCount, 0), valueOr(c.ThreadsPerCore, 0)
-		has := instanceTypes[kind].cpu()
+		has := instanceTypes[kind].cpu(kind)
 		if h.CoreCount < 0 || h.CoreCount > has.DefaultCores {
 			return h, errorf("InvalidParameterCombination", "The CPU core count %d is not valid for %s, which has %d.", h.CoreCount, kind, has.DefaultCores)
 		}
@@ -124,7 +124,7 @@ func (h *InstanceHardware) setReservation(r *CapacityReservationSpecification) e
 }
 
 func (h *InstanceHardware) cpu(kind string) *CpuOptions {
-	has := instanceTypes[kind].cpu()
+	has := instanceTypes[kind].cpu(kind)
 	return &CpuOptions{cmp.Or(h.CoreCount, has.DefaultCores), cmp.Or(h.ThreadsPerCore, has.DefaultThreadsPerCore)}
 }
 

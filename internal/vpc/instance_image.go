@@ -44,6 +44,7 @@ type Image struct {
 	Public              bool                 `json:"Public"`
 	Architecture        string               `json:"Architecture"`
 	ImageType           string               `json:"ImageType"`
+	ImdsSupport         string               `json:"ImdsSupport,omitempty"` // v2.0: instances take sessions alone (IM-03)
 }
 
 // ImageID is the image of instances that name none: the host's root file system, under an
@@ -53,8 +54,12 @@ const ImageID = "ami-0766563656d750001"
 // RootDevice is what an instance's root is called; behind it is an overlay.
 const RootDevice = "/dev/xvda"
 
-// Architecture is that of all instances, as the API tells it.
-const Architecture = "x86_64"
+// Architecture is that of types and images, as the API tells it, but for those of ArchitectureARM. What runs in an instance
+// is the machine's own either way.
+const (
+	Architecture    = "x86_64"
+	ArchitectureARM = "arm64"
+)
 
 // What an image of Linux is billed as.
 const (
@@ -82,6 +87,42 @@ var wellKnownImages = []struct{ id, owner, alias, name, description string }{
 	{"ami-0766563656d750005", "099720109477", "amazon", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20261101", "Ubuntu 22.04 by name: the root file system of the machine that the lab runs on"},
 	{"ami-0766563656d750006", "136693071363", "amazon", "debian-12-amd64-20261101-2286", "Debian 12 by name: the root file system of the machine that the lab runs on"},
 	{"ami-0766563656d750007", "136693071363", "amazon", "debian-13-amd64-20261101-2286", "Debian 13 by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750012", imageOwner, "amazon", "al2023-ami-2023.9.20261101.0-kernel-6.1-arm64", "Amazon Linux 2023 for ARM by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750013", imageOwner, "amazon", "amzn2-ami-hvm-2.0.20261101.0-arm64-gp2", "Amazon Linux 2 for ARM by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750014", "099720109477", "amazon", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-20261101", "Ubuntu 24.04 for ARM by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750015", "099720109477", "amazon", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-20261101", "Ubuntu 22.04 for ARM by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750016", "136693071363", "amazon", "debian-12-arm64-20261101-2286", "Debian 12 for ARM by name: the root file system of the machine that the lab runs on"},
+	{"ami-0766563656d750017", "136693071363", "amazon", "debian-13-arm64-20261101-2286", "Debian 13 for ARM by name: the root file system of the machine that the lab runs on"},
+}
+
+// wellKnown is the image of the catalogue as the API answers it. Those for ARM are the older ones: who asks for
+// the latest of a name, and takes any type, gets one that fits.
+func wellKnown(id string) (Image, bool) {
+	for _, w := range wellKnownImages {
+		if w.id != id {
+			continue
+		}
+		i := imageOf(w.id, w.owner, w.alias, w.name, w.description, "2026-11-01T00:00:00.000Z")
+		if strings.Contains(w.name, ArchitectureARM) {
+			i.Architecture, i.CreationDate = ArchitectureARM, "2026-10-31T00:00:00.000Z"
+		}
+		if strings.HasPrefix(w.name, "al2023-") { // Amazon Linux 2023 User Guide, IMDSv2
+			i.ImdsSupport = "v2.0"
+		}
+		return i, true
+	}
+	return Image{}, false
+}
+
+// runsOn refuses a type that is of another architecture than an image of the catalogue. The lab's own image
+// and unknown IDs start as any type.
+func (m *Model) runsOn(id, kind string) error {
+	w, ok := wellKnown(id)
+	has := TypeArchitecture(kind)
+	if _, own := m.Images[id]; !ok || own || id == ImageID || w.Architecture == has {
+		return nil
+	}
+	return errInvalid("The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.", has, w.Architecture)
 }
 
 // imageOf is an image as the API answers it.
@@ -101,8 +142,8 @@ func imageOf(id, owner, alias, name, description, created string) Image {
 func (m *Model) images() []Image {
 	var list []Image
 	for _, w := range wellKnownImages {
-		if m.Images[w.id] == (LabImage{}) {
-			list = append(list, imageOf(w.id, w.owner, w.alias, w.name, w.description, "2026-11-01T00:00:00.000Z"))
+		if i, _ := wellKnown(w.id); m.Images[w.id] == (LabImage{}) {
+			list = append(list, i)
 		}
 	}
 	for id := range m.Images {
@@ -117,10 +158,8 @@ func (m *Model) imageNamed(id string) Image {
 	if own, ok := m.Images[id]; ok {
 		return imageOf(id, m.Account, "self", cmp.Or(own.Name, id), own.Description, "2026-11-01T00:00:00.000Z")
 	}
-	for _, w := range wellKnownImages {
-		if w.id == id {
-			return imageOf(w.id, w.owner, w.alias, w.name, w.description, "2026-11-01T00:00:00.000Z")
-		}
+	if i, ok := wellKnown(id); ok {
+		return i
 	}
 	return imageOf(id, imageOwner, "amazon", "vpcemu-host-"+id, "The root file system of the machine that the lab runs on", "2026-01-01T00:00:00.000Z")
 }

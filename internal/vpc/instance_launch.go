@@ -154,7 +154,7 @@ func (tx *Tx) launchInterface(i *Instance, l *launch, spec InstanceNetworkInterf
 		meta.Tags = l.nicTags
 		n, err = tx.newInterface(meta, interfaceRequest{
 			subnet: spec.SubnetId, description: spec.Description, groups: spec.Groups, tracking: spec.ConnectionTrackingSpecification, linkType: spec.LinkType,
-			addressRequest: addressRequest{spec.PrivateIpAddress, spec.PrivateIpAddresses, spec.SecondaryPrivateIpAddressCount},
+			addressRequest: addressRequest{spec.PrivateIpAddress, spec.PrivateIpAddresses, spec.SecondaryPrivateIpAddressCount, true},
 		})
 	}
 	if err != nil {

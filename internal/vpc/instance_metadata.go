@@ -53,12 +53,17 @@ func (o MetadataOptions) over(base MetadataOptions) MetadataOptions {
 	return o
 }
 
-// DefaultMetadata is what an instance launched in a Region now gets where its launch does
-// not say.
-func (m *Model) DefaultMetadata(region string) MetadataOptions {
+// DefaultMetadata is what an instance launched in a Region now from an image gets where its launch does
+// not say: the account's defaults, then the image's, then EC2's (EC2 User Guide, Order of precedence for instance metadata
+// options).
+func (m *Model) DefaultMetadata(region, image string) MetadataOptions {
 	d := m.SettingsOf(region).MetadataDefaults
-	return MetadataOptions{HttpTokens: d.HttpTokens, HttpPutResponseHopLimit: d.HttpPutResponseHopLimit,
-		HttpEndpoint: d.HttpEndpoint, InstanceMetadataTags: d.InstanceMetadataTags}.over(defaultMetadata)
+	o := MetadataOptions{HttpTokens: d.HttpTokens, HttpPutResponseHopLimit: d.HttpPutResponseHopLimit,
+		HttpEndpoint: d.HttpEndpoint, InstanceMetadataTags: d.InstanceMetadataTags}
+	if m.imageNamed(image).ImdsSupport == "v2.0" {
+		o = o.over(MetadataOptions{HttpTokens: "required", HttpPutResponseHopLimit: 2})
+	}
+	return o.over(defaultMetadata)
 }
 
 // InstanceMetadataOptionsRequest and the other types below have the members of the EC2 API.

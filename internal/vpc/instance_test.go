@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -536,7 +537,8 @@ func TestDescribeImages(t *testing.T) {
 		"Ubuntu":                 {DescribeImagesInput{Owners: []string{"099720109477"}, Filters: namedFilter("name", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*")}, []string{"ami-0766563656d750005"}},
 		"Amazon Linux 2023":      {DescribeImagesInput{Owners: []string{"amazon"}, Filters: namedFilter("name", "al2023-ami-2023.*-x86_64")}, []string{"ami-0766563656d750002"}},
 		"of another account":     {DescribeImagesInput{Owners: []string{"000000000001"}}, nil},
-		"for other machines":     {DescribeImagesInput{Filters: namedFilter("architecture", "arm64")}, nil},
+		"Debian 13 for ARM":      {DescribeImagesInput{Filters: []Filter{{"architecture", []string{"arm64"}}, {"name", []string{"debian-13-*"}}}}, []string{"ami-0766563656d750017"}},
+		"for other machines":     {DescribeImagesInput{Filters: namedFilter("architecture", "i386")}, nil},
 		"an ID from elsewhere":   {DescribeImagesInput{ImageIds: []string{"ami-00000000000000bad"}}, []string{"ami-00000000000000bad"}},
 		"the same, by a filter":  {DescribeImagesInput{Filters: namedFilter("image-id", "ami-00000000000000bad")}, []string{"ami-00000000000000bad"}},
 		"the same, of its owner": {DescribeImagesInput{ImageIds: []string{"ami-0aaaaaaaaaaaaaaaa"}, Owners: []string{"amazon"}}, nil},
@@ -578,13 +580,69 @@ func TestRunInstances_ImageByParameter(t *testing.T) {
 	s := newSite(t)
 	for _, p := range ImageParameters() {
 		for _, name := range []string{"resolve:ssm:" + p.Name, "resolve:ssm:" + p.Name + ":1"} {
-			out := must(s.RunInstances(&RunInstancesInput{ImageId: name, SubnetId: s.public}))
+			kind := "t3.micro"
+			if strings.Contains(p.Name, "arm64") {
+				kind = "t4g.micro"
+			}
+			out := must(s.RunInstances(&RunInstancesInput{ImageId: name, InstanceType: kind, SubnetId: s.public}))
 			if got := out.Instances[0].ImageId; got != p.Value {
 				t.Errorf("%s: %s, want %s", name, got, p.Value)
 			}
 			must(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{out.Instances[0].InstanceId}}))
 		}
 	}
+}
+
+// A type of another architecture than the image's is refused, where the image is one that the lab knows.
+func TestRunInstances_Architectures(t *testing.T) {
+	s := newSite(t)
+	const x86, arm = "ami-0766563656d750007", "ami-0766563656d750017"
+	s.Images = map[string]LabImage{"ami-0aaaaaaaaaaaaaaaa": {Rootfs: "/srv/bookworm"}}
+	for _, c := range []struct{ image, kind, code, architecture string }{
+		{x86, "m6i.large", "", "x86_64"}, {arm, "t4g.nano", "", "arm64"}, {arm, "c7gn.medium", "", "arm64"}, {arm, "m8g.24xlarge", "", "arm64"},
+		{x86, "t4g.micro", "InvalidParameterValue", ""}, {arm, "t3.micro", "InvalidParameterValue", ""}, {arm, "", "InvalidParameterValue", ""},
+		{ImageID, "t4g.micro", "", "arm64"}, {"ami-00000000000000bad", "r7g.large", "", "arm64"}, {"ami-0aaaaaaaaaaaaaaaa", "c6g.large", "", "arm64"},
+	} {
+		out, err := s.RunInstances(&RunInstancesInput{ImageId: c.image, InstanceType: c.kind, SubnetId: s.public})
+		if errorCode(err) != c.code {
+			t.Errorf("%s as %s: %v, want %q", c.image, c.kind, err, c.code)
+		}
+		if err == nil && out.Instances[0].Architecture != c.architecture {
+			t.Errorf("%s as %s: %s", c.image, c.kind, out.Instances[0].Architecture)
+		}
+	}
+	types := must(s.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"t4g.micro", "c7g.xlarge"}})).InstanceTypes
+	for _, i := range types {
+		if !slices.Equal(i.ProcessorInfo.SupportedArchitectures, []string{"arm64"}) || i.VCpuInfo.DefaultThreadsPerCore != 1 || i.Hypervisor != "nitro" {
+			t.Errorf("%s: %+v", i.InstanceType, i)
+		}
+	}
+	if TypeArchitecture("g4dn.xlarge") != Architecture || TypeArchitecture("c7gd.large") != ArchitectureARM {
+		t.Error("families with a g")
+	}
+}
+
+// IM-03: what the launch does not say, the account says, and then the image.
+func TestRunInstances_MetadataOptionsOfTheImage(t *testing.T) {
+	s := newSite(t)
+	options := func(in RunInstancesInput) string {
+		t.Helper()
+		in.SubnetId = s.public
+		o := must(s.RunInstances(&in)).Instances[0].MetadataOptions
+		return fmt.Sprint(o.HttpTokens, o.HttpPutResponseHopLimit)
+	}
+	const al2023 = "ami-0766563656d750002"
+	equal := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	equal("Amazon Linux 2023", options(RunInstancesInput{ImageId: al2023}), "required2")
+	equal("another image", options(RunInstancesInput{}), "optional1")
+	equal("the launch", options(RunInstancesInput{ImageId: al2023, MetadataOptions: &InstanceMetadataOptionsRequest{HttpTokens: "optional"}}), "optional2")
+	must(s.ModifyInstanceMetadataDefaults(&ModifyInstanceMetadataDefaultsInput{HttpTokens: "optional", HttpPutResponseHopLimit: new(3)}))
+	equal("the account", options(RunInstancesInput{ImageId: al2023}), "optional3")
 }
 
 // Every documented filter is answered for instances in every state.

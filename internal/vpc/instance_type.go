@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,30 +144,60 @@ var instanceTypes = map[string]instanceType{
 	"m5.24xlarge": {15, 50, 96, 393216, "25 Gigabit"},
 }
 
-// sizes of the families whose types differ in memory alone. Interfaces and addresses go by size
-// (EC2 User Guide, Maximum IP addresses per network interface).
+// sizes are what the types of a size have in common in all families but those of instanceTypes. Interfaces and
+// addresses go by size (EC2 User Guide, Maximum IP addresses per network interface).
 var sizes = map[string]instanceType{
-	"large": {3, 10, 2, 0, ""}, "xlarge": {4, 15, 4, 0, ""}, "2xlarge": {4, 15, 8, 0, ""}, "4xlarge": {8, 30, 16, 0, ""},
-	"8xlarge": {8, 30, 32, 0, ""}, "12xlarge": {8, 30, 48, 0, ""}, "16xlarge": {15, 50, 64, 0, ""}, "24xlarge": {15, 50, 96, 0, ""},
+	"medium": {2, 4, 1, 0, ""}, "large": {3, 10, 2, 0, ""}, "xlarge": {4, 15, 4, 0, ""}, "2xlarge": {4, 15, 8, 0, ""}, "4xlarge": {8, 30, 16, 0, ""},
+	"8xlarge": {8, 30, 32, 0, ""}, "9xlarge": {8, 30, 36, 0, ""}, "12xlarge": {8, 30, 48, 0, ""}, "16xlarge": {15, 50, 64, 0, ""},
+	"18xlarge": {15, 50, 72, 0, ""}, "24xlarge": {15, 50, 96, 0, ""},
 }
 
-// families and their memory in MiB for each vCPU.
-var families = map[string]int{
-	"m5a": 4096, "m6i": 4096, "m6a": 4096, "m7i": 4096, "m7a": 4096, "c5": 2048, "c6i": 2048, "c6a": 2048, "c7i": 2048, "r5": 8192, "r6i": 8192, "r7i": 8192,
+// families with their memory in MiB for each vCPU, and the sizes that they come in (Amazon EC2 Instance Types).
+var families = []struct {
+	names  string
+	memory int
+	sizes  string
+}{
+	{"m5a m5d m5n m6a m6i m7a m7i", 4096, "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"},
+	{"c6a c6i c7a c7i", 2048, "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"},
+	{"c5 c5d", 2048, "large xlarge 2xlarge 4xlarge 9xlarge 12xlarge 18xlarge 24xlarge"},
+	{"c5n", 2688, "large xlarge 2xlarge 4xlarge 9xlarge 18xlarge"},
+	{"r5 r5a r5b r5d r5n r6a r6i r7a r7i", 8192, "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"},
+	{"m6g m6gd m7g m7gd", 4096, "medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"},
+	{"c6g c6gd c6gn c7g c7gd c7gn", 2048, "medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"},
+	{"r6g r6gd r7g r7gd", 8192, "medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"},
+	{"m8g", 4096, "medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"},
+	{"c8g", 2048, "medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"},
+	{"r8g", 8192, "medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"},
 }
 
 func init() {
-	for family, memory := range families {
-		for size, t := range sizes {
-			t.memory, t.performance = memory*t.vcpus, "Up to 12.5 Gigabit"
-			instanceTypes[family+"."+size] = t
+	for _, f := range families {
+		for family := range strings.FieldsSeq(f.names) {
+			for size := range strings.FieldsSeq(f.sizes) {
+				t := sizes[size]
+				t.memory, t.performance = f.memory*t.vcpus, "Up to 12.5 Gigabit"
+				instanceTypes[family+"."+size] = t
+			}
 		}
 	}
 	for name, t := range maps.Clone(instanceTypes) {
 		if size, ok := strings.CutPrefix(name, "t3."); ok {
-			instanceTypes["t3a."+size] = t
+			instanceTypes["t3a."+size], instanceTypes["t4g."+size] = t, t
 		}
 	}
+}
+
+// graviton is the name of a family with AWS's own ARM processors: a g behind the generation.
+var graviton = regexp.MustCompile(`^[a-z]+[0-9]+g[a-z]*\.`)
+
+// TypeArchitecture is that of a type's processors, as the API tells it. What runs in an instance is
+// the machine's own, whatever the type.
+func TypeArchitecture(name string) string {
+	if graviton.MatchString(name) {
+		return ArchitectureARM
+	}
+	return Architecture
 }
 
 // takes tells whether an interface of an instance of the type may have that many
@@ -184,9 +215,13 @@ func typeNamed(name string) (string, error) {
 		return DefaultInstanceType, nil
 	}
 	if _, ok := instanceTypes[name]; !ok {
-		return "", errInvalid("Invalid value '%s' for InstanceType.", name)
+		return "", errNoType(name)
 	}
 	return name, nil
+}
+
+func errNoType(name string) error {
+	return errInvalid("Invalid value '%s' for InstanceType. A lab has those that aws ec2 describe-instance-types lists.", name)
 }
 
 // InstanceTypeNames are the types of the catalogue.
@@ -196,14 +231,19 @@ func InstanceTypeNames() []string { return slices.Sorted(maps.Keys(instanceTypes
 // catalogue's, only the t2 are not.
 func IsNitro(name string) bool { return !strings.HasPrefix(name, "t2.") }
 
-func (t instanceType) cpu() VCpuInfo { return VCpuInfo{t.vcpus, max(1, t.vcpus/2), min(2, t.vcpus)} }
+func (t instanceType) cpu(name string) VCpuInfo {
+	if TypeArchitecture(name) == ArchitectureARM { // whose cores have one thread each
+		return VCpuInfo{t.vcpus, t.vcpus, 1}
+	}
+	return VCpuInfo{t.vcpus, max(1, t.vcpus/2), min(2, t.vcpus)}
+}
 
 func (t instanceType) info(name string) InstanceTypeInfo {
 	nitro := IsNitro(name)
 	info := InstanceTypeInfo{
 		InstanceType: name, CurrentGeneration: true, FreeTierEligible: name == "t2.micro" || name == "t3.micro",
 		SupportedUsageClasses: []string{"on-demand"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},
-		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{"x86_64"}, 2.5}, VCpuInfo: t.cpu(), MemoryInfo: MemoryInfo{t.memory},
+		Hypervisor: "xen", ProcessorInfo: ProcessorInfo{[]string{TypeArchitecture(name)}, 2.5}, VCpuInfo: t.cpu(name), MemoryInfo: MemoryInfo{t.memory},
 		NetworkInfo: NetworkInfo{
 			NetworkPerformance: t.performance, MaximumNetworkInterfaces: t.interfaces, MaximumNetworkCards: 1,
 			Ipv4AddressesPerInterface: t.addresses, Ipv6AddressesPerInterface: t.addresses, Ipv6Supported: true, EnaSupport: "unsupported",
@@ -212,6 +252,9 @@ func (t instanceType) info(name string) InstanceTypeInfo {
 		EbsInfo:            EbsInfo{"unsupported", "supported", "unsupported"},
 		PlacementGroupInfo: PlacementGroupInfo{[]string{"partition", "spread"}},
 		SupportedBootModes: []string{"legacy-bios"}, NitroEnclavesSupport: "unsupported", NitroTpmSupport: "unsupported",
+	}
+	if TypeArchitecture(name) == ArchitectureARM {
+		info.SupportedBootModes = []string{"uefi"}
 	}
 	if nitro {
 		info.EbsInfo.EbsOptimizedSupport, info.EbsInfo.NvmeSupport = "default", "required"
