@@ -2,7 +2,7 @@
 # Run every test, on this machine as it is: test.sh [--full].
 # Needs root and nothing else: what is missing is installed from Debian's packages
 # and the Go module proxy. Leaves the machine as it was, packages apart.
-#   --full   longer fuzzing, and end-to-end tests several times over, with all of Terraform's configurations
+#   --full   longer fuzzing, and end-to-end tests several times over, with all of Terraform's configurations and Ansible's playbooks
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,6 +12,7 @@ e2e_count=1
 case ${1:-} in
 '') ;;
 --full)
+	test_packages+=(ansible python3-boto3) # Debian's Ansible uses no other Python's boto3
 	fuzz_seconds=1200 fuzz_workers=2 e2e_count=3
 	export VPCEMU_TEST_FULL=yes
 	;;
@@ -110,7 +111,7 @@ start fuzz_all >"$tmp/fuzzed" 2>&1
 fuzzing=$started
 # Those that install packages and wait for programs of others go on beside all others, which
 # begin with those that are alone.
-waiting='^(TestB14_.*|TestTerraform|TestIM05_CloudInit|TestCT05_RulesRevokedByTheAWSCLI.*)$'
+waiting='^(TestB14_.*|TestTerraform|TestAnsible|TestIM05_CloudInit|TestCT05_RulesRevokedByTheAWSCLI.*)$'
 end_to_end() { go test -timeout 60m -count "$e2e_count" -parallel 4 "$@"; }
 start end_to_end -run "$waiting" ./internal/e2e >"$tmp/waited" 2>&1
 patient=$started

@@ -44,7 +44,7 @@ type DhcpConfiguration struct {
 	Values []AttributeValue `json:"Values"`
 }
 
-// configurations are the options that are set, by key.
+// configurations are the options that are set, in AWS's order, which Ansible compares with its own.
 func (d *DhcpOptions) configurations() []NewDhcpConfiguration {
 	number := func(n int) []string {
 		if n == 0 {
@@ -59,10 +59,10 @@ func (d *DhcpOptions) configurations() []NewDhcpConfiguration {
 	all := []NewDhcpConfiguration{
 		{"domain-name", name},
 		{"domain-name-servers", d.DomainNameServers},
-		{"ipv6-address-preferred-lease-time", number(d.Ipv6PreferredLeaseTime)},
+		{"ntp-servers", d.NtpServers},
 		{"netbios-name-servers", d.NetbiosNameServers},
 		{"netbios-node-type", number(d.NetbiosNodeType)},
-		{"ntp-servers", d.NtpServers},
+		{"ipv6-address-preferred-lease-time", number(d.Ipv6PreferredLeaseTime)},
 	}
 	return slices.DeleteFunc(all, func(c NewDhcpConfiguration) bool { return len(c.Values) == 0 })
 }

@@ -49,6 +49,11 @@ func TestDH02_SetsAreExchangedNotChanged(t *testing.T) {
 	if b, _ := json.Marshal(d.DhcpConfigurations); string(b) != `[{"Key":"domain-name","Values":[{"Value":"example.com"}]},{"Key":"netbios-node-type","Values":[{"Value":"2"}]}]` {
 		t.Errorf("configurations %s", b)
 	}
+	servers := must(tx.CreateDhcpOptions(&CreateDhcpOptionsInput{DhcpConfigurations: []NewDhcpConfiguration{{"netbios-name-servers", []string{"10.0.0.1"}}, {"ntp-servers", []string{"10.0.0.2"}}}})).DhcpOptions
+	if c := servers.DhcpConfigurations; c[0].Key != "ntp-servers" || c[1].Key != "netbios-name-servers" {
+		t.Errorf("configurations %v are not in AWS's order", c)
+	}
+	must(tx.DeleteDhcpOptions(&DeleteDhcpOptionsInput{DhcpOptionsId: servers.DhcpOptionsId}))
 	associate := func(id DhcpOptionsID) string {
 		return code(tx.AssociateDhcpOptions(&AssociateDhcpOptionsInput{DhcpOptionsId: id, VpcId: v}))
 	}

@@ -62,6 +62,7 @@ func (tx *Tx) CreateNetworkInterface(in *CreateNetworkInterfaceInput) (*CreateNe
 	if err != nil {
 		return nil, err
 	}
+	n.RequesterID = n.Account
 	tx.NetworkInterfaces.Put(n.ID, n)
 	info := tx.interfaceInfo(n)
 	info.Status = "pending"

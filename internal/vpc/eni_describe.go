@@ -103,7 +103,7 @@ func (m *Model) interfaceInfo(n *NetworkInterface) NetworkInterfaceInfo {
 		Attachment: m.attachmentInfo(n), AvailabilityZone: n.AvailabilityZone, AvailabilityZoneId: m.ZoneID(n.AvailabilityZone),
 		ConnectionTrackingConfiguration: n.tracking(), Description: n.Description, Groups: m.groupIdentifiers(n.Groups),
 		InterfaceType: n.InterfaceType, Ipv6Addresses: []struct{}{}, MacAddress: n.MacAddress, NetworkInterfaceId: n.ID, OwnerId: n.Account,
-		PrivateDnsName: PrivateDnsName(n.Region, n.Primary()), PrivateIpAddress: n.Primary().String(), RequesterManaged: n.RequesterManaged,
+		PrivateDnsName: PrivateDnsName(n.Region, n.Primary()), PrivateIpAddress: n.Primary().String(), RequesterId: n.RequesterID, RequesterManaged: n.RequesterManaged,
 		SourceDestCheck: n.SourceDestCheck, Status: n.Status, SubnetId: n.SubnetID, TagSet: tagList(n.Tags), VpcId: n.VpcID, LinkType: n.LinkType,
 	}
 	for _, p := range n.PrivateIps {
@@ -246,7 +246,7 @@ var interfaceFilters = filterSet[NetworkInterface]{
 	"operator.principal":          unknownHere[NetworkInterface],
 	"private-dns-name":            func(m *Model, n *NetworkInterface) []string { return one(PrivateDnsName(n.Region, n.Primary())) },
 	"private-ip-address":          func(_ *Model, n *NetworkInterface) []string { return one(n.Primary().String()) },
-	"requester-id":                unknownHere[NetworkInterface],
+	"requester-id":                func(_ *Model, n *NetworkInterface) []string { return one(n.RequesterID) },
 	"requester-managed":           func(_ *Model, n *NetworkInterface) []string { return boolText(n.RequesterManaged) },
 	"source-dest-check":           func(_ *Model, n *NetworkInterface) []string { return boolText(n.SourceDestCheck) },
 	"status":                      func(_ *Model, n *NetworkInterface) []string { return one(n.Status) },

@@ -348,6 +348,16 @@ func TestEI05_ElasticIpMovesWithItsPrivateAddress(t *testing.T) {
 	}
 }
 
+func TestEN07_TheRequesterIsWhoCreatedIt(t *testing.T) {
+	s := newSite(t)
+	own := s.eni(s.private)
+	s.inPublic()
+	info := must(s.DescribeNetworkInterfaces(&DescribeNetworkInterfacesInput{Filters: namedFilter("requester-id", s.Account)})).NetworkInterfaces
+	if len(info) != 1 || info[0].NetworkInterfaceId != own || info[0].RequesterId != s.Account || info[0].RequesterManaged {
+		t.Errorf("got %+v", info)
+	}
+}
+
 func TestEN07_RequesterManagedIsLeftAlone(t *testing.T) {
 	s := newSite(t)
 	g := s.publicNat(t)

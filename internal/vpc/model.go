@@ -266,6 +266,7 @@ type NetworkInterface struct {
 	Groups           []SecurityGroupID
 	SourceDestCheck  bool
 	InterfaceType    string // interface, natGateway
+	RequesterID      string // the account that asked for it by CreateNetworkInterface
 	RequesterManaged bool
 	Status           string // available, in-use
 	Attachment       *Attachment

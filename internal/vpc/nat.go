@@ -263,11 +263,12 @@ func (e *NatGatewayAddress) tie(tx *Tx, n NetworkInterfaceID, id AllocationID) {
 // allocated, routes to it become blackholes, and it is listed as deleted for
 // another hour (NA-16).
 func (tx *Tx) DeleteNatGateway(in *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error) {
-	g, err := tx.liveNat(in.NatGatewayId)
+	g, err := find(&tx.NatGateways, in.NatGatewayId)
 	if err != nil {
 		return nil, err
 	}
-	if g.State == natDeleting {
+	// As long as AWS lists one it accepts to delete it, which Ansible and others rely on.
+	if g.State == natDeleting || !g.Deleted.IsZero() {
 		return &DeleteNatGatewayOutput{NatGatewayId: g.ID}, nil
 	}
 	c := *g
