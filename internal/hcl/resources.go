@@ -121,6 +121,9 @@ func (w *writer) optionSets() {
 		if o.NetbiosNodeType > 0 {
 			b.number("netbios_node_type", o.NetbiosNodeType)
 		}
+		if o.Ipv6PreferredLeaseTime > 0 {
+			b.number("ipv6_address_preferred_lease_time", o.Ipv6PreferredLeaseTime)
+		}
 		b.tags(o.Tags)
 	}
 }

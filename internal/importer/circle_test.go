@@ -53,7 +53,10 @@ func dump(t *testing.T, m vpc.Model) (sources []Source) {
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsHostnames"})
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsSupport"})
 	}
-	for id := range m.Instances.All() {
+	for id, i := range m.Instances.All() {
+		if i.State == vpc.StateTerminated {
+			continue
+		}
 		for _, a := range []string{"userData", "disableApiTermination", "instanceInitiatedShutdownBehavior"} {
 			run("DescribeInstanceAttribute", &vpc.DescribeInstanceAttributeInput{InstanceId: id, Attribute: a})
 		}

@@ -137,6 +137,18 @@ func (c *converter) convertAddresses() {
 	}
 }
 
+func (c *converter) hasGateway(vpc string) bool {
+	return slices.ContainsFunc(c.InternetGateways, func(g *rawInternetGateway) bool { return vpc != "" && g.vpc() == vpc })
+}
+
+// vpcOf is the VPC of an interface; a plan tells its subnet only.
+func (c *converter) vpcOf(n *rawInterface) string {
+	if s := c.subnet(n.SubnetId); s != nil {
+		return s.VpcId
+	}
+	return n.VpcId
+}
+
 // association ties an Elastic IP to what has it; a NAT gateway names its address itself.
 func (c *converter) association(o *topology.ElasticIp, a *rawAddress, said string) {
 	if slices.ContainsFunc(c.NatGateways, func(g *rawNatGateway) bool {
@@ -160,6 +172,11 @@ func (c *converter) association(o *topology.ElasticIp, a *rawAddress, said strin
 		c.note("Elastic IP", said, "is that of %s, which was not brought over; here nothing has it", firstOf(a.InstanceId, a.NetworkInterfaceId, a.AssociationId))
 		return
 	default:
+		return
+	}
+	if n != nil && !c.hasGateway(c.vpcOf(n)) {
+		o.Instance, o.NetworkInterface = topology.Value[string]{}, topology.Value[string]{}
+		c.note("Elastic IP", said, "is that of %s, whose VPC has no Internet gateway, which it takes to associate it; here nothing has it", firstOf(a.InstanceId, a.NetworkInterfaceId))
 		return
 	}
 	if private, ok := address(a.PrivateIpAddress); ok && n != nil && a.PrivateIpAddress != n.primary() {

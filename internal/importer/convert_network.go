@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 func (c *converter) settings() {
@@ -163,7 +165,6 @@ func (c *converter) dns(v *rawVpc, o *topology.Vpc) {
 	}
 	if a.EnableDnsSupport != nil && !*a.EnableDnsSupport {
 		o.EnableDnsSupport = set(false)
-		hostnames = false // AWS has no hostnames without the resolver (DNS-04)
 	}
 	if hostnames {
 		o.EnableDnsHostnames = set(true)
@@ -280,10 +281,14 @@ func (c *converter) convertDhcpOptions() {
 		servers := func(key string, values []string) topology.List[string] {
 			l := list[string]()
 			for _, v := range values {
-				if _, four := address(v); four || key == "domain-name-servers" && v == "AmazonProvidedDNS" {
-					l.V = append(l.V, set(v))
-				} else {
-					c.note("DHCP option set", said, "%s %s: a lab has no IPv6 yet", key, printable(shorten(v)))
+				a, err := netip.ParseAddr(v)
+				switch {
+				case err == nil && (a.Is4() || key != "netbios-name-servers"), key == "domain-name-servers" && v == "AmazonProvidedDNS":
+					if l.V = append(l.V, set(v)); err == nil && !a.Is4() && c.lab == nil {
+						c.note("DHCP option set", said, "%s %s is kept, and not handed out: a lab has no IPv6 yet", key, v)
+					}
+				default:
+					c.note("DHCP option set", said, "%s %s is no address", key, printable(shorten(v)))
 				}
 			}
 			l.Set = len(l.V) > 0
@@ -306,6 +311,9 @@ func (c *converter) convertDhcpOptions() {
 				o.NetbiosNameServers = servers(key, values)
 			case key == "netbios-node-type" && slices.Contains([]string{"1", "2", "4", "8"}, values[0]):
 				o.NetbiosNodeType = set(int(values[0][0] - '0'))
+			case key == "ipv6-address-preferred-lease-time" && isNumber(values[0]):
+				n, _ := strconv.Atoi(values[0]) // a number it is
+				o.Ipv6AddressPreferredLeaseTime = set(n)
 			default:
 				c.note("DHCP option set", said, "its option %s", printable(shorten(key)))
 			}
@@ -313,6 +321,8 @@ func (c *converter) convertDhcpOptions() {
 		c.file.DhcpOptions.List = append(c.file.DhcpOptions.List, o)
 	}
 }
+
+func isNumber(s string) bool { _, err := strconv.Atoi(s); return err == nil }
 
 func (c *converter) convertKeyPairs() {
 	for _, k := range c.KeyPairs {
@@ -324,6 +334,10 @@ func (c *converter) convertKeyPairs() {
 		}
 		c.begin(&o.Head, "key_pairs", name, k.KeyPairId, k.Tags, k.origin, own)
 		key := strings.TrimSpace(k.PublicKey)
+		if key == "" && c.lab != nil {
+			key = c.keyOfInstances(k.KeyName)
+			c.note("key pair", k.KeyName, "it was deleted there, and is in the file for the instances that were launched with it")
+		}
 		_, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key))
 		switch {
 		case key == "":
@@ -335,4 +349,15 @@ func (c *converter) convertKeyPairs() {
 		}
 		c.file.KeyPairs.List = append(c.file.KeyPairs.List, o)
 	}
+}
+
+// keyOfInstances is the public key that instances of a lab have of a pair that was deleted since.
+func (c *converter) keyOfInstances(name string) string {
+	view := c.lab.In(c.region)
+	for _, i := range view.Instances.All() {
+		if i.KeyName == name && i.State != vpc.StateTerminated && i.PublicKey != "" {
+			return strings.TrimSpace(i.PublicKey)
+		}
+	}
+	return ""
 }

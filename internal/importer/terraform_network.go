@@ -219,6 +219,7 @@ func (t *tfReader) tfDhcpOptions(r *tfResource) {
 	add("netbios-name-servers", r.strs("netbios_name_servers")...)
 	add("netbios-node-type", r.str("netbios_node_type"))
 	add("ipv6-address-preferred-lease-time", r.str("ipv6_address_preferred_lease_time"))
+	add("ipv6-address-preferred-lease-time", r.str("ipv6_address_preferred_lease_time"))
 	t.DhcpOptions = append(t.DhcpOptions, d)
 }
 

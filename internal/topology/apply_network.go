@@ -100,6 +100,9 @@ func (c *converger) dhcpOptions(o *DhcpOptions) {
 	if o.NetbiosNodeType.Set {
 		add("netbios-node-type", fmt.Sprint(o.NetbiosNodeType.V))
 	}
+	if o.Ipv6AddressPreferredLeaseTime.Set {
+		add("ipv6-address-preferred-lease-time", fmt.Sprint(o.Ipv6AddressPreferredLeaseTime.V))
+	}
 	c.made(string(call[vpc.CreateDhcpOptionsOutput](c, in).DhcpOptions.DhcpOptionsId))
 }
 
@@ -188,24 +191,25 @@ func (c *converger) secondaryBlocks(o *Vpc, is *vpc.Vpc) {
 	c.line = o.Line
 }
 
-// dnsAttributes sets them in the order that DNS-04 allows.
+// dnsAttributes sets them. Hostnames can be enabled only while the resolver is on (DNS-04), and stay enabled when it
+// is turned off.
 func (c *converger) dnsAttributes(o *Vpc, is *vpc.Vpc) {
-	support := func() {
-		if is.EnableDnsSupport != o.EnableDnsSupport.V {
-			call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsSupport: boolean(o.EnableDnsSupport.V)})
-			c.did("enable_dns_support")
+	id, support, hostnames := is.ID, is.EnableDnsSupport, is.EnableDnsHostnames
+	set := func(on bool) {
+		if support != on {
+			call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: id, EnableDnsSupport: boolean(on)})
+			support = on
 		}
 	}
-	if o.EnableDnsSupport.V {
-		support()
+	if support != o.EnableDnsSupport.V {
+		c.did("enable_dns_support")
 	}
-	if is.EnableDnsHostnames != o.EnableDnsHostnames.V {
-		call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsHostnames: boolean(o.EnableDnsHostnames.V)})
+	if hostnames != o.EnableDnsHostnames.V {
+		set(o.EnableDnsSupport.V || o.EnableDnsHostnames.V)
+		call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: id, EnableDnsHostnames: boolean(o.EnableDnsHostnames.V)})
 		c.did("enable_dns_hostnames")
 	}
-	if !o.EnableDnsSupport.V {
-		support()
-	}
+	set(o.EnableDnsSupport.V)
 }
 
 // noDhcpOptions is the API's ID for no option set at all (DH-02).
@@ -214,7 +218,7 @@ const noDhcpOptions vpc.DhcpOptionsID = "default"
 func (c *converger) dhcpOptionsOf(o *Vpc) vpc.DhcpOptionsID {
 	switch o.DhcpOptions.V {
 	case "":
-		return c.tx.SettingsOf(c.f.regionOf("vpcs", o.Name)).DefaultDhcpOptionsID
+		return c.tx.DefaultDhcpOptions(c.f.regionOf("vpcs", o.Name))
 	case "none":
 		return noDhcpOptions
 	}

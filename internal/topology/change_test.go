@@ -335,3 +335,75 @@ func run(t *testing.T, tx *vpc.Tx, in any) any {
 	}
 	return out
 }
+
+// Hostnames stay enabled when the resolver is turned off, and come on with it off, as on AWS (DNS-04).
+func TestChange_HostnamesWithoutResolver(t *testing.T) {
+	const file = "version: 1\nname: full\nvpcs:\n  v: {cidr_block: 10.0.0.0/16, enable_dns_support: %v, enable_dns_hostnames: %v}\n"
+	values := []bool{false, true}
+	for _, support := range values {
+		for _, hostnames := range values {
+			for _, toSupport := range values {
+				for _, toHostnames := range values {
+					m, _ := mustConverge(t, parseText(t, fmt.Sprintf(file, support, hostnames)), nil, Options{})
+					m, _ = mustConverge(t, parseText(t, fmt.Sprintf(file, toSupport, toHostnames)), &m, Options{})
+					for _, v := range m.Vpcs.All() {
+						if !v.IsDefault && (v.EnableDnsSupport != toSupport || v.EnableDnsHostnames != toHostnames) {
+							t.Errorf("from %v %v to %v %v: it has %v %v", support, hostnames, toSupport, toHostnames, v.EnableDnsSupport, v.EnableDnsHostnames)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A route that a call made to an instance's interface, or to an instance by the interface, is the route that the file says.
+func TestDrift_RouteToTheInterfaceOfAnInstance(t *testing.T) {
+	f := parseText(t, edited(t, "  spare: {vpc: main}", "  spare: {vpc: main, routes: [{cidr_block: 192.0.2.0/24, instance: web}]}"))
+	m, _ := mustConverge(t, f, nil, Options{})
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	for id, table := range tx.RouteTables.All() {
+		for _, r := range table.Routes {
+			if r.InstanceID != "" {
+				if _, err := tx.Run("ReplaceRoute", &vpc.ReplaceRouteInput{RouteTableId: id, DestinationCidrBlock: r.DestinationCidrBlock.String(), NetworkInterfaceId: r.NetworkInterfaceID}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if _, changes := mustConverge(t, f, &tx.Model, Options{}); len(changes) > 0 {
+		t.Errorf("up would %v", changes)
+	}
+}
+
+// The account's own DHCP options are made anew for a VPC that the file wants to have them.
+func TestChange_DefaultDhcpOptionsDeleted(t *testing.T) {
+	m, _ := mustConverge(t, parseText(t, full), nil, Options{})
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	for id := range tx.Vpcs.All() {
+		if _, err := tx.Run("AssociateDhcpOptions", &vpc.AssociateDhcpOptionsInput{VpcId: id, DhcpOptionsId: "default"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.Run("DeleteDhcpOptions", &vpc.DeleteDhcpOptionsInput{DhcpOptionsId: tx.DefaultDhcpOptionsID}); err != nil {
+		t.Fatal(err)
+	}
+	_, changes := mustConverge(t, parseText(t, full), &tx.Model, Options{})
+	if d := cmp.Diff([]string{"update vpc main: dhcp_options", "update vpc other: dhcp_options"}, changes); d != "" {
+		t.Error(d)
+	}
+}
+
+// Every option of a DHCP option set that AWS has can be said.
+func TestConverge_DhcpOptionsOfIPv6(t *testing.T) {
+	f := parseText(t, edited(t, "domain_name_servers: [10.0.0.2]}", "domain_name_servers: [10.0.0.2, '2001:db8::1'], ntp_servers: ['fd00:ec2::123'], ipv6_address_preferred_lease_time: 600}"))
+	m, _ := mustConverge(t, f, nil, Options{})
+	for _, o := range m.DhcpOptions.All() {
+		if o.Name() == "set" && (o.Ipv6PreferredLeaseTime != 600 || len(o.DomainNameServers) != 2 || len(o.NtpServers) != 1) {
+			t.Errorf("%+v", o)
+		}
+	}
+	if _, err := Parse("full.yaml", []byte(edited(t, "domain_name_servers: [10.0.0.2]}", "netbios_name_servers: ['2001:db8::1']}"))); err == nil {
+		t.Error("a NetBIOS name server has an IPv4 address on AWS")
+	}
+}

@@ -238,9 +238,6 @@ func (c *checker) vpcs() {
 				}
 			}
 		}
-		if v.EnableDnsHostnames.V && !v.EnableDnsSupport.V {
-			c.add(v.EnableDnsHostnames.Line, v.String(), "enable_dns_hostnames needs enable_dns_support (DNS-04)")
-		}
 	}
 }
 

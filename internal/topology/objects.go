@@ -13,7 +13,7 @@ type Vpc struct {
 	InstanceTenancy Value[string] `key:"instance_tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// Whether the Amazon resolver answers at the range's base + 2.
 	EnableDnsSupport Value[bool] `key:"enable_dns_support" default:"true" change:"in place"`
-	// Whether the resolver knows private names such as ip-10-0-0-4.ec2.internal. Public names are shown, but not resolved.
+	// Whether the resolver knows private names such as ip-10-0-0-4.ec2.internal; in force only with enable_dns_support. Public names are shown, but not resolved.
 	EnableDnsHostnames Value[bool] `key:"enable_dns_hostnames" default:"false" change:"in place"`
 	// The DHCP option set; `none` associates none at all.
 	DhcpOptions Value[string] `key:"dhcp_options" ref:"dhcp_options" words:"none" unset:"the account's default set" change:"in place"`
@@ -216,14 +216,16 @@ type DhcpOptions struct {
 	Head
 	// Domain that guests complete host names with.
 	DomainName Value[string] `key:"domain_name" change:"replace"`
-	// Up to four name servers, in the order in which guests ask them. AmazonProvidedDNS is the VPC's resolver.
+	// Up to four name servers, in the order in which guests ask them. AmazonProvidedDNS is the VPC's resolver. Addresses of IPv6 are kept, and not handed out yet.
 	DomainNameServers List[string] `key:"domain_name_servers" change:"replace"`
-	// Up to four time servers.
+	// Up to eight time servers, of IPv6 as above.
 	NtpServers List[string] `key:"ntp_servers" change:"replace"`
 	// Up to four NetBIOS name servers.
 	NetbiosNameServers List[string] `key:"netbios_name_servers" change:"replace"`
 	// NetBIOS node type; AWS recommends 2.
 	NetbiosNodeType Value[int] `key:"netbios_node_type" enum:"1|2|4|8" change:"replace"`
+	// Kept and shown, no more: a lab has no IPv6 yet. In seconds.
+	Ipv6AddressPreferredLeaseTime Value[int] `key:"ipv6_address_preferred_lease_time" min:"140" max:"2147483647" unset:"140" change:"replace"`
 	// The AWS region that it is in.
 	Region Value[string] `key:"region" unset:"the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }

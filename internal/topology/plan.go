@@ -246,7 +246,7 @@ func (o *DhcpOptions) differs(is *vpc.DhcpOptions) string {
 	}
 	return first(differs("domain_name", is.DomainName, o.DomainName.V), list("domain_name_servers", is.DomainNameServers, o.DomainNameServers),
 		list("ntp_servers", is.NtpServers, o.NtpServers), list("netbios_name_servers", is.NetbiosNameServers, o.NetbiosNameServers),
-		differs("netbios_node_type", is.NetbiosNodeType, o.NetbiosNodeType.V))
+		differs("netbios_node_type", is.NetbiosNodeType, o.NetbiosNodeType.V), differs("ipv6_address_preferred_lease_time", is.Ipv6PreferredLeaseTime, o.Ipv6AddressPreferredLeaseTime.V))
 }
 
 func sameServer(a, b string) bool {

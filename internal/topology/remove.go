@@ -308,7 +308,7 @@ func (c *converger) detachGateway(g *vpc.InternetGateway) {
 func (c *converger) deleteDhcpOptions(d *vpc.DhcpOptions) {
 	for _, v := range c.tx.Vpcs.All() {
 		if v.DhcpOptionsID == d.ID && c.ours(v.Source) {
-			call[vpc.AssociateDhcpOptionsOutput](c, &vpc.AssociateDhcpOptionsInput{DhcpOptionsId: c.tx.SettingsOf(v.Region).DefaultDhcpOptionsID, VpcId: v.ID})
+			call[vpc.AssociateDhcpOptionsOutput](c, &vpc.AssociateDhcpOptionsInput{DhcpOptionsId: c.tx.DefaultDhcpOptions(v.Region), VpcId: v.ID})
 		}
 	}
 	call[vpc.DeleteDhcpOptionsOutput](c, &vpc.DeleteDhcpOptionsInput{DhcpOptionsId: d.ID})
