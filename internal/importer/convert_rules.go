@@ -24,11 +24,10 @@ func (c *converter) convertSecurityGroups() {
 		}
 		o := &topology.SecurityGroup{Vpc: set(c.names.by[g.VpcId])}
 		name := c.names.by[g.GroupId]
-		own := ""
 		if g.GroupName != name && g.GroupName != "" {
-			own = fmt.Sprintf("GroupName %q", g.GroupName)
+			o.GroupName = set(g.GroupName)
 		}
-		c.begin(&o.Head, "security_groups", name, g.GroupId, g.Tags, g.origin, own)
+		c.begin(&o.Head, "security_groups", name, g.GroupId, g.Tags, g.origin)
 		if g.Description != "" {
 			o.Description = set(groupText(g.Description))
 		}

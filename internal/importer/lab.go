@@ -442,11 +442,6 @@ func (l labAdditions) unsaid() {
 			l.note("NAT gateway", l.names.by[string(id)], "a topology file gives it its primary address only")
 		}
 	}
-	for id, g := range l.m.SecurityGroups.All() {
-		if key := l.names.by[string(id)]; g.GroupName != topology.DefaultName && key != "" && key != g.GroupName {
-			l.note("security group", key, "it is called %q there: a file's key is the group's name, and one name belongs to one group of a file", g.GroupName)
-		}
-	}
 	for id, i := range l.m.Instances.All() {
 		if o := i.Options; i.State != vpc.StateTerminated && (i.DisableApiStop || o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
 			l.note("instance", l.names.by[string(id)], "a topology file has no keys for stop protection, monitoring, credits and the like, which mean nothing in a lab")

@@ -112,6 +112,9 @@ func settings(m *vpc.Model) (list []string) {
 			say("instance %s is called by its address: %v, answers to its ID: %v", nics[0].Primary(), strings.HasPrefix(name, "ip-"), i.EnableResourceNameDnsARecord)
 		}
 	}
+	for _, g := range m.SecurityGroups.All() {
+		say("group %q of %s", g.GroupName, m.Vpcs.Get(g.VpcID).CidrBlock)
+	}
 	for _, r := range m.SubnetCidrReservations.All() {
 		say("%s reservation of %s %q", r.ReservationType, r.Cidr, r.Description)
 	}

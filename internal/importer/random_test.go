@@ -379,8 +379,7 @@ func (w *walk) stepGroup() {
 }
 
 func (w *walk) groupName() string {
-	name := oneOf(w, "web", "db", "a.b")
-	return fmt.Sprintf("%s-%d", name, w.tx.SecurityGroups.Len())
+	return oneOf(w, "web", "db", "Web Server", "a.b", "10 to 20", "self", "none", "(x)", "web-2", " web")
 }
 
 func (w *walk) stepAcl() {

@@ -407,3 +407,39 @@ func TestConverge_DhcpOptionsOfIPv6(t *testing.T) {
 		t.Error("a NetBIOS name server has an IPv4 address on AWS")
 	}
 }
+
+// A group's name on AWS is its own where the file says so: groups of two VPCs may have the same, and another one is another group.
+func TestChange_GroupName(t *testing.T) {
+	two := edited(t, "security_groups:\n  web:\n", "security_groups:\n  web-of-other: {vpc: other, group_name: web}\n  web:\n")
+	m, _ := mustConverge(t, parseText(t, two), nil, Options{})
+	names := map[string]int{}
+	for _, g := range m.SecurityGroups.All() {
+		names[g.GroupName]++
+	}
+	if names["web"] != 2 || names["db"] != 1 || names["web-of-other"] != 0 {
+		t.Errorf("%v", names)
+	}
+	web := groupOf(&m, "web").ID
+	m, changes := mustConverge(t, parseText(t, strings.Replace(two, "  web:\n    vpc: main\n", "  web:\n    vpc: main\n    group_name: Web Server (1)\n", 1)), &m, Options{})
+	if d := cmp.Diff([]string{"replace security group web: group_name"}, changes[:1]); d != "" {
+		t.Error(d, changes)
+	}
+	if g := groupOf(&m, "web"); g.GroupName != "Web Server (1)" || g.ID == web {
+		t.Errorf("%+v", g)
+	}
+	for _, bad := range []string{"default", "sg-1", "x ", "ü", "DB", "''"} {
+		if _, err := Parse("full.yaml", []byte(edited(t, "    description: web\n", "    group_name: '"+strings.Trim(bad, "'")+"'\n"))); err == nil || !strings.Contains(err.Error(), "group_name") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// groupOf is the group that a key of the file made.
+func groupOf(m *vpc.Model, key string) vpc.SecurityGroup {
+	for _, g := range m.SecurityGroups.All() {
+		if g.Source == "security_groups."+key {
+			return *g
+		}
+	}
+	return vpc.SecurityGroup{}
+}

@@ -185,9 +185,24 @@ func (c *checker) names() {
 			c.add(g.Line, g.String(), "the name of a group does not start with sg- (SG-04)")
 		}
 	}
+	c.groupNames()
 	for _, h := range c.f.heads() {
 		if name, given := h.Tags.V["Name"]; given && name != h.Name {
 			c.add(h.Tags.Line, h.String(), "tags: Name is %q, but an object's Name is its name in the file", shorten(name))
+		}
+	}
+}
+
+// groupNames holds group_name against AWS's rules: it is unique in a VPC, whatever its case.
+func (c *checker) groupNames() {
+	for i, g := range c.f.SecurityGroups.List {
+		if name := g.GroupName; name.Set && (strings.HasPrefix(name.V, "sg-") || strings.EqualFold(name.V, DefaultName) || strings.HasSuffix(name.V, " ")) {
+			c.add(name.Line, g.String(), "group_name: %q is none: AWS keeps sg-… and default for itself, and drops blanks at the end (SG-04)", name.V)
+		}
+		for _, other := range c.f.SecurityGroups.List[:i] {
+			if g.Vpc.V == other.Vpc.V && (g.GroupName.Set || other.GroupName.Set) && strings.EqualFold(g.groupName(), other.groupName()) {
+				c.add(max(g.Line, g.GroupName.Line), g.String(), "group_name: security group %s of the same VPC (line %d) is called %q, too", other.Name, other.Line, other.groupName())
+			}
 		}
 	}
 }

@@ -139,12 +139,22 @@ type SecurityGroup struct {
 	Head
 	// The VPC that it belongs to.
 	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" default:"default" change:"replace"`
+	// Its name on AWS, where that is no word or groups of several VPCs share it. AWS cannot change it.
+	GroupName Value[string] `key:"group_name" unset:"its key in the file" pattern:"^[a-zA-Z0-9 ._:/()#,@\\[\\]+=&;{}!$*-]{1,255}$" change:"replace"`
 	// What it is for. AWS cannot change it.
 	Description Value[string] `key:"description" default:"Managed by vpcemu" change:"replace"`
 	// What may come in.
 	Ingress List[GroupRule] `key:"ingress" unset:"nothing" change:"in place"`
 	// What may go out; `[]` is nothing.
 	Egress List[GroupRule] `key:"egress" unset:"everything" change:"in place"`
+}
+
+// groupName is its name on AWS.
+func (g *SecurityGroup) groupName() string {
+	if g.GroupName.Set {
+		return g.GroupName.V
+	}
+	return g.Name
 }
 
 // GroupRule is a rule of a security group. It allows; nothing denies.

@@ -44,7 +44,7 @@ func (c *converger) planReplacements() {
 	}
 	for _, o := range f.SecurityGroups.List {
 		plan(c, &o.Head, &c.tx.SecurityGroups, func(is *vpc.SecurityGroup) string {
-			return first(c.moved("vpc", "vpcs", o.Vpc.V, string(is.VpcID)), differs("description", is.Description, o.Description.V))
+			return first(c.moved("vpc", "vpcs", o.Vpc.V, string(is.VpcID)), differs("group_name", is.GroupName, o.groupName()), differs("description", is.Description, o.Description.V))
 		})
 	}
 	for _, o := range f.NetworkAcls.List {
