@@ -115,8 +115,8 @@ type rawNatGateway struct {
 }
 
 type rawNatAddress struct {
-	AllocationId, NetworkInterfaceId, PrivateIp, PublicIp string
-	IsPrimary                                             *bool
+	AllocationId, NetworkInterfaceId, PrivateIp, PublicIp, Status string
+	IsPrimary                                                     *bool
 }
 
 type rawAddress struct {

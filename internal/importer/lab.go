@@ -437,11 +437,6 @@ func (l labAdditions) unsaid() {
 	for id, r := range l.m.SubnetCidrReservations.All() {
 		l.note("subnet CIDR reservation", r.Cidr.String()+" ("+string(id)+")", "a topology file has no key for reservations")
 	}
-	for id, n := range l.m.NatGateways.All() {
-		if len(n.Addresses) > 1 && n.State == "available" {
-			l.note("NAT gateway", l.names.by[string(id)], "a topology file gives it its primary address only")
-		}
-	}
 	for id, i := range l.m.Instances.All() {
 		if o := i.Options; i.State != vpc.StateTerminated && (i.DisableApiStop || o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
 			l.note("instance", l.names.by[string(id)], "a topology file has no keys for stop protection, monitoring, credits and the like, which mean nothing in a lab")

@@ -46,6 +46,11 @@ func TestProperty_ExportLosesNothingUnsaid(t *testing.T) {
 				t.Errorf("the lab, and the one that is made of the file (-was +is):\n%s\n%s", strings.Join(d, "\n"), r.Text)
 			}
 			adopt(t, m)
+			if m.Vpcs.Len() > 0 { // and what the CLI would print of it, as of an account, makes a file that a lab takes
+				if r, err := Import(was, Options{}); err != nil || r.Invalid != nil {
+					t.Errorf("import: %v %v", err, r.Invalid)
+				}
+			}
 			again, err := Lab(&copy, "")
 			if err != nil {
 				t.Fatal(err)
@@ -112,6 +117,13 @@ func settings(m *vpc.Model) (list []string) {
 			say("instance %s is called by its address: %v, answers to its ID: %v", nics[0].Primary(), strings.HasPrefix(name, "ip-"), i.EnableResourceNameDnsARecord)
 		}
 	}
+	for _, n := range m.NatGateways.All() {
+		for _, a := range n.Addresses {
+			if n.State == "available" && !a.Draining() {
+				say("NAT gateway in %s has %s by %s, primary: %v", m.Subnets.Get(n.SubnetID).CidrBlock, a.PublicIp, a.PrivateIp, a.IsPrimary)
+			}
+		}
+	}
 	for _, g := range m.SecurityGroups.All() {
 		say("group %q of %s", g.GroupName, m.Vpcs.Get(g.VpcID).CidrBlock)
 	}
@@ -140,7 +152,7 @@ var told = []struct{ kind, says, fact string }{
 	{"network interface", `^its timeouts`, `^[-+] interface .* has the timeouts`},
 	{"network interface", `^whether it goes`, `^[-+] interface .* goes with`},
 	{"subnet CIDR reservation", ``, `^- .* reservation of`},
-	{"NAT gateway", `has several addresses`, `^[-+] Elastic IP`},
+	{"NAT gateway", `^its address .* is (disassociating|unassigning)`, `^[-+] Elastic IP`},
 	{"Elastic IP", `whose VPC has no Internet gateway`, `^[-+] Elastic IP`},
 	{"instance", `^lost its automatic public address`, `^\+ .* has a public address for .*, Elastic false`},
 	{"Elastic IP", `whose VPC has no Internet gateway`, `^- .* has a public address for .*, Elastic true`},

@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -442,4 +443,83 @@ func groupOf(m *vpc.Model, key string) vpc.SecurityGroup {
 		}
 	}
 	return vpc.SecurityGroup{}
+}
+
+// Secondary addresses of NAT gateways come and go, move from one to another, and change what they stand for.
+func TestChange_SecondaryAddressesOfNatGateways(t *testing.T) {
+	file := func(a, b, private, eips string) string {
+		return edited(t, "elastic_ips:\n  nat: {}\n", "quotas: {elastic-ips-per-nat-gateway: 4, elastic-ips-per-region: 20}\nelastic_ips:\n  nat: {}\n  nat2: {}\n  one: {address: 203.0.113.70}\n  two: {address: 203.0.113.71}\n"+eips,
+			"  nat: {subnet: public, elastic_ip: nat}\n", "  nat: {subnet: public, elastic_ip: nat"+a+"}\n  second: {subnet: public, elastic_ip: nat2"+b+"}\n  private: {subnet: private, connectivity_type: private"+private+"}\n")
+	}
+	addresses := func(m *vpc.Model) string {
+		var list []string
+		for _, n := range m.NatGateways.All() {
+			for _, a := range n.Addresses {
+				if !a.IsPrimary {
+					list = append(list, fmt.Sprintf("%s %s %s %s", n.Name(), a.PublicIp, a.PrivateIp, a.Status))
+				}
+			}
+		}
+		slices.Sort(list)
+		return strings.Join(list, "; ")
+	}
+	m, _ := mustConverge(t, parseText(t, file("", "", "", "")), nil, Options{})
+	for _, step := range []struct{ a, b, private, eips, want, changes string }{
+		{", secondary_elastic_ips: [one, two], secondary_private_ips: [10.0.0.50, 10.0.0.51]", "", ", secondary_private_ips: [10.0.1.50]", "",
+			"nat 203.0.113.70 10.0.0.50 succeeded; nat 203.0.113.71 10.0.0.51 succeeded; private invalid IP 10.0.1.50 succeeded", "update nat gateway nat: with one; with two; update nat gateway private: with 10.0.1.50"},
+		{", secondary_elastic_ips: [two, one], secondary_private_ips: [10.0.0.51, 10.0.0.50]", "", ", secondary_private_ips: [10.0.1.50]", "",
+			"nat 203.0.113.70 10.0.0.50 succeeded; nat 203.0.113.71 10.0.0.51 succeeded; private invalid IP 10.0.1.50 succeeded", ""},
+		{", secondary_elastic_ips: [one], secondary_private_ips: [10.0.0.51]", ", secondary_elastic_ips: [two], secondary_private_ips: [10.0.0.50]", ", secondary_private_ips: [10.0.1.51]", "",
+			"nat 203.0.113.70 10.0.0.51 succeeded; private invalid IP 10.0.1.51 succeeded; second 203.0.113.71 10.0.0.50 succeeded",
+			"update nat gateway nat: without 10.0.0.50; without 10.0.0.51; update nat gateway private: without 10.0.1.50; update nat gateway nat: with one; update nat gateway second: with two; update nat gateway private: with 10.0.1.51"},
+		{"", ", secondary_elastic_ips: [three]", "", "  three: {address: 203.0.113.72}\n", "second 203.0.113.72 10.0.0.6 succeeded",
+			"create elastic ip three; update nat gateway nat: without 10.0.0.51; update nat gateway second: without 10.0.0.50; update nat gateway private: without 10.0.1.51; update nat gateway second: with three"},
+		{"", ", secondary_elastic_ips: [three]", "", "  three: {address: 203.0.113.73}\n", "second 203.0.113.73 10.0.0.6 succeeded", "replace elastic ip three: address; update nat gateway second: with three"},
+		{"", "", "", "", "", "delete elastic ip three"},
+	} {
+		is, changes := mustConverge(t, parseText(t, file(step.a, step.b, step.private, step.eips)), &m, Options{})
+		if m = is; addresses(&m) != step.want || strings.Join(changes, "; ") != step.changes {
+			t.Errorf("%s / %s / %s:\n%s\n%s", step.a, step.b, step.private, addresses(&m), strings.Join(changes, "; "))
+		}
+	}
+	for keys, why := range map[string]string{
+		", secondary_elastic_ips: [one, web]": "elastic ip web", ", secondary_elastic_ips: [nat2]": "is that of", ", secondary_elastic_ips: [one], secondary_private_ips: [10.0.0.50, 10.0.0.51]": "2 addresses for 1",
+		", secondary_elastic_ips: [nope]": "nope", ", secondary_elastic_ips: [one], secondary_private_ips: [10.0.0.10]": "is that of", ", secondary_elastic_ips: [one], secondary_private_ips: [10.0.1.9]": "outside",
+	} {
+		if _, err := Parse("full.yaml", []byte(file(keys, "", "", ""))); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+	if _, err := Parse("full.yaml", []byte(file("", "", ", secondary_elastic_ips: [one]", ""))); err == nil || !strings.Contains(err.Error(), "a private NAT gateway has none") {
+		t.Error(err)
+	}
+}
+
+// An address that a call has draining is left to drain, unless the file wants it.
+func TestDrift_DrainingAddressOfNatGateway(t *testing.T) {
+	for _, instance := range []string{"", ", network_interface: spare"} {
+		text := edited(t, "elastic_ips:\n", "network_interfaces_: {}\nelastic_ips:\n  more: {address: 203.0.113.70"+instance+"}\n")
+		text = strings.Replace(text, "network_interfaces_: {}\n", "", 1)
+		text = strings.Replace(text, "network_interfaces:\n", "network_interfaces:\n  spare: {subnet: public}\n", 1)
+		with := strings.Replace(strings.Replace(text, instance+"}\n", "}\n", 1), "elastic_ip: nat}", "elastic_ip: nat, secondary_elastic_ips: [more]}", 1)
+		m, _ := mustConverge(t, parseText(t, with), nil, Options{})
+		tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+		for id, n := range tx.NatGateways.All() {
+			if _, err := tx.Run("DisassociateNatGatewayAddress", &vpc.DisassociateNatGatewayAddressInput{NatGatewayId: id, AssociationIds: []vpc.AddressAssocID{n.Addresses[1].AssociationID}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, changes := mustConverge(t, parseText(t, text), &tx.Model, Options{})
+		for _, n := range m.NatGateways.All() {
+			if left := len(n.Addresses) == 2; left != (instance == "") {
+				t.Errorf("%q: %+v %v", instance, n.Addresses, changes)
+			}
+		}
+		m, _ = mustConverge(t, parseText(t, with), &tx.Model, Options{})
+		for _, n := range m.NatGateways.All() {
+			if len(n.Addresses) != 2 || n.Addresses[1].Draining() {
+				t.Errorf("%+v", n.Addresses)
+			}
+		}
+	}
 }

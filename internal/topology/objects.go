@@ -1,6 +1,9 @@
 package topology
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Vpc is an entry of vpcs.
 type Vpc struct {
@@ -103,6 +106,15 @@ type NatGateway struct {
 	ConnectivityType Value[string] `key:"connectivity_type" default:"public" enum:"public|private" change:"replace"`
 	// Its private address.
 	PrivateIp Value[netip.Addr] `key:"private_ip" unset:"the subnet's next free one" change:"replace"`
+	// Further Elastic IPs of a public one: each is good for as many connections again. What is taken away goes at once, without draining.
+	SecondaryElasticIps List[string] `key:"secondary_elastic_ips|secondary_allocations" ref:"elastic_ips" unset:"none" change:"in place"`
+	// The private addresses of these, in the same order; of a private one, its further addresses.
+	SecondaryPrivateIps List[netip.Addr] `key:"secondary_private_ips|secondary_private_ip_addresses" unset:"the subnet's next free ones for secondary_elastic_ips, otherwise none" change:"in place"`
+}
+
+// has tells whether an Elastic IP is one of the gateway's.
+func (n *NatGateway) has(elasticIp string) bool {
+	return n.ElasticIp.Set && n.ElasticIp.V == elasticIp || slices.Contains(values(n.SecondaryElasticIps), elasticIp)
 }
 
 // RouteTable is an entry of route_tables.

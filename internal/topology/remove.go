@@ -224,6 +224,14 @@ func (c *converger) deleteInterface(n *vpc.NetworkInterface) {
 }
 
 func (c *converger) release(a *vpc.Address) {
+	for _, g := range c.tx.NatGateways.All() {
+		for _, e := range g.Addresses {
+			if e.AllocationID == a.AllocationID && !e.IsPrimary && c.ours(g.Source) {
+				c.leaveNatGateway(g, e)
+				a = c.tx.Addresses.Get(a.AllocationID)
+			}
+		}
+	}
 	if a.AssociationID != "" {
 		call[vpc.DisassociateAddressOutput](c, &vpc.DisassociateAddressInput{AssociationId: a.AssociationID})
 	}
