@@ -90,7 +90,7 @@ vpcs:
     default_security_group: {ingress: [{port: https, cidr_blocks: [10.0.0.0/8]}]}
 dhcp_options: {own: {domain_name: lab.example, domain_name_servers: [AmazonProvidedDNS], ntp_servers: [169.254.169.123], ipv6_address_preferred_lease_time: 600}}
 subnets:
-  a: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true}
+  a: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true, cidr_reservations: [{cidr_block: 10.0.0.128/26, reservation_type: prefix, description: pods}]}
   b: {vpc: main, cidr_block: 10.1.0.0/24, availability_zone: eu-west-1b, private_dns_hostname_type_on_launch: resource-name}
 internet_gateways: {gw: {vpc: main}, loose: {}}
 elastic_ips: {nat: {}, nat-more: {}, web: {instance: web}, second: {network_interface: router}, free: {tags: {for: later}}}
@@ -305,6 +305,9 @@ func portrait(m *vpc.Model) (p []string) {
 		}
 		slices.Sort(addresses[1:])
 		add("nat %s %s %s %v %v", n.ConnectivityType, n.State, subnetOf(n.SubnetID), addresses, n.Tags)
+	}
+	for _, r := range m.SubnetCidrReservations.All() {
+		add("reservation %s %s %q", r.ReservationType, r.Cidr, r.Description)
 	}
 	for _, a := range m.Addresses.All() {
 		add("eip at %v %v %v", nicOf(a.NetworkInterfaceID), a.PrivateIp, a.Tags)

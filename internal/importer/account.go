@@ -22,6 +22,7 @@ type account struct {
 	KeyPairs          []*rawKeyPair
 	DhcpOptions       []*rawDhcpOptions
 	FlowLogs          []*rawFlowLog
+	CidrReservations  []*rawCidrReservation
 
 	vpcAttributes      map[string]vpcAttributes
 	instanceAttributes map[string]instanceAttributes
@@ -73,6 +74,12 @@ type rawSubnet struct {
 	}
 	Ipv6Native bool
 	Tags       []rawTag
+	origin
+}
+
+type rawCidrReservation struct {
+	SubnetCidrReservationId, SubnetId, Cidr, ReservationType, Description string
+	Tags                                                                  []rawTag
 	origin
 }
 
@@ -237,9 +244,9 @@ type rawMetadataOptions struct {
 
 // instanceAttributes are those of describe-instance-attribute, one a call.
 type instanceAttributes struct {
-	UserData                          *string // base64, as AWS gives it
-	DisableApiTermination             *bool
-	InstanceInitiatedShutdownBehavior string
+	UserData                              *string // base64, as AWS gives it
+	DisableApiTermination, DisableApiStop *bool
+	InstanceInitiatedShutdownBehavior     string
 }
 
 type rawKeyPair struct {

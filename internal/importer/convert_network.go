@@ -214,6 +214,9 @@ func (c *converter) convertSubnets() {
 		}
 		if strings.HasPrefix(c.names.by[s.SubnetId], topology.DefaultName+"-") {
 			c.lost("subnet", name, s.Tags)
+			if c.hasReservations(s) {
+				c.note("subnet", name, "its CIDR reservations: a topology file has none for what comes with a VPC")
+			}
 			continue
 		}
 		block, ok := ipv4(s.CidrBlock)
@@ -236,8 +239,42 @@ func (c *converter) convertSubnets() {
 		if s.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord {
 			o.EnableResourceNameDnsARecordOnLaunch = set(true)
 		}
+		c.reservations(o, s, block)
 		c.file.Subnets.List = append(c.file.Subnets.List, o)
 	}
+}
+
+func (c *converter) hasReservations(s *rawSubnet) bool {
+	return slices.ContainsFunc(c.CidrReservations, func(r *rawCidrReservation) bool { return r.SubnetId == s.SubnetId })
+}
+
+// reservations are the parts of a subnet that are kept free.
+func (c *converter) reservations(o *topology.Subnet, s *rawSubnet, in netip.Prefix) {
+	for _, r := range c.CidrReservations {
+		if r.SubnetId != s.SubnetId {
+			continue
+		}
+		said := label("", firstOf(r.SubnetCidrReservationId, r.Cidr), r.origin)
+		block, ok := ipv4(r.Cidr)
+		if !ok || block.Bits() < in.Bits() || !in.Contains(block.Addr()) {
+			c.note("subnet CIDR reservation", said, "%q is no range of its subnet", printable(shorten(r.Cidr)))
+			continue
+		}
+		if len(c.tags("subnet CIDR reservation", said, r.Tags)) > 0 || nameOf(r.Tags) != "" {
+			c.note("subnet CIDR reservation", said, "its tags: a topology file has none for reservations")
+		}
+		one := topology.CidrReservation{CidrBlock: set(block)}
+		if r.ReservationType == "prefix" {
+			one.ReservationType = set("prefix")
+		}
+		if r.Description != "" {
+			one.Description = set(strings.ToValidUTF8(r.Description, "?"))
+		}
+		o.CidrReservations.V, o.CidrReservations.Set = append(o.CidrReservations.V, set(one)), true
+	}
+	slices.SortFunc(o.CidrReservations.V, func(a, b topology.Value[topology.CidrReservation]) int {
+		return a.V.CidrBlock.V.Compare(b.V.CidrBlock.V)
+	})
 }
 
 // plainNames tells whether a subnet names instances as a new one does.

@@ -104,11 +104,14 @@ func described(m *vpc.Model, region string) (sources []Source, err error) {
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsHostnames"})
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsSupport"})
 	}
+	for id := range view.Subnets.All() {
+		run("GetSubnetCidrReservations", &vpc.GetSubnetCidrReservationsInput{SubnetId: id})
+	}
 	for id, i := range view.Instances.All() {
 		if i.State == vpc.StateTerminated {
 			continue
 		}
-		for _, a := range []string{"userData", "disableApiTermination", "instanceInitiatedShutdownBehavior"} {
+		for _, a := range []string{"userData", "disableApiTermination", "disableApiStop", "instanceInitiatedShutdownBehavior"} {
 			run("DescribeInstanceAttribute", &vpc.DescribeInstanceAttributeInput{InstanceId: id, Attribute: a})
 		}
 	}
@@ -434,12 +437,9 @@ func (l labAdditions) checks() {
 
 // unsaid notes what a topology file has no key for.
 func (l labAdditions) unsaid() {
-	for id, r := range l.m.SubnetCidrReservations.All() {
-		l.note("subnet CIDR reservation", r.Cidr.String()+" ("+string(id)+")", "a topology file has no key for reservations")
-	}
 	for id, i := range l.m.Instances.All() {
-		if o := i.Options; i.State != vpc.StateTerminated && (i.DisableApiStop || o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
-			l.note("instance", l.names.by[string(id)], "a topology file has no keys for stop protection, monitoring, credits and the like, which mean nothing in a lab")
+		if o := i.Options; i.State != vpc.StateTerminated && (o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
+			l.note("instance", l.names.by[string(id)], "a topology file has no keys for monitoring, credits and the like, which mean nothing in a lab")
 		}
 	}
 	for _, n := range l.m.NetworkInterfaces.All() {

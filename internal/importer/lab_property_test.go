@@ -127,9 +127,6 @@ func settings(m *vpc.Model) (list []string) {
 	for _, g := range m.SecurityGroups.All() {
 		say("group %q of %s", g.GroupName, m.Vpcs.Get(g.VpcID).CidrBlock)
 	}
-	for _, r := range m.SubnetCidrReservations.All() {
-		say("%s reservation of %s %q", r.ReservationType, r.Cidr, r.Description)
-	}
 	for _, v := range m.Vpcs.All() {
 		say("vpc %s is the default one: %v", v.CidrBlock, v.IsDefault)
 	}
@@ -151,7 +148,7 @@ var told = []struct{ kind, says, fact string }{
 	{"network interface", `^its description and tags`, `^[-+] interface .* is called`},
 	{"network interface", `^its timeouts`, `^[-+] interface .* has the timeouts`},
 	{"network interface", `^whether it goes`, `^[-+] interface .* goes with`},
-	{"subnet CIDR reservation", ``, `^- .* reservation of`},
+	{"subnet", `^its CIDR reservations`, `^- subnet .* of vpc 172.31.0.0/16 keeps`},
 	{"NAT gateway", `^its address .* is (disassociating|unassigning)`, `^[-+] Elastic IP`},
 	{"Elastic IP", `whose VPC has no Internet gateway`, `^[-+] Elastic IP`},
 	{"instance", `^lost its automatic public address`, `^\+ .* has a public address for .*, Elastic false`},

@@ -129,7 +129,7 @@ func (t *tfReader) tfInstance(r *tfResource) {
 	}
 	t.tfFirstInterface(r, i)
 	t.Instances = append(t.Instances, i)
-	t.instanceAttributes[i.InstanceId] = instanceAttributes{UserData: t.tfUserData(r), DisableApiTermination: r.boolean("disable_api_termination"),
+	t.instanceAttributes[i.InstanceId] = instanceAttributes{UserData: t.tfUserData(r), DisableApiTermination: r.boolean("disable_api_termination"), DisableApiStop: r.boolean("disable_api_stop"),
 		InstanceInitiatedShutdownBehavior: r.str("instance_initiated_shutdown_behavior")}
 }
 

@@ -357,6 +357,10 @@ func (c *converger) instanceAttributes(o *Instance) {
 		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiTermination: boolean(o.DisableApiTermination.V)})
 		c.did("disable_api_termination")
 	}
+	if is.DisableApiStop && !o.DisableApiStop.V {
+		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiStop: boolean(false)})
+		c.did("disable_api_stop")
+	}
 	if b := o.InstanceInitiatedShutdownBehavior.V; is.InstanceInitiatedShutdownBehavior != b {
 		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, InstanceInitiatedShutdownBehavior: &vpc.AttributeValue{Value: b}})
 		c.did("instance_initiated_shutdown_behavior")
@@ -508,5 +512,10 @@ func (c *converger) instanceStates() {
 			running: func() { c.tx.InstanceRunning(is.ID) },
 			stopped: func() { c.tx.InstanceStopped(is.ID, "") },
 		})
+		if o.DisableApiStop.V && !is.DisableApiStop { // only now: it may have had to stop before
+			call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiStop: boolean(true)})
+			c.did("disable_api_stop")
+			c.done()
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -244,7 +245,33 @@ func (c *converger) subnet(o *Subnet) {
 		c.did("map_public_ip_on_launch")
 	}
 	c.subnetNames(o, is)
+	c.reservations(o, is.ID)
 	c.done()
+}
+
+// reservations makes those of a subnet what the file says. AWS cannot change one, so what differs is made anew.
+func (c *converger) reservations(o *Subnet, id vpc.SubnetID) {
+	same := func(is *vpc.SubnetCidrReservation, r CidrReservation) bool {
+		return is.Cidr == r.CidrBlock.V && is.ReservationType == r.ReservationType.V && is.Description == r.Description.V
+	}
+	have := map[netip.Prefix]bool{}
+	for rid, is := range c.tx.SubnetCidrReservations.All() {
+		if is.SubnetID != id {
+			continue
+		}
+		if slices.ContainsFunc(o.CidrReservations.V, func(r Value[CidrReservation]) bool { return same(is, r.V) }) {
+			have[is.Cidr] = true
+			continue
+		}
+		call[vpc.DeleteSubnetCidrReservationOutput](c, &vpc.DeleteSubnetCidrReservationInput{SubnetCidrReservationId: rid})
+		c.did("cidr_reservations: without %s", is.Cidr)
+	}
+	for _, r := range o.CidrReservations.V {
+		if c.line = r.Line; !have[r.V.CidrBlock.V] {
+			call[vpc.CreateSubnetCidrReservationOutput](c, &vpc.CreateSubnetCidrReservationInput{SubnetId: id, Cidr: r.V.CidrBlock.V.String(), ReservationType: r.V.ReservationType.V, Description: r.V.Description.V})
+			c.did("cidr_reservations: with %s", r.V.CidrBlock.V)
+		}
+	}
 }
 
 // internetGateways are all detached from where they do not belong before one is

@@ -523,3 +523,61 @@ func TestDrift_DrainingAddressOfNatGateway(t *testing.T) {
 		}
 	}
 }
+
+// Parts of a subnet that are kept free come, change and go (AD-14).
+func TestChange_CidrReservations(t *testing.T) {
+	with := func(list string) string {
+		return edited(t, "  private: {vpc: main, cidr_block: 10.0.1.0/24}\n", "  private: {vpc: main, cidr_block: 10.0.1.0/24, cidr_reservations: ["+list+"]}\n")
+	}
+	m, _ := mustConverge(t, parseText(t, with("{cidr_block: 10.0.1.0/28}")), nil, Options{})
+	for _, step := range []struct{ list, is, changes string }{
+		{"{cidr_block: 10.0.1.0/28}", "explicit 10.0.1.0/28 ", ""},
+		{"{cidr_block: 10.0.1.0/28, reservation_type: prefix, description: pods}", "prefix 10.0.1.0/28 pods", "update subnet private: cidr_reservations: without 10.0.1.0/28; cidr_reservations: with 10.0.1.0/28"},
+		{"{cidr_block: 10.0.1.0/27}", "explicit 10.0.1.0/27 ", "update subnet private: cidr_reservations: without 10.0.1.0/28; cidr_reservations: with 10.0.1.0/27"},
+		{"", "", "update subnet private: cidr_reservations: without 10.0.1.0/27"},
+	} {
+		is, changes := mustConverge(t, parseText(t, with(step.list)), &m, Options{})
+		var list []string
+		for _, r := range is.SubnetCidrReservations.All() {
+			list = append(list, fmt.Sprintf("%s %s %s", r.ReservationType, r.Cidr, r.Description))
+		}
+		if m = is; strings.Join(list, "; ") != step.is || strings.Join(changes, "; ") != step.changes {
+			t.Errorf("%s:\n%q\n%q", step.list, list, changes)
+		}
+	}
+	// What asks for no address gets one outside, in the first converge already.
+	m, _ = mustConverge(t, parseText(t, strings.Replace(with("{cidr_block: 10.0.1.0/29}"), "internet_hosts:\n", "  auto: {subnet: private}\ninternet_hosts:\n", 1)), nil, Options{})
+	for id, i := range m.Instances.All() {
+		if i.Name() == "auto" && m.InstanceInterfaces(id)[0].Primary().String() != "10.0.1.8" {
+			t.Error(m.InstanceInterfaces(id)[0].Primary())
+		}
+	}
+	for list, why := range map[string]string{"{cidr_block: 10.0.2.0/28}": "outside", "{cidr_block: 10.0.0.0/23}": "outside", "{cidr_block: 10.0.1.0/28}, {cidr_block: 10.0.1.8/29}": "overlaps 10.0.1.0/28", "{reservation_type: prefix}": "cidr_block is missing"} {
+		if _, err := Parse("full.yaml", []byte(with(list))); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
+}
+
+// An instance that may not be stopped is stopped before, and once it may.
+func TestChange_StopProtection(t *testing.T) {
+	with := func(keys string) *File {
+		return parseText(t, edited(t, "    secondary_private_ips: [10.0.1.11]\n", "    secondary_private_ips: [10.0.1.11]\n"+keys))
+	}
+	m, _ := mustConverge(t, with("    disable_api_stop: true\n    state: stopped\n"), nil, Options{})
+	for _, step := range []struct{ keys, changes string }{
+		{"    disable_api_stop: true\n", "start instance db"},
+		{"    state: stopped\n", "update instance db: disable_api_stop; stop instance db"},
+		{"", "start instance db"},
+		{"    disable_api_stop: true\n    state: stopped\n", "stop instance db; update instance db: disable_api_stop"},
+		{"    disable_api_stop: true\n", "start instance db"},
+	} {
+		is, changes := mustConverge(t, with(step.keys), &m, Options{})
+		if m = is; strings.Join(changes, "; ") != step.changes {
+			t.Errorf("%q: %q", step.keys, changes)
+		}
+	}
+	if _, _, _, err := with("    disable_api_stop: true\n    state: stopped\n").Converge(&m, now, Options{}); err == nil || !strings.Contains(err.Error(), "disableApiStop") {
+		t.Errorf("a running one is stopped: %v", err)
+	}
+}

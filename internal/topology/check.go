@@ -256,8 +256,27 @@ func (c *checker) vpcs() {
 	}
 }
 
+// reservations checks those of a subnet (AD-14).
+func (c *checker) reservations(s *Subnet) {
+	for i, r := range s.CidrReservations.V {
+		block := r.V.CidrBlock
+		if !block.Set {
+			continue
+		}
+		if s.CidrBlock.Set && (block.V.Bits() < s.CidrBlock.V.Bits() || !s.CidrBlock.V.Contains(block.V.Addr())) {
+			c.add(block.Line, s.String(), "cidr_reservations[%d]: %s is outside the subnet's %s", i, block.V, s.CidrBlock.V)
+		}
+		for _, other := range s.CidrReservations.V[:i] {
+			if other.V.CidrBlock.Set && block.V.Overlaps(other.V.CidrBlock.V) {
+				c.add(block.Line, s.String(), "cidr_reservations[%d]: %s overlaps %s", i, block.V, other.V.CidrBlock.V)
+			}
+		}
+	}
+}
+
 func (c *checker) subnets() {
 	for i, s := range c.f.Subnets.List {
+		c.reservations(s)
 		if z := s.AvailabilityZone; z.Set {
 			c.zone(z, &s.Head)
 		}

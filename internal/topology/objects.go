@@ -67,8 +67,20 @@ type Subnet struct {
 	PrivateDnsHostnameTypeOnLaunch Value[string] `key:"private_dns_hostname_type_on_launch" default:"ip-name" enum:"ip-name|resource-name" change:"in place"`
 	// Whether the DNS answers for the IDs of instances that are launched here, too.
 	EnableResourceNameDnsARecordOnLaunch Value[bool] `key:"enable_resource_name_dns_a_record_on_launch" default:"false" change:"in place"`
+	// Parts of its range that no automatic address is drawn from. Addresses in use stay.
+	CidrReservations List[CidrReservation] `key:"cidr_reservations" unset:"none" change:"in place"`
 	// What its edge is like, where it is not perfect: what leaves or enters the subnet crosses it.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
+}
+
+// CidrReservation keeps a part of a subnet for addresses that are asked for.
+type CidrReservation struct {
+	// The part.
+	CidrBlock Value[netip.Prefix] `key:"cidr_block,required" change:"in place"`
+	// What it is kept for: prefixes that interfaces are given, which a lab has not, or addresses that are asked for by name. Both keep it free.
+	ReservationType Value[string] `key:"reservation_type" default:"explicit" enum:"explicit|prefix" change:"in place"`
+	// What it is for.
+	Description Value[string] `key:"description" change:"in place"`
 }
 
 // InternetGateway is an entry of internet_gateways.
@@ -337,6 +349,8 @@ type Instance struct {
 	State Value[string] `key:"state" default:"running" enum:"running|stopped" change:"in place"`
 	// Whether terminating it is refused, to `up` as to everyone.
 	DisableApiTermination Value[bool] `key:"disable_api_termination" default:"false" change:"in place"`
+	// Whether stopping it is refused while it runs, to `up` as to everyone.
+	DisableApiStop Value[bool] `key:"disable_api_stop" default:"false" change:"in place"`
 	// What a poweroff inside it does.
 	InstanceInitiatedShutdownBehavior Value[string] `key:"instance_initiated_shutdown_behavior" default:"stop" enum:"stop|terminate" change:"in place"`
 	// Device files of this host that it may use, such as /dev/net/tun.
