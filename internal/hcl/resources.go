@@ -121,6 +121,9 @@ func (w *writer) optionSets() {
 		if o.NetbiosNodeType > 0 {
 			b.number("netbios_node_type", o.NetbiosNodeType)
 		}
+		if o.Ipv6PreferredLeaseTime > 0 {
+			b.number("ipv6_address_preferred_lease_time", o.Ipv6PreferredLeaseTime)
+		}
 		b.tags(o.Tags)
 	}
 }
@@ -164,21 +167,17 @@ func (w *writer) gateways() {
 		}
 		b.ref("allocation_id", string(n.Addresses[0].AllocationID), "id")
 		b.text("private_ip", n.Addresses[0].PrivateIp.String())
-		var more []string
-		secondary := 0
+		var more, addresses []string
 		for _, a := range n.Addresses[1:] {
 			if !a.DrainUntil.IsZero() {
 				continue // it is going
 			}
-			if secondary++; a.AllocationID != "" {
+			if addresses = append(addresses, a.PrivateIp.String()); a.AllocationID != "" {
 				more = append(more, string(a.AllocationID))
 			}
 		}
-		if len(more) > 0 {
-			b.refs("secondary_allocation_ids", more)
-		} else if secondary > 0 {
-			b.number("secondary_private_ip_address_count", secondary)
-		}
+		b.refs("secondary_allocation_ids", more)
+		b.texts("secondary_private_ip_addresses", addresses)
 		b.tags(n.Tags)
 		if g := w.gatewayOf(n.VpcID); g != "" && n.ConnectivityType == "public" {
 			b.after(g)

@@ -88,20 +88,22 @@ vpcs:
     default_network_acl:
       ingress: [{rule_no: 50, action: deny, protocol: tcp, port: ssh, cidr_block: 192.0.2.0/24}, {rule_no: 100, action: allow, protocol: all, cidr_block: 0.0.0.0/0}]
     default_security_group: {ingress: [{port: https, cidr_blocks: [10.0.0.0/8]}]}
-dhcp_options: {own: {domain_name: lab.example, domain_name_servers: [AmazonProvidedDNS], ntp_servers: [169.254.169.123]}}
+dhcp_options: {own: {domain_name: lab.example, domain_name_servers: [AmazonProvidedDNS], ntp_servers: [169.254.169.123], ipv6_address_preferred_lease_time: 600}}
 subnets:
-  a: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true}
+  a: {vpc: main, cidr_block: 10.0.0.0/24, map_public_ip_on_launch: true, cidr_reservations: [{cidr_block: 10.0.0.128/26, reservation_type: prefix, description: pods}]}
   b: {vpc: main, cidr_block: 10.1.0.0/24, availability_zone: eu-west-1b, private_dns_hostname_type_on_launch: resource-name}
 internet_gateways: {gw: {vpc: main}, loose: {}}
-elastic_ips: {nat: {}, web: {instance: web}, second: {network_interface: router}, free: {tags: {for: later}}}
-nat_gateways: {out: {subnet: a, elastic_ip: nat}, inside: {subnet: b, connectivity_type: private}}
+elastic_ips: {nat: {}, nat-more: {}, web: {instance: web}, second: {network_interface: router}, free: {tags: {for: later}}}
+nat_gateways:
+  out: {subnet: a, elastic_ip: nat, secondary_elastic_ips: [nat-more], secondary_private_ips: [10.0.0.77]}
+  inside: {subnet: b, connectivity_type: private, secondary_private_ips: [10.1.0.70, 10.1.0.71]}
 route_tables:
   public: {vpc: main, subnets: [a], routes: [{cidr_block: 0.0.0.0/0, gateway: gw}]}
   private: {vpc: main, subnets: [b], routes: [{cidr_block: 0.0.0.0/0, nat_gateway: out}, {cidr_block: 192.168.1.0/24, instance: web}]}
   edge: {vpc: main, gateway: gw}
 security_groups:
   one: {vpc: main, description: first, ingress: [{port: ssh, security_groups: [two]}, {protocol: icmp, icmp_type: 8, cidr_blocks: [0.0.0.0/0]}, {protocol: all, self: true}]}
-  two: {vpc: main, description: second, ingress: [{protocol: udp, port: 53, security_groups: [one], description: 'what is asked (${x})'}, {protocol: "47", cidr_blocks: [10.0.0.0/8]}], egress: []}
+  two: {vpc: main, group_name: The second (2), description: second, ingress: [{protocol: udp, port: 53, security_groups: [one], description: 'what is asked (${x})'}, {protocol: "47", cidr_blocks: [10.0.0.0/8]}], egress: []}
 network_acls:
   tight:
     vpc: main
@@ -297,7 +299,15 @@ func portrait(m *vpc.Model) (p []string) {
 		add("routes of %s for %v: %v %v", vpcOf(t.VpcID), to, routes, t.Tags)
 	}
 	for _, n := range m.NatGateways.All() {
-		add("nat %s %s %s %d %v", n.ConnectivityType, n.State, subnetOf(n.SubnetID), len(n.Addresses), n.Tags)
+		var addresses []string
+		for _, a := range n.Addresses {
+			addresses = append(addresses, a.PrivateIp.String())
+		}
+		slices.Sort(addresses[1:])
+		add("nat %s %s %s %v %v", n.ConnectivityType, n.State, subnetOf(n.SubnetID), addresses, n.Tags)
+	}
+	for _, r := range m.SubnetCidrReservations.All() {
+		add("reservation %s %s %q", r.ReservationType, r.Cidr, r.Description)
 	}
 	for _, a := range m.Addresses.All() {
 		add("eip at %v %v %v", nicOf(a.NetworkInterfaceID), a.PrivateIp, a.Tags)

@@ -22,6 +22,7 @@ type account struct {
 	KeyPairs          []*rawKeyPair
 	DhcpOptions       []*rawDhcpOptions
 	FlowLogs          []*rawFlowLog
+	CidrReservations  []*rawCidrReservation
 
 	vpcAttributes      map[string]vpcAttributes
 	instanceAttributes map[string]instanceAttributes
@@ -76,6 +77,12 @@ type rawSubnet struct {
 	origin
 }
 
+type rawCidrReservation struct {
+	SubnetCidrReservationId, SubnetId, Cidr, ReservationType, Description string
+	Tags                                                                  []rawTag
+	origin
+}
+
 type rawRouteTable struct {
 	RouteTableId, VpcId, OwnerId string
 	Associations                 []rawAssociation
@@ -115,8 +122,8 @@ type rawNatGateway struct {
 }
 
 type rawNatAddress struct {
-	AllocationId, NetworkInterfaceId, PrivateIp, PublicIp string
-	IsPrimary                                             *bool
+	AllocationId, NetworkInterfaceId, PrivateIp, PublicIp, Status string
+	IsPrimary                                                     *bool
 }
 
 type rawAddress struct {
@@ -237,9 +244,9 @@ type rawMetadataOptions struct {
 
 // instanceAttributes are those of describe-instance-attribute, one a call.
 type instanceAttributes struct {
-	UserData                          *string // base64, as AWS gives it
-	DisableApiTermination             *bool
-	InstanceInitiatedShutdownBehavior string
+	UserData                              *string // base64, as AWS gives it
+	DisableApiTermination, DisableApiStop *bool
+	InstanceInitiatedShutdownBehavior     string
 }
 
 type rawKeyPair struct {

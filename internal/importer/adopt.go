@@ -36,7 +36,9 @@ func Adopt(tx *vpc.Tx) (*Result, error) {
 	}
 	if _, changes, _, err := f.Converge(&m, tx.Call.Now, topology.Options{Join: m.Outside.Join, Hosts: m.Outside.Hosts}); err != nil {
 		return nil, fmt.Errorf("--adopt: the lab cannot be brought up from the file: %w", err)
-	} else if i := slices.IndexFunc(changes, func(c topology.Change) bool { return c.Verb != topology.Update }); i >= 0 {
+	} else if i := slices.IndexFunc(changes, func(c topology.Change) bool {
+		return c.Verb != topology.Update && !(c.Verb == topology.Create && c.Kind == "key pair") // of a deleted pair only instances are left
+	}); i >= 0 {
 		return nil, fmt.Errorf("--adopt: `vpcemu up` with the file would %s: export without --adopt, and bring the file up as another lab", changes[i])
 	}
 	tx.Model = m

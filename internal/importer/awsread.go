@@ -70,7 +70,7 @@ var readers map[string]func(*reader, json.RawMessage) error
 // unneeded are members of answers that say nothing a topology file could hold; they are passed over without a word.
 var unneeded = map[string]bool{"Images": true, "AvailabilityZones": true, "Regions": true, "AccountAttributes": true, "InstanceTypes": true,
 	"InstanceStatuses": true, "InstanceTypeOfferings": true, "Account": true, "UserId": true, "Arn": true, "Tags": true, "SecurityGroupVpcAssociations": true,
-	"StaleSecurityGroupSet": true, "VpcAttributes": true, "ResponseMetadata": true}
+	"StaleSecurityGroupSet": true, "SubnetIpv6CidrReservations": true, "VpcAttributes": true, "ResponseMetadata": true}
 
 func init() {
 	readers = map[string]func(*reader, json.RawMessage) error{
@@ -92,8 +92,11 @@ func init() {
 		"KeyPairs": objects(func(a *account) *[]*rawKeyPair { return &a.KeyPairs }, func(o *rawKeyPair) (string, *origin) {
 			return o.KeyPairId + "/" + o.KeyName, &o.origin
 		}),
-		"DhcpOptions":  objects(func(a *account) *[]*rawDhcpOptions { return &a.DhcpOptions }, func(o *rawDhcpOptions) (string, *origin) { return o.DhcpOptionsId, &o.origin }),
-		"FlowLogs":     objects(func(a *account) *[]*rawFlowLog { return &a.FlowLogs }, func(o *rawFlowLog) (string, *origin) { return o.FlowLogId, &o.origin }),
+		"DhcpOptions": objects(func(a *account) *[]*rawDhcpOptions { return &a.DhcpOptions }, func(o *rawDhcpOptions) (string, *origin) { return o.DhcpOptionsId, &o.origin }),
+		"FlowLogs":    objects(func(a *account) *[]*rawFlowLog { return &a.FlowLogs }, func(o *rawFlowLog) (string, *origin) { return o.FlowLogId, &o.origin }),
+		"SubnetIpv4CidrReservations": objects(func(a *account) *[]*rawCidrReservation { return &a.CidrReservations }, func(o *rawCidrReservation) (string, *origin) {
+			return o.SubnetCidrReservationId, &o.origin
+		}),
 		"Reservations": (*reader).reservations,
 		"PrefixLists":  (*reader).prefixListsOf,
 	}
@@ -257,6 +260,7 @@ func (r *reader) attributes(members map[string]json.RawMessage) bool {
 			i.UserData = &data
 		}
 		flag("DisableApiTermination", &i.DisableApiTermination)
+		flag("DisableApiStop", &i.DisableApiStop)
 		i.InstanceInitiatedShutdownBehavior = firstOf(value("InstanceInitiatedShutdownBehavior"), i.InstanceInitiatedShutdownBehavior)
 		r.instanceAttributes[id] = i
 		return true

@@ -53,8 +53,14 @@ func dump(t *testing.T, m vpc.Model) (sources []Source) {
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsHostnames"})
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsSupport"})
 	}
-	for id := range m.Instances.All() {
-		for _, a := range []string{"userData", "disableApiTermination", "instanceInitiatedShutdownBehavior"} {
+	for id := range m.Subnets.All() {
+		run("GetSubnetCidrReservations", &vpc.GetSubnetCidrReservationsInput{SubnetId: id})
+	}
+	for id, i := range m.Instances.All() {
+		if i.State == vpc.StateTerminated {
+			continue
+		}
+		for _, a := range []string{"userData", "disableApiTermination", "disableApiStop", "instanceInitiatedShutdownBehavior"} {
 			run("DescribeInstanceAttribute", &vpc.DescribeInstanceAttributeInput{InstanceId: id, Attribute: a})
 		}
 	}

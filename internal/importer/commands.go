@@ -22,8 +22,8 @@ func Commands(region string) string {
 
 // User data may hold secrets, hence the umask. A call that is not allowed is told of and passed over.
 const script = `#!/bin/sh
-# Dumps the VPCs of a Region for vpcemu import. Every call only reads; ec2:Describe* and
-# ec2:GetManagedPrefixListEntries are the permissions it needs.
+# Dumps the VPCs of a Region for vpcemu import. Every call only reads; ec2:Describe*,
+# ec2:GetManagedPrefixListEntries and ec2:GetSubnetCidrReservations are the permissions it needs.
 #
 #   vpcemu import --print-commands | sh && vpcemu import dump -o lab.yaml
 set -u
@@ -57,8 +57,11 @@ for vpc in $(ids 'Vpcs[].VpcId' describe-vpcs); do
         get vpc-attributes.json describe-vpc-attribute --vpc-id "$vpc" --attribute "$attribute"
     done
 done
+for subnet in $(ids 'Subnets[].SubnetId' describe-subnets); do
+    get subnet-cidr-reservations.json get-subnet-cidr-reservations --subnet-id "$subnet"
+done
 for instance in $(ids 'Reservations[].Instances[].InstanceId' describe-instances --filters Name=instance-state-name,Values=pending,running,stopping,stopped); do
-    for attribute in userData disableApiTermination instanceInitiatedShutdownBehavior; do
+    for attribute in userData disableApiTermination disableApiStop instanceInitiatedShutdownBehavior; do
         get instance-attributes.json describe-instance-attribute --instance-id "$instance" --attribute "$attribute"
     done
 done

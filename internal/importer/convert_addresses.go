@@ -10,7 +10,6 @@ import (
 
 func (c *converter) convertNatGateways() {
 	for _, g := range c.NatGateways {
-		said := label(nameOf(g.Tags), g.NatGatewayId, g.origin)
 		o := &topology.NatGateway{Subnet: set(c.names.by[g.SubnetId])}
 		c.begin(&o.Head, "nat_gateways", c.names.by[g.NatGatewayId], g.NatGatewayId, g.Tags, g.origin)
 		p := g.primary()
@@ -22,10 +21,33 @@ func (c *converter) convertNatGateways() {
 		if a, ok := address(p.PrivateIp); ok {
 			o.PrivateIp = set(a)
 		}
-		if len(g.NatGatewayAddresses) > 1 {
-			c.note("NAT gateway", said, "has several addresses: a topology file gives it the primary one (aws ec2 associate-nat-gateway-address adds others in the lab)")
-		}
+		c.secondaryAddresses(o, g)
 		c.file.NatGateways.List = append(c.file.NatGateways.List, o)
+	}
+}
+
+// secondaryAddresses are those of a NAT gateway that are not just going.
+func (c *converter) secondaryAddresses(o *topology.NatGateway, g *rawNatGateway) {
+	primary, private, n := g.primary(), list[netip.Addr](), 0
+	for _, a := range g.NatGatewayAddresses {
+		switch a.Status {
+		case "disassociating", "unassigning", "failed":
+			c.note("NAT gateway", label(nameOf(g.Tags), g.NatGatewayId, g.origin), "its address %s is %s", firstOf(a.PublicIp, a.PrivateIp), a.Status)
+			continue
+		}
+		if a == primary {
+			continue
+		}
+		if name, ok := c.names.of(a.AllocationId); ok {
+			o.SecondaryElasticIps.V, o.SecondaryElasticIps.Set = append(o.SecondaryElasticIps.V, set(name)), true
+		}
+		if ip, ok := address(a.PrivateIp); ok {
+			private.V = append(private.V, set(ip))
+		}
+		n++
+	}
+	if n > 0 && len(private.V) == n { // a plan does not know them
+		o.SecondaryPrivateIps = private
 	}
 }
 
@@ -137,6 +159,18 @@ func (c *converter) convertAddresses() {
 	}
 }
 
+func (c *converter) hasGateway(vpc string) bool {
+	return slices.ContainsFunc(c.InternetGateways, func(g *rawInternetGateway) bool { return vpc != "" && g.vpc() == vpc })
+}
+
+// vpcOf is the VPC of an interface; a plan tells its subnet only.
+func (c *converter) vpcOf(n *rawInterface) string {
+	if s := c.subnet(n.SubnetId); s != nil {
+		return s.VpcId
+	}
+	return n.VpcId
+}
+
 // association ties an Elastic IP to what has it; a NAT gateway names its address itself.
 func (c *converter) association(o *topology.ElasticIp, a *rawAddress, said string) {
 	if slices.ContainsFunc(c.NatGateways, func(g *rawNatGateway) bool {
@@ -160,6 +194,11 @@ func (c *converter) association(o *topology.ElasticIp, a *rawAddress, said strin
 		c.note("Elastic IP", said, "is that of %s, which was not brought over; here nothing has it", firstOf(a.InstanceId, a.NetworkInterfaceId, a.AssociationId))
 		return
 	default:
+		return
+	}
+	if n != nil && !c.hasGateway(c.vpcOf(n)) {
+		o.Instance, o.NetworkInterface = topology.Value[string]{}, topology.Value[string]{}
+		c.note("Elastic IP", said, "is that of %s, whose VPC has no Internet gateway, which it takes to associate it; here nothing has it", firstOf(a.InstanceId, a.NetworkInterfaceId))
 		return
 	}
 	if private, ok := address(a.PrivateIpAddress); ok && n != nil && a.PrivateIpAddress != n.primary() {

@@ -210,6 +210,9 @@ func (c *converter) instanceOptions(o *topology.Instance, i *rawInstance, said s
 	if a.DisableApiTermination != nil && *a.DisableApiTermination {
 		o.DisableApiTermination = set(true)
 	}
+	if a.DisableApiStop != nil && *a.DisableApiStop {
+		o.DisableApiStop = set(true)
+	}
 	if a.InstanceInitiatedShutdownBehavior == "terminate" {
 		o.InstanceInitiatedShutdownBehavior = set("terminate")
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vpcemu/vpcemu/internal/topology"
+	"github.com/vpcemu/vpcemu/internal/vpc"
 )
 
 func (c *converter) settings() {
@@ -163,7 +165,6 @@ func (c *converter) dns(v *rawVpc, o *topology.Vpc) {
 	}
 	if a.EnableDnsSupport != nil && !*a.EnableDnsSupport {
 		o.EnableDnsSupport = set(false)
-		hostnames = false // AWS has no hostnames without the resolver (DNS-04)
 	}
 	if hostnames {
 		o.EnableDnsHostnames = set(true)
@@ -213,6 +214,9 @@ func (c *converter) convertSubnets() {
 		}
 		if strings.HasPrefix(c.names.by[s.SubnetId], topology.DefaultName+"-") {
 			c.lost("subnet", name, s.Tags)
+			if c.hasReservations(s) {
+				c.note("subnet", name, "its CIDR reservations: a topology file has none for what comes with a VPC")
+			}
 			continue
 		}
 		block, ok := ipv4(s.CidrBlock)
@@ -235,8 +239,42 @@ func (c *converter) convertSubnets() {
 		if s.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord {
 			o.EnableResourceNameDnsARecordOnLaunch = set(true)
 		}
+		c.reservations(o, s, block)
 		c.file.Subnets.List = append(c.file.Subnets.List, o)
 	}
+}
+
+func (c *converter) hasReservations(s *rawSubnet) bool {
+	return slices.ContainsFunc(c.CidrReservations, func(r *rawCidrReservation) bool { return r.SubnetId == s.SubnetId })
+}
+
+// reservations are the parts of a subnet that are kept free.
+func (c *converter) reservations(o *topology.Subnet, s *rawSubnet, in netip.Prefix) {
+	for _, r := range c.CidrReservations {
+		if r.SubnetId != s.SubnetId {
+			continue
+		}
+		said := label("", firstOf(r.SubnetCidrReservationId, r.Cidr), r.origin)
+		block, ok := ipv4(r.Cidr)
+		if !ok || block.Bits() < in.Bits() || !in.Contains(block.Addr()) {
+			c.note("subnet CIDR reservation", said, "%q is no range of its subnet", printable(shorten(r.Cidr)))
+			continue
+		}
+		if len(c.tags("subnet CIDR reservation", said, r.Tags)) > 0 || nameOf(r.Tags) != "" {
+			c.note("subnet CIDR reservation", said, "its tags: a topology file has none for reservations")
+		}
+		one := topology.CidrReservation{CidrBlock: set(block)}
+		if r.ReservationType == "prefix" {
+			one.ReservationType = set("prefix")
+		}
+		if r.Description != "" {
+			one.Description = set(strings.ToValidUTF8(r.Description, "?"))
+		}
+		o.CidrReservations.V, o.CidrReservations.Set = append(o.CidrReservations.V, set(one)), true
+	}
+	slices.SortFunc(o.CidrReservations.V, func(a, b topology.Value[topology.CidrReservation]) int {
+		return a.V.CidrBlock.V.Compare(b.V.CidrBlock.V)
+	})
 }
 
 // plainNames tells whether a subnet names instances as a new one does.
@@ -280,10 +318,14 @@ func (c *converter) convertDhcpOptions() {
 		servers := func(key string, values []string) topology.List[string] {
 			l := list[string]()
 			for _, v := range values {
-				if _, four := address(v); four || key == "domain-name-servers" && v == "AmazonProvidedDNS" {
-					l.V = append(l.V, set(v))
-				} else {
-					c.note("DHCP option set", said, "%s %s: a lab has no IPv6 yet", key, printable(shorten(v)))
+				a, err := netip.ParseAddr(v)
+				switch {
+				case err == nil && (a.Is4() || key != "netbios-name-servers"), key == "domain-name-servers" && v == "AmazonProvidedDNS":
+					if l.V = append(l.V, set(v)); err == nil && !a.Is4() && c.lab == nil {
+						c.note("DHCP option set", said, "%s %s is kept, and not handed out: a lab has no IPv6 yet", key, v)
+					}
+				default:
+					c.note("DHCP option set", said, "%s %s is no address", key, printable(shorten(v)))
 				}
 			}
 			l.Set = len(l.V) > 0
@@ -306,6 +348,9 @@ func (c *converter) convertDhcpOptions() {
 				o.NetbiosNameServers = servers(key, values)
 			case key == "netbios-node-type" && slices.Contains([]string{"1", "2", "4", "8"}, values[0]):
 				o.NetbiosNodeType = set(int(values[0][0] - '0'))
+			case key == "ipv6-address-preferred-lease-time" && isNumber(values[0]):
+				n, _ := strconv.Atoi(values[0]) // a number it is
+				o.Ipv6AddressPreferredLeaseTime = set(n)
 			default:
 				c.note("DHCP option set", said, "its option %s", printable(shorten(key)))
 			}
@@ -313,6 +358,8 @@ func (c *converter) convertDhcpOptions() {
 		c.file.DhcpOptions.List = append(c.file.DhcpOptions.List, o)
 	}
 }
+
+func isNumber(s string) bool { _, err := strconv.Atoi(s); return err == nil }
 
 func (c *converter) convertKeyPairs() {
 	for _, k := range c.KeyPairs {
@@ -324,6 +371,10 @@ func (c *converter) convertKeyPairs() {
 		}
 		c.begin(&o.Head, "key_pairs", name, k.KeyPairId, k.Tags, k.origin, own)
 		key := strings.TrimSpace(k.PublicKey)
+		if key == "" && c.lab != nil {
+			key = c.keyOfInstances(k.KeyName)
+			c.note("key pair", k.KeyName, "it was deleted there, and is in the file for the instances that were launched with it")
+		}
 		_, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key))
 		switch {
 		case key == "":
@@ -335,4 +386,15 @@ func (c *converter) convertKeyPairs() {
 		}
 		c.file.KeyPairs.List = append(c.file.KeyPairs.List, o)
 	}
+}
+
+// keyOfInstances is the public key that instances of a lab have of a pair that was deleted since.
+func (c *converter) keyOfInstances(name string) string {
+	view := c.lab.In(c.region)
+	for _, i := range view.Instances.All() {
+		if i.KeyName == name && i.State != vpc.StateTerminated && i.PublicKey != "" {
+			return strings.TrimSpace(i.PublicKey)
+		}
+	}
+	return ""
 }

@@ -19,25 +19,15 @@ func (c *converter) convertSecurityGroups() {
 		said := label(firstOf(g.GroupName, nameOf(g.Tags)), g.GroupId, g.origin)
 		if g.GroupName == "default" {
 			c.lost("security group", said, g.Tags)
-			if v := c.vpcObject(g.VpcId); v != nil && !(c.ownRules(g, false) && c.ownRules(g, true)) {
-				d := topology.DefaultSecurityGroup{}
-				if !c.ownRules(g, false) {
-					d.Ingress = c.rules(g, said, g.IpPermissions, "ingress")
-				}
-				if !c.ownRules(g, true) {
-					d.Egress = c.rules(g, said, g.IpPermissionsEgress, "egress")
-				}
-				v.DefaultSecurityGroup = set(d)
-			}
+			c.defaultGroupRules(g, said)
 			continue
 		}
 		o := &topology.SecurityGroup{Vpc: set(c.names.by[g.VpcId])}
 		name := c.names.by[g.GroupId]
-		own := ""
 		if g.GroupName != name && g.GroupName != "" {
-			own = fmt.Sprintf("GroupName %q", g.GroupName)
+			o.GroupName = set(g.GroupName)
 		}
-		c.begin(&o.Head, "security_groups", name, g.GroupId, g.Tags, g.origin, own)
+		c.begin(&o.Head, "security_groups", name, g.GroupId, g.Tags, g.origin)
 		if g.Description != "" {
 			o.Description = set(groupText(g.Description))
 		}
@@ -47,11 +37,43 @@ func (c *converter) convertSecurityGroups() {
 		if r := c.rules(g, said, g.IpPermissions, "ingress"); len(r.V) > 0 {
 			o.Ingress = r
 		}
-		if !c.ownRules(g, true) {
-			o.Egress = c.rules(g, said, g.IpPermissionsEgress, "egress")
+		if r := c.rules(g, said, g.IpPermissionsEgress, "egress"); !everythingOutward(r) {
+			o.Egress = r
 		}
 		c.file.SecurityGroups.List = append(c.file.SecurityGroups.List, o)
 	}
+}
+
+// defaultGroupRules are those of a VPC's own group, where they are not as AWS made them.
+func (c *converter) defaultGroupRules(g *rawSecurityGroup, said string) {
+	d := topology.DefaultSecurityGroup{}
+	if r := c.rules(g, said, g.IpPermissions, "ingress"); !everythingFromMembers(r) {
+		d.Ingress = r
+	}
+	if r := c.rules(g, said, g.IpPermissionsEgress, "egress"); !everythingOutward(r) {
+		d.Egress = r
+	}
+	if v := c.vpcObject(g.VpcId); v != nil && !g.noRules && (d.Ingress.Set || d.Egress.Set) {
+		v.DefaultSecurityGroup = set(d)
+	}
+}
+
+// everythingOutward tells whether rules are those that AWS makes every group with, once what a lab has not is left out (SG-02).
+func everythingOutward(l topology.List[topology.GroupRule]) bool {
+	if len(l.V) != 1 {
+		return false
+	}
+	r := l.V[0].V
+	return r.Protocol.V == "-1" && len(r.CidrBlocks.V) == 1 && r.CidrBlocks.V[0].V.Bits() == 0 && !r.Self.V && len(r.SecurityGroups.V) == 0 && r.Description.V == ""
+}
+
+// everythingFromMembers is the same for ingress of a default group.
+func everythingFromMembers(l topology.List[topology.GroupRule]) bool {
+	if len(l.V) != 1 {
+		return false
+	}
+	r := l.V[0].V
+	return r.Protocol.V == "-1" && r.Self.V && len(r.CidrBlocks.V)+len(r.SecurityGroups.V) == 0 && r.Description.V == ""
 }
 
 func groupText(s string) string {
@@ -280,8 +302,9 @@ func (c *converter) convertNetworkAcls() {
 		said := label(nameOf(a.Tags), a.NetworkAclId, a.origin)
 		if a.IsDefault {
 			c.lost("network ACL", said, a.Tags)
+			rules := topology.DefaultNetworkAcl{Ingress: c.aclRules(a, said, false), Egress: c.aclRules(a, said, true)}
 			if v := c.vpcObject(a.VpcId); v != nil && !a.asMade() {
-				v.DefaultNetworkAcl = set(topology.DefaultNetworkAcl{Ingress: c.aclRules(a, said, false), Egress: c.aclRules(a, said, true)})
+				v.DefaultNetworkAcl = set(rules)
 			}
 			continue
 		}

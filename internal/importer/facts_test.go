@@ -151,7 +151,7 @@ func (f *factory) networks() {
 		f.tags(v, id)
 	}
 	for _, a := range f.all["attributes"] {
-		for _, k := range []string{"EnableDnsSupport", "EnableDnsHostnames", "DisableApiTermination", "InstanceInitiatedShutdownBehavior"} {
+		for _, k := range []string{"EnableDnsSupport", "EnableDnsHostnames", "DisableApiTermination", "DisableApiStop", "InstanceInitiatedShutdownBehavior"} {
 			if v := a.str(k, "Value"); v != "" {
 				f.say("%s: %s %s", f.name[a.str("VpcId")]+f.name[a.str("InstanceId")], k, v)
 			}
@@ -164,6 +164,9 @@ func (f *factory) networks() {
 		f.say("%s in %s, public addresses %s, names %s %s", f.name[s.str("SubnetId")], s.str("AvailabilityZone"), s.str("MapPublicIpOnLaunch"),
 			s.str("PrivateDnsNameOptionsOnLaunch", "HostnameType"), s.str("PrivateDnsNameOptionsOnLaunch", "EnableResourceNameDnsARecord"))
 		f.tags(s, s.str("SubnetId"))
+	}
+	for _, r := range f.all["SubnetIpv4CidrReservations"] {
+		f.say("%s keeps %s (%s) free: %s", f.name[r.str("SubnetId")], r.str("Cidr"), r.str("ReservationType"), r.str("Description"))
 	}
 	for _, t := range f.all["RouteTables"] {
 		f.routes(t)

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -103,11 +104,14 @@ func described(m *vpc.Model, region string) (sources []Source, err error) {
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsHostnames"})
 		run("DescribeVpcAttribute", &vpc.DescribeVpcAttributeInput{VpcId: id, Attribute: "enableDnsSupport"})
 	}
+	for id := range view.Subnets.All() {
+		run("GetSubnetCidrReservations", &vpc.GetSubnetCidrReservationsInput{SubnetId: id})
+	}
 	for id, i := range view.Instances.All() {
 		if i.State == vpc.StateTerminated {
 			continue
 		}
-		for _, a := range []string{"userData", "disableApiTermination", "instanceInitiatedShutdownBehavior"} {
+		for _, a := range []string{"userData", "disableApiTermination", "disableApiStop", "instanceInitiatedShutdownBehavior"} {
 			run("DescribeInstanceAttribute", &vpc.DescribeInstanceAttributeInput{InstanceId: id, Attribute: a})
 		}
 	}
@@ -130,8 +134,24 @@ func (l labAdditions) add() {
 	l.sort()
 }
 
-// sort orders the objects of each kind by name: the order of their IDs means nothing to a reader.
+// sort orders the objects of each kind by name, and the subnets of tables and ACLs: the order of their IDs means nothing
+// to a reader.
 func (l labAdditions) sort() {
+	for _, g := range l.file.SecurityGroups.List {
+		sortRules(g.Ingress)
+		sortRules(g.Egress)
+	}
+	for _, v := range l.file.Vpcs.List {
+		sortRules(v.DefaultSecurityGroup.V.Ingress)
+		sortRules(v.DefaultSecurityGroup.V.Egress)
+	}
+	byName := func(a, b topology.Value[string]) int { return strings.Compare(a.V, b.V) }
+	for _, o := range l.file.RouteTables.List {
+		slices.SortFunc(o.Subnets.V, byName)
+	}
+	for _, o := range l.file.NetworkAcls.List {
+		slices.SortFunc(o.Subnets.V, byName)
+	}
 	for _, f := range fieldsOf(reflect.ValueOf(l.file).Elem()) {
 		if f.value.Kind() != reflect.Struct {
 			continue
@@ -141,6 +161,19 @@ func (l labAdditions) sort() {
 			sort.SliceStable(objects.Interface(), func(i, j int) bool { return name(i) < name(j) })
 		}
 	}
+}
+
+// sortRules orders the rules of a group, which have no order of their own, by what they allow.
+func sortRules(l topology.List[topology.GroupRule]) {
+	for _, r := range l.V {
+		slices.SortFunc(r.V.CidrBlocks.V, func(a, b topology.Value[netip.Prefix]) int { return a.V.Compare(b.V) })
+		slices.SortFunc(r.V.SecurityGroups.V, func(a, b topology.Value[string]) int { return strings.Compare(a.V, b.V) })
+	}
+	slices.SortFunc(l.V, func(x, y topology.Value[topology.GroupRule]) int {
+		a, b := x.V, y.V
+		return cmp.Or(strings.Compare(string(a.Protocol.V), string(b.Protocol.V)), a.Port.V.From+a.Ports.V.From-b.Port.V.From-b.Ports.V.From, a.Port.V.To+a.Ports.V.To-b.Port.V.To-b.Ports.V.To,
+			a.IcmpType.V-b.IcmpType.V, a.IcmpCode.V-b.IcmpCode.V, strings.Compare(a.Description.V, b.Description.V))
+	})
 }
 
 // settings are the lab's own.
@@ -201,8 +234,11 @@ func (l labAdditions) machines() {
 		if i.Limits.OfType {
 			o.InstanceTypeLimits = set(true)
 		}
-		if nics := l.m.InstanceInterfaces(i.ID); len(nics) > 0 && nics[0].LinkType == "tap" {
-			o.LinkType = set("tap")
+		if nics := l.m.InstanceInterfaces(i.ID); len(nics) > 0 {
+			if nics[0].LinkType == "tap" {
+				o.LinkType = set("tap")
+			}
+			l.publicAddress(o, i, nics[0])
 		}
 	}
 	for _, o := range l.file.NetworkInterfaces.List {
@@ -211,6 +247,18 @@ func (l labAdditions) machines() {
 				o.LinkType = set("tap")
 			}
 		}
+	}
+}
+
+// publicAddress is whether an instance wishes for an automatic public address, which AWS does not tell of one that is stopped
+// or has an Elastic IP.
+func (l labAdditions) publicAddress(o *topology.Instance, i *vpc.Instance, n *vpc.NetworkInterface) {
+	o.AssociatePublicIpAddress = topology.Value[bool]{}
+	if s := l.m.Subnets.Get(n.SubnetID); s != nil && s.MapPublicIpOnLaunch != n.MapPublic {
+		o.AssociatePublicIpAddress = set(n.MapPublic)
+	}
+	if n.MapPublic && !n.PublicIp.IsValid() && n.PrivateIps[0].AllocationID == "" && i.State == vpc.StateRunning {
+		l.note("instance", o.Name, "lost its automatic public address to an Elastic IP that it has no more, until its next start; an instance of the file has one at once")
 	}
 }
 
@@ -389,22 +437,14 @@ func (l labAdditions) checks() {
 
 // unsaid notes what a topology file has no key for.
 func (l labAdditions) unsaid() {
-	for id, r := range l.m.SubnetCidrReservations.All() {
-		l.note("subnet CIDR reservation", r.Cidr.String()+" ("+string(id)+")", "a topology file has no key for reservations")
-	}
-	for id, n := range l.m.NatGateways.All() {
-		if len(n.Addresses) > 1 && n.State == "available" {
-			l.note("NAT gateway", l.names.by[string(id)], "a topology file gives it its primary address only")
-		}
-	}
-	for id, g := range l.m.SecurityGroups.All() {
-		if key := l.names.by[string(id)]; g.GroupName != topology.DefaultName && key != "" && key != g.GroupName {
-			l.note("security group", key, "it is called %q there: a file's key is the group's name, and one name belongs to one group of a file", g.GroupName)
-		}
-	}
 	for id, i := range l.m.Instances.All() {
-		if o := i.Options; i.State != vpc.StateTerminated && (i.DisableApiStop || o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
-			l.note("instance", l.names.by[string(id)], "a topology file has no keys for stop protection, monitoring, credits and the like, which mean nothing in a lab")
+		if o := i.Options; i.State != vpc.StateTerminated && (o.Monitoring || o.EbsOptimized || o.CpuCredits != "" || o.Hardware != (vpc.InstanceHardware{})) {
+			l.note("instance", l.names.by[string(id)], "a topology file has no keys for monitoring, credits and the like, which mean nothing in a lab")
+		}
+	}
+	for _, n := range l.m.NetworkInterfaces.All() {
+		if n.Deleted.IsZero() && !n.RequesterManaged {
+			l.unsaidOf(n)
 		}
 	}
 	for _, v := range l.m.Volumes.All() {
@@ -425,6 +465,24 @@ func (l labAdditions) unsaid() {
 		if region != l.region {
 			l.note("Region", region, "it is not in this file: --region %s makes one of it", region)
 		}
+	}
+}
+
+// unsaidOf notes what a file has no key for of an interface.
+func (l labAdditions) unsaidOf(n *vpc.NetworkInterface) {
+	name := firstOf(l.names.by[string(n.ID)], string(n.ID))
+	first := n.Attachment != nil && n.Attachment.DeviceIndex == 0
+	if first {
+		name = "of instance " + l.names.by[string(n.Attachment.InstanceID)]
+	}
+	if first && (n.Description != "" || len(n.Tags) > 0) && !strings.HasPrefix(n.Source, "instances.") {
+		l.note("network interface", name, "its description and tags: a file has none for an instance's first interface")
+	}
+	if n.TcpEstablishedTimeout+n.UdpTimeout+n.UdpStreamTimeout != 0 {
+		l.note("network interface", name, "its timeouts of connection tracking: a file has no key for them")
+	}
+	if n.Attachment != nil && n.Attachment.DeleteOnTermination != first {
+		l.note("network interface", name, "whether it goes when its instance is terminated: in the file an instance's first interface does, and others stay")
 	}
 }
 

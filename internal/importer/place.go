@@ -233,10 +233,18 @@ func (c *converter) likeLabDefault(v *rawVpc) bool {
 		if t.VpcId != v.VpcId || !t.main() {
 			continue
 		}
+		out := false
 		for _, r := range t.Routes {
-			if r.GatewayId != "local" && (r.DestinationCidrBlock != all || !strings.HasPrefix(r.GatewayId, "igw-")) {
+			if r.GatewayId == "local" {
+				continue
+			}
+			if r.DestinationCidrBlock != all || !strings.HasPrefix(r.GatewayId, "igw-") || r.State == "blackhole" {
 				return false
 			}
+			out = true
+		}
+		if !out && !c.terraform { // it was taken away; a plan or state need not tell of it
+			return false
 		}
 	}
 	for _, g := range c.SecurityGroups {

@@ -16,7 +16,7 @@ func (c *converter) quotas() {
 	for name, n := range need {
 		if n > m.Quota(name) {
 			raised[name] = n
-			if name != vpc.QuotaGroupsPerEni {
+			if name != vpc.QuotaGroupsPerEni && name != vpc.QuotaNatElasticIps {
 				raised[name] = (n + 9) / 10 * 10
 			}
 		}
@@ -57,6 +57,9 @@ func (c *converter) needs() map[string]int {
 	}
 	for _, n := range f.NatGateways.List {
 		count(vpc.QuotaNatGateways, zones[n.Subnet.V])
+		if !n.ConnectivityType.Set {
+			most(vpc.QuotaNatElasticIps, 1+len(n.SecondaryElasticIps.V))
+		}
 	}
 	for _, t := range f.RouteTables.List {
 		count(vpc.QuotaRouteTables, t.Vpc.V)

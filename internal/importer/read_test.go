@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -268,5 +269,49 @@ func TestNotesArePrintable(t *testing.T) {
 	}
 	if len(r.Notes) == 0 || strings.ContainsAny(string(r.Text), "\x1b\x07") || strings.Contains(string(r.Text), "\nvpcs: {evil") {
 		t.Errorf("%q", r.Text)
+	}
+}
+
+// What a Terraform state tells of secondary addresses, reservations, group names and stop protection is in the file.
+func TestState_WhatAFileCanSay(t *testing.T) {
+	const state = `{"format_version":"1.0","terraform_version":"1.11.4","values":{"root_module":{"resources":[
+{"address":"aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{"id":"vpc-1","cidr_block":"10.9.0.0/16"}},
+{"address":"aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","values":{"id":"subnet-1","vpc_id":"vpc-1","cidr_block":"10.9.0.0/24","availability_zone":"eu-west-1a"}},
+{"address":"aws_ec2_subnet_cidr_reservation.pods","mode":"managed","type":"aws_ec2_subnet_cidr_reservation","name":"pods","values":{"id":"scr-1","subnet_id":"subnet-1","cidr_block":"10.9.0.64/28","reservation_type":"prefix","description":"pods"}},
+{"address":"aws_internet_gateway.g","mode":"managed","type":"aws_internet_gateway","name":"g","values":{"id":"igw-1","vpc_id":"vpc-1"}},
+{"address":"aws_eip.a","mode":"managed","type":"aws_eip","name":"a","values":{"id":"eipalloc-1","allocation_id":"eipalloc-1","public_ip":"52.1.2.3","domain":"vpc"}},
+{"address":"aws_eip.b","mode":"managed","type":"aws_eip","name":"b","values":{"id":"eipalloc-2","allocation_id":"eipalloc-2","public_ip":"52.1.2.4","domain":"vpc"}},
+{"address":"aws_nat_gateway.n","mode":"managed","type":"aws_nat_gateway","name":"n","values":{"id":"nat-1","subnet_id":"subnet-1","allocation_id":"eipalloc-1","connectivity_type":"public","private_ip":"10.9.0.10","secondary_allocation_ids":["eipalloc-2"],"secondary_private_ip_addresses":["10.9.0.11"]}},
+{"address":"aws_nat_gateway.p","mode":"managed","type":"aws_nat_gateway","name":"p","values":{"id":"nat-2","subnet_id":"subnet-1","connectivity_type":"private","private_ip":"10.9.0.20","secondary_private_ip_addresses":["10.9.0.21"]}},
+{"address":"aws_security_group.w","mode":"managed","type":"aws_security_group","name":"w","values":{"id":"sg-11111111","vpc_id":"vpc-1","name":"Web servers (blue)","description":"d"}},
+{"address":"aws_instance.i","mode":"managed","type":"aws_instance","name":"i","values":{"id":"i-1","subnet_id":"subnet-1","private_ip":"10.9.0.30","instance_type":"t3.micro","instance_state":"running","disable_api_stop":true}}]}}}`
+	r, err := Import([]Source{{"state.json", []byte(state)}}, Options{})
+	if err != nil || r.Invalid != nil {
+		t.Fatal(err, r.Invalid)
+	}
+	f, err := topology.Parse("state.yaml", r.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := modelOf(t, f)
+	var got []string
+	for _, n := range m.NatGateways.All() {
+		got = append(got, fmt.Sprintf("%s %s %s", n.ConnectivityType, n.Addresses[0].PrivateIp, n.Addresses[1].PrivateIp))
+	}
+	for _, c := range m.SubnetCidrReservations.All() {
+		got = append(got, fmt.Sprintf("%s %s %s", c.ReservationType, c.Cidr, c.Description))
+	}
+	for _, g := range m.SecurityGroups.All() {
+		if g.GroupName != "default" {
+			got = append(got, g.GroupName)
+		}
+	}
+	for _, i := range m.Instances.All() {
+		got = append(got, fmt.Sprint("stop protection ", i.DisableApiStop))
+	}
+	slices.Sort(got)
+	want := []string{"Web servers (blue)", "prefix 10.9.0.64/28 pods", "private 10.9.0.20 10.9.0.21", "public 10.9.0.10 10.9.0.11", "stop protection true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\n%s", got, r.Text)
 	}
 }

@@ -30,12 +30,19 @@ func (t *tfReader) tfNatGateway(r *tfResource) {
 	g := &rawNatGateway{NatGatewayId: r.id(), SubnetId: r.str("subnet_id"), ConnectivityType: r.str("connectivity_type"), AvailabilityMode: r.str("availability_mode"), Tags: r.tags(), origin: t.from(r)}
 	yes, no := true, false
 	g.NatGatewayAddresses = []rawNatAddress{{AllocationId: r.str("allocation_id"), NetworkInterfaceId: r.str("network_interface_id"), PrivateIp: r.str("private_ip"), PublicIp: r.str("public_ip"), IsPrimary: &yes}}
-	more := r.strs("secondary_allocation_ids")
-	if g.ConnectivityType == "private" {
-		more = make([]string, len(r.strs("secondary_private_ip_addresses")))
-	}
-	for _, id := range more {
-		g.NatGatewayAddresses = append(g.NatGatewayAddresses, rawNatAddress{AllocationId: id, IsPrimary: &no})
+	// Which private address is for which Elastic IP, a state does not tell.
+	more, addresses := r.strs("secondary_allocation_ids"), r.strs("secondary_private_ip_addresses")
+	for i := range max(len(more), len(addresses)) {
+		a := rawNatAddress{IsPrimary: &no}
+		if i < len(more) {
+			a.AllocationId = more[i]
+		}
+		if i < len(addresses) {
+			a.PrivateIp = addresses[i]
+		}
+		if a.AllocationId != "" || g.ConnectivityType == "private" {
+			g.NatGatewayAddresses = append(g.NatGatewayAddresses, a)
+		}
 	}
 	t.NatGateways = append(t.NatGateways, g)
 }
@@ -122,7 +129,7 @@ func (t *tfReader) tfInstance(r *tfResource) {
 	}
 	t.tfFirstInterface(r, i)
 	t.Instances = append(t.Instances, i)
-	t.instanceAttributes[i.InstanceId] = instanceAttributes{UserData: t.tfUserData(r), DisableApiTermination: r.boolean("disable_api_termination"),
+	t.instanceAttributes[i.InstanceId] = instanceAttributes{UserData: t.tfUserData(r), DisableApiTermination: r.boolean("disable_api_termination"), DisableApiStop: r.boolean("disable_api_stop"),
 		InstanceInitiatedShutdownBehavior: r.str("instance_initiated_shutdown_behavior")}
 }
 

@@ -14,6 +14,7 @@ func init() {
 		"aws_default_vpc":                     (*tfReader).tfVpc,
 		"aws_vpc_ipv4_cidr_block_association": (*tfReader).tfCidr,
 		"aws_subnet":                          (*tfReader).tfSubnet,
+		"aws_ec2_subnet_cidr_reservation":     (*tfReader).tfCidrReservation,
 		"aws_default_subnet":                  (*tfReader).tfSubnet,
 		"aws_internet_gateway":                (*tfReader).tfInternetGateway,
 		"aws_internet_gateway_attachment":     (*tfReader).tfGatewayAttachment,
@@ -111,6 +112,11 @@ func (t *tfReader) tfSubnet(r *tfResource) {
 	s.PrivateDnsNameOptionsOnLaunch.HostnameType = r.str("private_dns_hostname_type_on_launch")
 	s.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord = r.is("enable_resource_name_dns_a_record_on_launch")
 	t.Subnets = append(t.Subnets, s)
+}
+
+func (t *tfReader) tfCidrReservation(r *tfResource) {
+	t.CidrReservations = append(t.CidrReservations, &rawCidrReservation{SubnetCidrReservationId: r.id(), SubnetId: r.str("subnet_id"), Cidr: r.str("cidr_block"),
+		ReservationType: r.str("reservation_type"), Description: r.str("description"), origin: t.from(r)})
 }
 
 func (t *tfReader) tfInternetGateway(r *tfResource) {
@@ -218,6 +224,7 @@ func (t *tfReader) tfDhcpOptions(r *tfResource) {
 	add("ntp-servers", r.strs("ntp_servers")...)
 	add("netbios-name-servers", r.strs("netbios_name_servers")...)
 	add("netbios-node-type", r.str("netbios_node_type"))
+	add("ipv6-address-preferred-lease-time", r.str("ipv6_address_preferred_lease_time"))
 	add("ipv6-address-preferred-lease-time", r.str("ipv6_address_preferred_lease_time"))
 	t.DhcpOptions = append(t.DhcpOptions, d)
 }

@@ -176,7 +176,7 @@ var routing = map[dataplane.Reason]text{
 		rules:    []string{"NA-05"},
 		happened: "A NAT gateway address has 55,000 connections to one destination address, port and protocol at a time. CloudWatch counts this as ErrorPortAllocation.",
 		look:     "`vpcemu counters -a`: mappings, and those refused.",
-		change:   "Keep connections open instead of opening new ones, spread the destinations, or add addresses: `vpcemu ec2 associate-nat-gateway-address`.",
+		change:   "Keep connections open instead of opening new ones, spread the destinations, or add addresses: `vpcemu ec2 associate-nat-gateway-address`, or `secondary_elastic_ips` in a topology file.",
 		example:  example{packet: "172.30.1.4:40000 > 198.51.100.2:80 tcp SYN", way: "db → server", by: nat},
 	},
 	dataplane.NATTableFull: {

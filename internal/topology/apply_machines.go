@@ -42,7 +42,7 @@ func (c *converger) elasticIp(o *ElasticIp) {
 // freeForGateway takes an Elastic IP from the interface that has it if a NAT
 // gateway is to have it: that is made with a free one only (NA-15).
 func (c *converger) freeForGateway(o *ElasticIp, is *vpc.Address) {
-	wanted := slices.ContainsFunc(c.f.NatGateways.List, func(n *NatGateway) bool { return n.ElasticIp.V == o.Name })
+	wanted := slices.ContainsFunc(c.f.NatGateways.List, func(n *NatGateway) bool { return n.has(o.Name) })
 	n := c.tx.NetworkInterfaces.Get(is.NetworkInterfaceID)
 	if wanted && n != nil && !n.RequesterManaged {
 		call[vpc.DisassociateAddressOutput](c, &vpc.DisassociateAddressInput{AssociationId: is.AssociationID})
@@ -132,9 +132,10 @@ func (c *converger) powered(verb Verb) {
 // machines makes what has private addresses: first all that ask for certain ones,
 // so that no automatic address takes them.
 func (c *converger) machines() {
+	c.leaveNatGateways()
 	for _, chosen := range []bool{true, false} {
 		for _, o := range c.f.NatGateways.List {
-			if o.PrivateIp.Set == chosen {
+			if (o.PrivateIp.Set || len(o.SecondaryPrivateIps.V) > 0) == chosen {
 				c.natGateway(o)
 			}
 		}
@@ -161,13 +162,16 @@ func (c *converger) machines() {
 func (c *converger) natGateway(o *NatGateway) {
 	c.at(&o.Head)
 	if id, ok := c.present(&o.Head); ok {
-		c.retag(id, c.tx.NatGateways.Get(vpc.NatGatewayID(id)).Tags)
+		g := c.tx.NatGateways.Get(vpc.NatGatewayID(id))
+		c.retag(id, g.Tags)
+		c.joinNatGateway(o, g)
 		c.done()
 		return
 	}
 	id := call[vpc.CreateNatGatewayOutput](c, &vpc.CreateNatGatewayInput{SubnetId: vpc.SubnetID(c.refID("subnets", o.Subnet.V)),
 		AllocationId: vpc.AllocationID(c.id("elastic_ips", o.ElasticIp.V)), ConnectivityType: o.ConnectivityType.V,
-		PrivateIpAddress: text(o.PrivateIp), TagSpecifications: c.tagged("natgateway")}).NatGateway.NatGatewayId
+		PrivateIpAddress: text(o.PrivateIp), SecondaryAllocationIds: c.secondaryElasticIps(o), SecondaryPrivateIpAddresses: texts(o.SecondaryPrivateIps),
+		TagSpecifications: c.tagged("natgateway")}).NatGateway.NatGatewayId
 	if g := c.tx.NatGateways.Get(id); c.err == nil && g != nil && g.State == "failed" { // NA-15: no error of the operation
 		c.fail(o.Line, &o.Head, errors.New(g.FailureCode+": "+g.FailureMessage))
 	}
@@ -353,6 +357,10 @@ func (c *converger) instanceAttributes(o *Instance) {
 		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiTermination: boolean(o.DisableApiTermination.V)})
 		c.did("disable_api_termination")
 	}
+	if is.DisableApiStop && !o.DisableApiStop.V {
+		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiStop: boolean(false)})
+		c.did("disable_api_stop")
+	}
 	if b := o.InstanceInitiatedShutdownBehavior.V; is.InstanceInitiatedShutdownBehavior != b {
 		call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, InstanceInitiatedShutdownBehavior: &vpc.AttributeValue{Value: b}})
 		c.did("instance_initiated_shutdown_behavior")
@@ -504,5 +512,10 @@ func (c *converger) instanceStates() {
 			running: func() { c.tx.InstanceRunning(is.ID) },
 			stopped: func() { c.tx.InstanceStopped(is.ID, "") },
 		})
+		if o.DisableApiStop.V && !is.DisableApiStop { // only now: it may have had to stop before
+			call[vpc.ModifyInstanceAttributeOutput](c, &vpc.ModifyInstanceAttributeInput{InstanceId: is.ID, DisableApiStop: boolean(true)})
+			c.did("disable_api_stop")
+			c.done()
+		}
 	}
 }

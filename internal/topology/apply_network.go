@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -100,6 +101,9 @@ func (c *converger) dhcpOptions(o *DhcpOptions) {
 	if o.NetbiosNodeType.Set {
 		add("netbios-node-type", fmt.Sprint(o.NetbiosNodeType.V))
 	}
+	if o.Ipv6AddressPreferredLeaseTime.Set {
+		add("ipv6-address-preferred-lease-time", fmt.Sprint(o.Ipv6AddressPreferredLeaseTime.V))
+	}
 	c.made(string(call[vpc.CreateDhcpOptionsOutput](c, in).DhcpOptions.DhcpOptionsId))
 }
 
@@ -188,24 +192,25 @@ func (c *converger) secondaryBlocks(o *Vpc, is *vpc.Vpc) {
 	c.line = o.Line
 }
 
-// dnsAttributes sets them in the order that DNS-04 allows.
+// dnsAttributes sets them. Hostnames can be enabled only while the resolver is on (DNS-04), and stay enabled when it
+// is turned off.
 func (c *converger) dnsAttributes(o *Vpc, is *vpc.Vpc) {
-	support := func() {
-		if is.EnableDnsSupport != o.EnableDnsSupport.V {
-			call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsSupport: boolean(o.EnableDnsSupport.V)})
-			c.did("enable_dns_support")
+	id, support, hostnames := is.ID, is.EnableDnsSupport, is.EnableDnsHostnames
+	set := func(on bool) {
+		if support != on {
+			call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: id, EnableDnsSupport: boolean(on)})
+			support = on
 		}
 	}
-	if o.EnableDnsSupport.V {
-		support()
+	if support != o.EnableDnsSupport.V {
+		c.did("enable_dns_support")
 	}
-	if is.EnableDnsHostnames != o.EnableDnsHostnames.V {
-		call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: is.ID, EnableDnsHostnames: boolean(o.EnableDnsHostnames.V)})
+	if hostnames != o.EnableDnsHostnames.V {
+		set(o.EnableDnsSupport.V || o.EnableDnsHostnames.V)
+		call[vpc.ModifyVpcAttributeOutput](c, &vpc.ModifyVpcAttributeInput{VpcId: id, EnableDnsHostnames: boolean(o.EnableDnsHostnames.V)})
 		c.did("enable_dns_hostnames")
 	}
-	if !o.EnableDnsSupport.V {
-		support()
-	}
+	set(o.EnableDnsSupport.V)
 }
 
 // noDhcpOptions is the API's ID for no option set at all (DH-02).
@@ -214,7 +219,7 @@ const noDhcpOptions vpc.DhcpOptionsID = "default"
 func (c *converger) dhcpOptionsOf(o *Vpc) vpc.DhcpOptionsID {
 	switch o.DhcpOptions.V {
 	case "":
-		return c.tx.SettingsOf(c.f.regionOf("vpcs", o.Name)).DefaultDhcpOptionsID
+		return c.tx.DefaultDhcpOptions(c.f.regionOf("vpcs", o.Name))
 	case "none":
 		return noDhcpOptions
 	}
@@ -240,7 +245,33 @@ func (c *converger) subnet(o *Subnet) {
 		c.did("map_public_ip_on_launch")
 	}
 	c.subnetNames(o, is)
+	c.reservations(o, is.ID)
 	c.done()
+}
+
+// reservations makes those of a subnet what the file says. AWS cannot change one, so what differs is made anew.
+func (c *converger) reservations(o *Subnet, id vpc.SubnetID) {
+	same := func(is *vpc.SubnetCidrReservation, r CidrReservation) bool {
+		return is.Cidr == r.CidrBlock.V && is.ReservationType == r.ReservationType.V && is.Description == r.Description.V
+	}
+	have := map[netip.Prefix]bool{}
+	for rid, is := range c.tx.SubnetCidrReservations.All() {
+		if is.SubnetID != id {
+			continue
+		}
+		if slices.ContainsFunc(o.CidrReservations.V, func(r Value[CidrReservation]) bool { return same(is, r.V) }) {
+			have[is.Cidr] = true
+			continue
+		}
+		call[vpc.DeleteSubnetCidrReservationOutput](c, &vpc.DeleteSubnetCidrReservationInput{SubnetCidrReservationId: rid})
+		c.did("cidr_reservations: without %s", is.Cidr)
+	}
+	for _, r := range o.CidrReservations.V {
+		if c.line = r.Line; !have[r.V.CidrBlock.V] {
+			call[vpc.CreateSubnetCidrReservationOutput](c, &vpc.CreateSubnetCidrReservationInput{SubnetId: id, Cidr: r.V.CidrBlock.V.String(), ReservationType: r.V.ReservationType.V, Description: r.V.Description.V})
+			c.did("cidr_reservations: with %s", r.V.CidrBlock.V)
+		}
+	}
 }
 
 // internetGateways are all detached from where they do not belong before one is

@@ -268,10 +268,9 @@ func (c *converger) route(id vpc.RouteTableID, r *Route, old *vpc.Route) {
 }
 
 func (c *converger) sameTarget(want, is *vpc.Route) bool {
-	if want.InstanceID != "" { // kept with its interface (RT-11), which may have been another
+	if want.InstanceID != "" { // stands for its interface (RT-11), which may have been another
 		own := c.tx.InstanceInterfaces(want.InstanceID)
-		return is.InstanceID == want.InstanceID && len(own) > 0 && own[0].ID == is.NetworkInterfaceID
+		return len(own) > 0 && own[0].ID == is.NetworkInterfaceID
 	}
-	return want.Local == is.Local && want.GatewayID == is.GatewayID && want.NatGatewayID == is.NatGatewayID &&
-		want.NetworkInterfaceID == is.NetworkInterfaceID && is.InstanceID == ""
+	return want.Local == is.Local && want.GatewayID == is.GatewayID && want.NatGatewayID == is.NatGatewayID && want.NetworkInterfaceID == is.NetworkInterfaceID
 }

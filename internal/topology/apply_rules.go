@@ -16,7 +16,7 @@ func (c *converger) securityGroup(o *SecurityGroup) {
 		c.done()
 		return
 	}
-	c.made(string(call[vpc.CreateSecurityGroupOutput](c, &vpc.CreateSecurityGroupInput{GroupName: o.Name, Description: o.Description.V,
+	c.made(string(call[vpc.CreateSecurityGroupOutput](c, &vpc.CreateSecurityGroupInput{GroupName: o.groupName(), Description: o.Description.V,
 		VpcId: vpc.VpcID(c.refID("vpcs", o.Vpc.V)), TagSpecifications: c.tagged("security-group")}).GroupId))
 }
 

@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -334,4 +335,249 @@ func run(t *testing.T, tx *vpc.Tx, in any) any {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// Hostnames stay enabled when the resolver is turned off, and come on with it off, as on AWS (DNS-04).
+func TestChange_HostnamesWithoutResolver(t *testing.T) {
+	const file = "version: 1\nname: full\nvpcs:\n  v: {cidr_block: 10.0.0.0/16, enable_dns_support: %v, enable_dns_hostnames: %v}\n"
+	values := []bool{false, true}
+	for _, support := range values {
+		for _, hostnames := range values {
+			for _, toSupport := range values {
+				for _, toHostnames := range values {
+					m, _ := mustConverge(t, parseText(t, fmt.Sprintf(file, support, hostnames)), nil, Options{})
+					m, _ = mustConverge(t, parseText(t, fmt.Sprintf(file, toSupport, toHostnames)), &m, Options{})
+					for _, v := range m.Vpcs.All() {
+						if !v.IsDefault && (v.EnableDnsSupport != toSupport || v.EnableDnsHostnames != toHostnames) {
+							t.Errorf("from %v %v to %v %v: it has %v %v", support, hostnames, toSupport, toHostnames, v.EnableDnsSupport, v.EnableDnsHostnames)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A route that a call made to an instance's interface, or to an instance by the interface, is the route that the file says.
+func TestDrift_RouteToTheInterfaceOfAnInstance(t *testing.T) {
+	f := parseText(t, edited(t, "  spare: {vpc: main}", "  spare: {vpc: main, routes: [{cidr_block: 192.0.2.0/24, instance: web}]}"))
+	m, _ := mustConverge(t, f, nil, Options{})
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	for id, table := range tx.RouteTables.All() {
+		for _, r := range table.Routes {
+			if r.InstanceID != "" {
+				if _, err := tx.Run("ReplaceRoute", &vpc.ReplaceRouteInput{RouteTableId: id, DestinationCidrBlock: r.DestinationCidrBlock.String(), NetworkInterfaceId: r.NetworkInterfaceID}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if _, changes := mustConverge(t, f, &tx.Model, Options{}); len(changes) > 0 {
+		t.Errorf("up would %v", changes)
+	}
+}
+
+// The account's own DHCP options are made anew for a VPC that the file wants to have them.
+func TestChange_DefaultDhcpOptionsDeleted(t *testing.T) {
+	m, _ := mustConverge(t, parseText(t, full), nil, Options{})
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	for id := range tx.Vpcs.All() {
+		if _, err := tx.Run("AssociateDhcpOptions", &vpc.AssociateDhcpOptionsInput{VpcId: id, DhcpOptionsId: "default"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.Run("DeleteDhcpOptions", &vpc.DeleteDhcpOptionsInput{DhcpOptionsId: tx.DefaultDhcpOptionsID}); err != nil {
+		t.Fatal(err)
+	}
+	_, changes := mustConverge(t, parseText(t, full), &tx.Model, Options{})
+	if d := cmp.Diff([]string{"update vpc main: dhcp_options", "update vpc other: dhcp_options"}, changes); d != "" {
+		t.Error(d)
+	}
+}
+
+// Every option of a DHCP option set that AWS has can be said.
+func TestConverge_DhcpOptionsOfIPv6(t *testing.T) {
+	f := parseText(t, edited(t, "domain_name_servers: [10.0.0.2]}", "domain_name_servers: [10.0.0.2, '2001:db8::1'], ntp_servers: ['fd00:ec2::123'], ipv6_address_preferred_lease_time: 600}"))
+	m, _ := mustConverge(t, f, nil, Options{})
+	for _, o := range m.DhcpOptions.All() {
+		if o.Name() == "set" && (o.Ipv6PreferredLeaseTime != 600 || len(o.DomainNameServers) != 2 || len(o.NtpServers) != 1) {
+			t.Errorf("%+v", o)
+		}
+	}
+	if _, err := Parse("full.yaml", []byte(edited(t, "domain_name_servers: [10.0.0.2]}", "netbios_name_servers: ['2001:db8::1']}"))); err == nil {
+		t.Error("a NetBIOS name server has an IPv4 address on AWS")
+	}
+}
+
+// A group's name on AWS is its own where the file says so: groups of two VPCs may have the same, and another one is another group.
+func TestChange_GroupName(t *testing.T) {
+	two := edited(t, "security_groups:\n  web:\n", "security_groups:\n  web-of-other: {vpc: other, group_name: web}\n  web:\n")
+	m, _ := mustConverge(t, parseText(t, two), nil, Options{})
+	names := map[string]int{}
+	for _, g := range m.SecurityGroups.All() {
+		names[g.GroupName]++
+	}
+	if names["web"] != 2 || names["db"] != 1 || names["web-of-other"] != 0 {
+		t.Errorf("%v", names)
+	}
+	web := groupOf(&m, "web").ID
+	m, changes := mustConverge(t, parseText(t, strings.Replace(two, "  web:\n    vpc: main\n", "  web:\n    vpc: main\n    group_name: Web Server (1)\n", 1)), &m, Options{})
+	if d := cmp.Diff([]string{"replace security group web: group_name"}, changes[:1]); d != "" {
+		t.Error(d, changes)
+	}
+	if g := groupOf(&m, "web"); g.GroupName != "Web Server (1)" || g.ID == web {
+		t.Errorf("%+v", g)
+	}
+	for _, bad := range []string{"default", "sg-1", "x ", "ü", "DB", "''"} {
+		if _, err := Parse("full.yaml", []byte(edited(t, "    description: web\n", "    group_name: '"+strings.Trim(bad, "'")+"'\n"))); err == nil || !strings.Contains(err.Error(), "group_name") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// groupOf is the group that a key of the file made.
+func groupOf(m *vpc.Model, key string) vpc.SecurityGroup {
+	for _, g := range m.SecurityGroups.All() {
+		if g.Source == "security_groups."+key {
+			return *g
+		}
+	}
+	return vpc.SecurityGroup{}
+}
+
+// Secondary addresses of NAT gateways come and go, move from one to another, and change what they stand for.
+func TestChange_SecondaryAddressesOfNatGateways(t *testing.T) {
+	file := func(a, b, private, eips string) string {
+		return edited(t, "elastic_ips:\n  nat: {}\n", "quotas: {elastic-ips-per-nat-gateway: 4, elastic-ips-per-region: 20}\nelastic_ips:\n  nat: {}\n  nat2: {}\n  one: {address: 203.0.113.70}\n  two: {address: 203.0.113.71}\n"+eips,
+			"  nat: {subnet: public, elastic_ip: nat}\n", "  nat: {subnet: public, elastic_ip: nat"+a+"}\n  second: {subnet: public, elastic_ip: nat2"+b+"}\n  private: {subnet: private, connectivity_type: private"+private+"}\n")
+	}
+	addresses := func(m *vpc.Model) string {
+		var list []string
+		for _, n := range m.NatGateways.All() {
+			for _, a := range n.Addresses {
+				if !a.IsPrimary {
+					list = append(list, fmt.Sprintf("%s %s %s %s", n.Name(), a.PublicIp, a.PrivateIp, a.Status))
+				}
+			}
+		}
+		slices.Sort(list)
+		return strings.Join(list, "; ")
+	}
+	m, _ := mustConverge(t, parseText(t, file("", "", "", "")), nil, Options{})
+	for _, step := range []struct{ a, b, private, eips, want, changes string }{
+		{", secondary_elastic_ips: [one, two], secondary_private_ips: [10.0.0.50, 10.0.0.51]", "", ", secondary_private_ips: [10.0.1.50]", "",
+			"nat 203.0.113.70 10.0.0.50 succeeded; nat 203.0.113.71 10.0.0.51 succeeded; private invalid IP 10.0.1.50 succeeded", "update nat gateway nat: with one; with two; update nat gateway private: with 10.0.1.50"},
+		{", secondary_elastic_ips: [two, one], secondary_private_ips: [10.0.0.51, 10.0.0.50]", "", ", secondary_private_ips: [10.0.1.50]", "",
+			"nat 203.0.113.70 10.0.0.50 succeeded; nat 203.0.113.71 10.0.0.51 succeeded; private invalid IP 10.0.1.50 succeeded", ""},
+		{", secondary_elastic_ips: [one], secondary_private_ips: [10.0.0.51]", ", secondary_elastic_ips: [two], secondary_private_ips: [10.0.0.50]", ", secondary_private_ips: [10.0.1.51]", "",
+			"nat 203.0.113.70 10.0.0.51 succeeded; private invalid IP 10.0.1.51 succeeded; second 203.0.113.71 10.0.0.50 succeeded",
+			"update nat gateway nat: without 10.0.0.50; without 10.0.0.51; update nat gateway private: without 10.0.1.50; update nat gateway nat: with one; update nat gateway second: with two; update nat gateway private: with 10.0.1.51"},
+		{"", ", secondary_elastic_ips: [three]", "", "  three: {address: 203.0.113.72}\n", "second 203.0.113.72 10.0.0.6 succeeded",
+			"create elastic ip three; update nat gateway nat: without 10.0.0.51; update nat gateway second: without 10.0.0.50; update nat gateway private: without 10.0.1.51; update nat gateway second: with three"},
+		{"", ", secondary_elastic_ips: [three]", "", "  three: {address: 203.0.113.73}\n", "second 203.0.113.73 10.0.0.6 succeeded", "replace elastic ip three: address; update nat gateway second: with three"},
+		{"", "", "", "", "", "delete elastic ip three"},
+	} {
+		is, changes := mustConverge(t, parseText(t, file(step.a, step.b, step.private, step.eips)), &m, Options{})
+		if m = is; addresses(&m) != step.want || strings.Join(changes, "; ") != step.changes {
+			t.Errorf("%s / %s / %s:\n%s\n%s", step.a, step.b, step.private, addresses(&m), strings.Join(changes, "; "))
+		}
+	}
+	for keys, why := range map[string]string{
+		", secondary_elastic_ips: [one, web]": "elastic ip web", ", secondary_elastic_ips: [nat2]": "is that of", ", secondary_elastic_ips: [one], secondary_private_ips: [10.0.0.50, 10.0.0.51]": "2 addresses for 1",
+		", secondary_elastic_ips: [nope]": "nope", ", secondary_elastic_ips: [one], secondary_private_ips: [10.0.0.10]": "is that of", ", secondary_elastic_ips: [one], secondary_private_ips: [10.0.1.9]": "outside",
+	} {
+		if _, err := Parse("full.yaml", []byte(file(keys, "", "", ""))); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+	if _, err := Parse("full.yaml", []byte(file("", "", ", secondary_elastic_ips: [one]", ""))); err == nil || !strings.Contains(err.Error(), "a private NAT gateway has none") {
+		t.Error(err)
+	}
+}
+
+// An address that a call has draining is left to drain, unless the file wants it.
+func TestDrift_DrainingAddressOfNatGateway(t *testing.T) {
+	for _, instance := range []string{"", ", network_interface: spare"} {
+		text := edited(t, "elastic_ips:\n", "network_interfaces_: {}\nelastic_ips:\n  more: {address: 203.0.113.70"+instance+"}\n")
+		text = strings.Replace(text, "network_interfaces_: {}\n", "", 1)
+		text = strings.Replace(text, "network_interfaces:\n", "network_interfaces:\n  spare: {subnet: public}\n", 1)
+		with := strings.Replace(strings.Replace(text, instance+"}\n", "}\n", 1), "elastic_ip: nat}", "elastic_ip: nat, secondary_elastic_ips: [more]}", 1)
+		m, _ := mustConverge(t, parseText(t, with), nil, Options{})
+		tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+		for id, n := range tx.NatGateways.All() {
+			if _, err := tx.Run("DisassociateNatGatewayAddress", &vpc.DisassociateNatGatewayAddressInput{NatGatewayId: id, AssociationIds: []vpc.AddressAssocID{n.Addresses[1].AssociationID}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, changes := mustConverge(t, parseText(t, text), &tx.Model, Options{})
+		for _, n := range m.NatGateways.All() {
+			if left := len(n.Addresses) == 2; left != (instance == "") {
+				t.Errorf("%q: %+v %v", instance, n.Addresses, changes)
+			}
+		}
+		m, _ = mustConverge(t, parseText(t, with), &tx.Model, Options{})
+		for _, n := range m.NatGateways.All() {
+			if len(n.Addresses) != 2 || n.Addresses[1].Draining() {
+				t.Errorf("%+v", n.Addresses)
+			}
+		}
+	}
+}
+
+// Parts of a subnet that are kept free come, change and go (AD-14).
+func TestChange_CidrReservations(t *testing.T) {
+	with := func(list string) string {
+		return edited(t, "  private: {vpc: main, cidr_block: 10.0.1.0/24}\n", "  private: {vpc: main, cidr_block: 10.0.1.0/24, cidr_reservations: ["+list+"]}\n")
+	}
+	m, _ := mustConverge(t, parseText(t, with("{cidr_block: 10.0.1.0/28}")), nil, Options{})
+	for _, step := range []struct{ list, is, changes string }{
+		{"{cidr_block: 10.0.1.0/28}", "explicit 10.0.1.0/28 ", ""},
+		{"{cidr_block: 10.0.1.0/28, reservation_type: prefix, description: pods}", "prefix 10.0.1.0/28 pods", "update subnet private: cidr_reservations: without 10.0.1.0/28; cidr_reservations: with 10.0.1.0/28"},
+		{"{cidr_block: 10.0.1.0/27}", "explicit 10.0.1.0/27 ", "update subnet private: cidr_reservations: without 10.0.1.0/28; cidr_reservations: with 10.0.1.0/27"},
+		{"", "", "update subnet private: cidr_reservations: without 10.0.1.0/27"},
+	} {
+		is, changes := mustConverge(t, parseText(t, with(step.list)), &m, Options{})
+		var list []string
+		for _, r := range is.SubnetCidrReservations.All() {
+			list = append(list, fmt.Sprintf("%s %s %s", r.ReservationType, r.Cidr, r.Description))
+		}
+		if m = is; strings.Join(list, "; ") != step.is || strings.Join(changes, "; ") != step.changes {
+			t.Errorf("%s:\n%q\n%q", step.list, list, changes)
+		}
+	}
+	// What asks for no address gets one outside, in the first converge already.
+	m, _ = mustConverge(t, parseText(t, strings.Replace(with("{cidr_block: 10.0.1.0/29}"), "internet_hosts:\n", "  auto: {subnet: private}\ninternet_hosts:\n", 1)), nil, Options{})
+	for id, i := range m.Instances.All() {
+		if i.Name() == "auto" && m.InstanceInterfaces(id)[0].Primary().String() != "10.0.1.8" {
+			t.Error(m.InstanceInterfaces(id)[0].Primary())
+		}
+	}
+	for list, why := range map[string]string{"{cidr_block: 10.0.2.0/28}": "outside", "{cidr_block: 10.0.0.0/23}": "outside", "{cidr_block: 10.0.1.0/28}, {cidr_block: 10.0.1.8/29}": "overlaps 10.0.1.0/28", "{reservation_type: prefix}": "cidr_block is missing"} {
+		if _, err := Parse("full.yaml", []byte(with(list))); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
+}
+
+// An instance that may not be stopped is stopped before, and once it may.
+func TestChange_StopProtection(t *testing.T) {
+	with := func(keys string) *File {
+		return parseText(t, edited(t, "    secondary_private_ips: [10.0.1.11]\n", "    secondary_private_ips: [10.0.1.11]\n"+keys))
+	}
+	m, _ := mustConverge(t, with("    disable_api_stop: true\n    state: stopped\n"), nil, Options{})
+	for _, step := range []struct{ keys, changes string }{
+		{"    disable_api_stop: true\n", "start instance db"},
+		{"    state: stopped\n", "update instance db: disable_api_stop; stop instance db"},
+		{"", "start instance db"},
+		{"    disable_api_stop: true\n    state: stopped\n", "stop instance db; update instance db: disable_api_stop"},
+		{"    disable_api_stop: true\n", "start instance db"},
+	} {
+		is, changes := mustConverge(t, with(step.keys), &m, Options{})
+		if m = is; strings.Join(changes, "; ") != step.changes {
+			t.Errorf("%q: %q", step.keys, changes)
+		}
+	}
+	if _, _, _, err := with("    disable_api_stop: true\n    state: stopped\n").Converge(&m, now, Options{}); err == nil || !strings.Contains(err.Error(), "disableApiStop") {
+		t.Errorf("a running one is stopped: %v", err)
+	}
 }

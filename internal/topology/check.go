@@ -185,9 +185,24 @@ func (c *checker) names() {
 			c.add(g.Line, g.String(), "the name of a group does not start with sg- (SG-04)")
 		}
 	}
+	c.groupNames()
 	for _, h := range c.f.heads() {
 		if name, given := h.Tags.V["Name"]; given && name != h.Name {
 			c.add(h.Tags.Line, h.String(), "tags: Name is %q, but an object's Name is its name in the file", shorten(name))
+		}
+	}
+}
+
+// groupNames holds group_name against AWS's rules: it is unique in a VPC, whatever its case.
+func (c *checker) groupNames() {
+	for i, g := range c.f.SecurityGroups.List {
+		if name := g.GroupName; name.Set && (strings.HasPrefix(name.V, "sg-") || strings.EqualFold(name.V, DefaultName) || strings.HasSuffix(name.V, " ")) {
+			c.add(name.Line, g.String(), "group_name: %q is none: AWS keeps sg-… and default for itself, and drops blanks at the end (SG-04)", name.V)
+		}
+		for _, other := range c.f.SecurityGroups.List[:i] {
+			if g.Vpc.V == other.Vpc.V && (g.GroupName.Set || other.GroupName.Set) && strings.EqualFold(g.groupName(), other.groupName()) {
+				c.add(max(g.Line, g.GroupName.Line), g.String(), "group_name: security group %s of the same VPC (line %d) is called %q, too", other.Name, other.Line, other.groupName())
+			}
 		}
 	}
 }
@@ -238,14 +253,30 @@ func (c *checker) vpcs() {
 				}
 			}
 		}
-		if v.EnableDnsHostnames.V && !v.EnableDnsSupport.V {
-			c.add(v.EnableDnsHostnames.Line, v.String(), "enable_dns_hostnames needs enable_dns_support (DNS-04)")
+	}
+}
+
+// reservations checks those of a subnet (AD-14).
+func (c *checker) reservations(s *Subnet) {
+	for i, r := range s.CidrReservations.V {
+		block := r.V.CidrBlock
+		if !block.Set {
+			continue
+		}
+		if s.CidrBlock.Set && (block.V.Bits() < s.CidrBlock.V.Bits() || !s.CidrBlock.V.Contains(block.V.Addr())) {
+			c.add(block.Line, s.String(), "cidr_reservations[%d]: %s is outside the subnet's %s", i, block.V, s.CidrBlock.V)
+		}
+		for _, other := range s.CidrReservations.V[:i] {
+			if other.V.CidrBlock.Set && block.V.Overlaps(other.V.CidrBlock.V) {
+				c.add(block.Line, s.String(), "cidr_reservations[%d]: %s overlaps %s", i, block.V, other.V.CidrBlock.V)
+			}
 		}
 	}
 }
 
 func (c *checker) subnets() {
 	for i, s := range c.f.Subnets.List {
+		c.reservations(s)
 		if z := s.AvailabilityZone; z.Set {
 			c.zone(z, &s.Head)
 		}

@@ -108,11 +108,21 @@ func (c *checker) natGateways() {
 		case !public && n.ElasticIp.Set:
 			c.add(n.ElasticIp.Line, n.String(), "elastic_ip: a private NAT gateway has none")
 		}
+		more, addresses := n.SecondaryElasticIps, n.SecondaryPrivateIps
+		switch {
+		case !public && more.Set:
+			c.add(more.Line, n.String(), "secondary_elastic_ips: a private NAT gateway has none")
+		case public && len(addresses.V) > 0 && len(addresses.V) != len(more.V):
+			c.add(addresses.Line, n.String(), "secondary_private_ips: %d addresses for %d secondary_elastic_ips; give each of them one, or leave the key out", len(addresses.V), len(more.V))
+		}
 		at, ok := c.spotOf(n.Subnet.V, "")
 		if !ok || !n.Subnet.Set {
 			continue
 		}
 		c.take(&n.Head, "private_ip", at, n.Subnet.V, n.PrivateIp)
+		for _, a := range addresses.V {
+			c.take(&n.Head, "secondary_private_ips", at, n.Subnet.V, a)
+		}
 		hasGateway := slices.ContainsFunc(c.f.InternetGateways.List, func(g *InternetGateway) bool { return g.Vpc.Set && g.Vpc.V == at.vpc })
 		if public && at.vpc != DefaultName && !hasGateway {
 			c.add(n.Subnet.Line, n.String(), "subnet: vpc %s has no Internet gateway attached, which a public NAT gateway needs", at.vpc)
@@ -193,13 +203,18 @@ func (c *checker) elasticIps() {
 	first := map[[2]any]*ElasticIp{} // target and private address
 	gateway := map[string]*NatGateway{}
 	for _, n := range c.f.NatGateways.List {
-		if !n.ElasticIp.Set {
-			continue
+		take := func(key string, v Value[string]) {
+			if other := gateway[v.V]; other != nil {
+				c.add(v.Line, n.String(), "%s: %s is that of %s already", key, v.V, other)
+			}
+			gateway[v.V] = n
 		}
-		if other := gateway[n.ElasticIp.V]; other != nil {
-			c.add(n.ElasticIp.Line, n.String(), "elastic_ip: %s is that of %s already", n.ElasticIp.V, other)
+		if n.ElasticIp.Set {
+			take("elastic_ip", n.ElasticIp)
 		}
-		gateway[n.ElasticIp.V] = n
+		for _, v := range n.SecondaryElasticIps.V {
+			take("secondary_elastic_ips", v)
+		}
 	}
 	for _, e := range c.f.ElasticIps.List {
 		target, line := "", 0

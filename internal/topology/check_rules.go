@@ -213,19 +213,22 @@ func (c *checker) dhcpOptions() {
 		servers := 0
 		for key, list := range map[string]List[string]{"domain_name_servers": o.DomainNameServers, "ntp_servers": o.NtpServers, "netbios_name_servers": o.NetbiosNameServers} {
 			servers += len(list.V)
-			if len(list.V) > 4 {
-				c.add(list.Line, o.String(), "%s: at most four (DH-01)", key)
+			if most := map[bool]int{true: 8, false: 4}[key == "ntp_servers"]; len(list.V) > most {
+				c.add(list.Line, o.String(), "%s: at most %d (DH-01)", key, most)
 			}
 			for _, s := range list.V {
 				if key == "domain_name_servers" && s.V == "AmazonProvidedDNS" {
 					continue
 				}
-				if a, err := netip.ParseAddr(s.V); err != nil || !a.Is4() {
+				switch a, err := netip.ParseAddr(s.V); {
+				case err != nil || a.Zone() != "":
+					c.add(s.Line, o.String(), "%s: %q is no address", key, shorten(s.V))
+				case !a.Is4() && key == "netbios_name_servers":
 					c.add(s.Line, o.String(), "%s: %q is no IPv4 address", key, shorten(s.V))
 				}
 			}
 		}
-		if servers == 0 && !o.DomainName.Set && !o.NetbiosNodeType.Set {
+		if servers == 0 && !o.DomainName.Set && !o.NetbiosNodeType.Set && !o.Ipv6AddressPreferredLeaseTime.Set {
 			c.add(o.Line, o.String(), "has no option")
 		}
 	}

@@ -1,6 +1,9 @@
 package topology
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Vpc is an entry of vpcs.
 type Vpc struct {
@@ -13,7 +16,7 @@ type Vpc struct {
 	InstanceTenancy Value[string] `key:"instance_tenancy" default:"default" enum:"default|dedicated" change:"replace"`
 	// Whether the Amazon resolver answers at the range's base + 2.
 	EnableDnsSupport Value[bool] `key:"enable_dns_support" default:"true" change:"in place"`
-	// Whether the resolver knows private names such as ip-10-0-0-4.ec2.internal. Public names are shown, but not resolved.
+	// Whether the resolver knows private names such as ip-10-0-0-4.ec2.internal; in force only with enable_dns_support. Public names are shown, but not resolved.
 	EnableDnsHostnames Value[bool] `key:"enable_dns_hostnames" default:"false" change:"in place"`
 	// The DHCP option set; `none` associates none at all.
 	DhcpOptions Value[string] `key:"dhcp_options" ref:"dhcp_options" words:"none" unset:"the account's default set" change:"in place"`
@@ -64,8 +67,20 @@ type Subnet struct {
 	PrivateDnsHostnameTypeOnLaunch Value[string] `key:"private_dns_hostname_type_on_launch" default:"ip-name" enum:"ip-name|resource-name" change:"in place"`
 	// Whether the DNS answers for the IDs of instances that are launched here, too.
 	EnableResourceNameDnsARecordOnLaunch Value[bool] `key:"enable_resource_name_dns_a_record_on_launch" default:"false" change:"in place"`
+	// Parts of its range that no automatic address is drawn from. Addresses in use stay.
+	CidrReservations List[CidrReservation] `key:"cidr_reservations" unset:"none" change:"in place"`
 	// What its edge is like, where it is not perfect: what leaves or enters the subnet crosses it.
 	Impair Value[Impair] `key:"impair" unset:"perfect" change:"in place"`
+}
+
+// CidrReservation keeps a part of a subnet for addresses that are asked for.
+type CidrReservation struct {
+	// The part.
+	CidrBlock Value[netip.Prefix] `key:"cidr_block,required" change:"in place"`
+	// What it is kept for: prefixes that interfaces are given, which a lab has not, or addresses that are asked for by name. Both keep it free.
+	ReservationType Value[string] `key:"reservation_type" default:"explicit" enum:"explicit|prefix" change:"in place"`
+	// What it is for.
+	Description Value[string] `key:"description" change:"in place"`
 }
 
 // InternetGateway is an entry of internet_gateways.
@@ -103,6 +118,15 @@ type NatGateway struct {
 	ConnectivityType Value[string] `key:"connectivity_type" default:"public" enum:"public|private" change:"replace"`
 	// Its private address.
 	PrivateIp Value[netip.Addr] `key:"private_ip" unset:"the subnet's next free one" change:"replace"`
+	// Further Elastic IPs of a public one: each is good for as many connections again. What is taken away goes at once, without draining.
+	SecondaryElasticIps List[string] `key:"secondary_elastic_ips|secondary_allocations" ref:"elastic_ips" unset:"none" change:"in place"`
+	// The private addresses of these, in the same order; of a private one, its further addresses.
+	SecondaryPrivateIps List[netip.Addr] `key:"secondary_private_ips|secondary_private_ip_addresses" unset:"the subnet's next free ones for secondary_elastic_ips, otherwise none" change:"in place"`
+}
+
+// has tells whether an Elastic IP is one of the gateway's.
+func (n *NatGateway) has(elasticIp string) bool {
+	return n.ElasticIp.Set && n.ElasticIp.V == elasticIp || slices.Contains(values(n.SecondaryElasticIps), elasticIp)
 }
 
 // RouteTable is an entry of route_tables.
@@ -139,12 +163,22 @@ type SecurityGroup struct {
 	Head
 	// The VPC that it belongs to.
 	Vpc Value[string] `key:"vpc" ref:"vpcs" words:"default" default:"default" change:"replace"`
+	// Its name on AWS, where that is no word or groups of several VPCs share it. AWS cannot change it.
+	GroupName Value[string] `key:"group_name" unset:"its key in the file" pattern:"^[a-zA-Z0-9 ._:/()#,@\\[\\]+=&;{}!$*-]{1,255}$" change:"replace"`
 	// What it is for. AWS cannot change it.
 	Description Value[string] `key:"description" default:"Managed by vpcemu" change:"replace"`
 	// What may come in.
 	Ingress List[GroupRule] `key:"ingress" unset:"nothing" change:"in place"`
 	// What may go out; `[]` is nothing.
 	Egress List[GroupRule] `key:"egress" unset:"everything" change:"in place"`
+}
+
+// groupName is its name on AWS.
+func (g *SecurityGroup) groupName() string {
+	if g.GroupName.Set {
+		return g.GroupName.V
+	}
+	return g.Name
 }
 
 // GroupRule is a rule of a security group. It allows; nothing denies.
@@ -216,14 +250,16 @@ type DhcpOptions struct {
 	Head
 	// Domain that guests complete host names with.
 	DomainName Value[string] `key:"domain_name" change:"replace"`
-	// Up to four name servers, in the order in which guests ask them. AmazonProvidedDNS is the VPC's resolver.
+	// Up to four name servers, in the order in which guests ask them. AmazonProvidedDNS is the VPC's resolver. Addresses of IPv6 are kept, and not handed out yet.
 	DomainNameServers List[string] `key:"domain_name_servers" change:"replace"`
-	// Up to four time servers.
+	// Up to eight time servers, of IPv6 as above.
 	NtpServers List[string] `key:"ntp_servers" change:"replace"`
 	// Up to four NetBIOS name servers.
 	NetbiosNameServers List[string] `key:"netbios_name_servers" change:"replace"`
 	// NetBIOS node type; AWS recommends 2.
 	NetbiosNodeType Value[int] `key:"netbios_node_type" enum:"1|2|4|8" change:"replace"`
+	// Kept and shown, no more: a lab has no IPv6 yet. In seconds.
+	Ipv6AddressPreferredLeaseTime Value[int] `key:"ipv6_address_preferred_lease_time" min:"140" max:"2147483647" unset:"140" change:"replace"`
 	// The AWS region that it is in.
 	Region Value[string] `key:"region" unset:"the lab's region" pattern:"^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"replace"`
 }
@@ -313,6 +349,8 @@ type Instance struct {
 	State Value[string] `key:"state" default:"running" enum:"running|stopped" change:"in place"`
 	// Whether terminating it is refused, to `up` as to everyone.
 	DisableApiTermination Value[bool] `key:"disable_api_termination" default:"false" change:"in place"`
+	// Whether stopping it is refused while it runs, to `up` as to everyone.
+	DisableApiStop Value[bool] `key:"disable_api_stop" default:"false" change:"in place"`
 	// What a poweroff inside it does.
 	InstanceInitiatedShutdownBehavior Value[string] `key:"instance_initiated_shutdown_behavior" default:"stop" enum:"stop|terminate" change:"in place"`
 	// Device files of this host that it may use, such as /dev/net/tun.

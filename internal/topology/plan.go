@@ -44,7 +44,7 @@ func (c *converger) planReplacements() {
 	}
 	for _, o := range f.SecurityGroups.List {
 		plan(c, &o.Head, &c.tx.SecurityGroups, func(is *vpc.SecurityGroup) string {
-			return first(c.moved("vpc", "vpcs", o.Vpc.V, string(is.VpcID)), differs("description", is.Description, o.Description.V))
+			return first(c.moved("vpc", "vpcs", o.Vpc.V, string(is.VpcID)), differs("group_name", is.GroupName, o.groupName()), differs("description", is.Description, o.Description.V))
 		})
 	}
 	for _, o := range f.NetworkAcls.List {
@@ -246,7 +246,7 @@ func (o *DhcpOptions) differs(is *vpc.DhcpOptions) string {
 	}
 	return first(differs("domain_name", is.DomainName, o.DomainName.V), list("domain_name_servers", is.DomainNameServers, o.DomainNameServers),
 		list("ntp_servers", is.NtpServers, o.NtpServers), list("netbios_name_servers", is.NetbiosNameServers, o.NetbiosNameServers),
-		differs("netbios_node_type", is.NetbiosNodeType, o.NetbiosNodeType.V))
+		differs("netbios_node_type", is.NetbiosNodeType, o.NetbiosNodeType.V), differs("ipv6_address_preferred_lease_time", is.Ipv6PreferredLeaseTime, o.Ipv6AddressPreferredLeaseTime.V))
 }
 
 func sameServer(a, b string) bool {

@@ -123,7 +123,7 @@ func (f *File) regionThrough(kind, name string) string {
 // natRegion is the Region of the NAT gateway that has an Elastic IP, "" where none has it.
 func (f *File) natRegion(elasticIp string) string {
 	for _, n := range f.NatGateways.List {
-		if n.ElasticIp.Set && n.ElasticIp.V == elasticIp {
+		if n.has(elasticIp) {
 			return f.regionThrough("nat_gateways", n.Name)
 		}
 	}

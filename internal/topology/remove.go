@@ -224,6 +224,14 @@ func (c *converger) deleteInterface(n *vpc.NetworkInterface) {
 }
 
 func (c *converger) release(a *vpc.Address) {
+	for _, g := range c.tx.NatGateways.All() {
+		for _, e := range g.Addresses {
+			if e.AllocationID == a.AllocationID && !e.IsPrimary && c.ours(g.Source) {
+				c.leaveNatGateway(g, e)
+				a = c.tx.Addresses.Get(a.AllocationID)
+			}
+		}
+	}
 	if a.AssociationID != "" {
 		call[vpc.DisassociateAddressOutput](c, &vpc.DisassociateAddressInput{AssociationId: a.AssociationID})
 	}
@@ -308,7 +316,7 @@ func (c *converger) detachGateway(g *vpc.InternetGateway) {
 func (c *converger) deleteDhcpOptions(d *vpc.DhcpOptions) {
 	for _, v := range c.tx.Vpcs.All() {
 		if v.DhcpOptionsID == d.ID && c.ours(v.Source) {
-			call[vpc.AssociateDhcpOptionsOutput](c, &vpc.AssociateDhcpOptionsInput{DhcpOptionsId: c.tx.SettingsOf(v.Region).DefaultDhcpOptionsID, VpcId: v.ID})
+			call[vpc.AssociateDhcpOptionsOutput](c, &vpc.AssociateDhcpOptionsInput{DhcpOptionsId: c.tx.DefaultDhcpOptions(v.Region), VpcId: v.ID})
 		}
 	}
 	call[vpc.DeleteDhcpOptionsOutput](c, &vpc.DeleteDhcpOptionsInput{DhcpOptionsId: d.ID})

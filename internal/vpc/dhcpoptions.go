@@ -179,8 +179,16 @@ func addresses(key string, values []string, limit int, six bool, word string) er
 	return nil
 }
 
-// defaultDhcpOptions is the ID of the account's default set (DH-03), which is
-// made anew if it was deleted.
+// DefaultDhcpOptions is the ID of the account's default set in a Region (DH-03), which is made anew if it was deleted.
+func (tx *Tx) DefaultDhcpOptions(region string) DhcpOptionsID {
+	defer func(was string) { tx.Region = was }(tx.Region)
+	tx.Region = region
+	tx.look(region)
+	defer tx.look("")
+	return tx.defaultDhcpOptions()
+}
+
+// defaultDhcpOptions is that of the call's Region.
 func (tx *Tx) defaultDhcpOptions() DhcpOptionsID {
 	s := tx.settings()
 	if tx.DhcpOptions.Get(s.DefaultDhcpOptionsID) != nil {

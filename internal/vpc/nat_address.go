@@ -250,6 +250,20 @@ func (tx *Tx) drain(g *NatGateway, places []int, seconds *int, status string) (*
 // Draining tells whether the address takes no new connections (NA-17).
 func (e *NatGatewayAddress) Draining() bool { return !e.DrainUntil.IsZero() }
 
+// NatGatewayDrained: the connections of the gateway's draining addresses are over, and the addresses go. It is no EC2
+// action: see settle.go.
+func (tx *Tx) NatGatewayDrained(id NatGatewayID) {
+	if g := tx.NatGateways.Get(id); g != nil {
+		var end time.Time
+		for _, e := range g.Addresses {
+			if e.DrainUntil.After(end) {
+				end = e.DrainUntil
+			}
+		}
+		tx.dropDrained(g, end)
+	}
+}
+
 // dropDrained removes the addresses of the gateway whose time is up.
 func (tx *Tx) dropDrained(g *NatGateway, now time.Time) {
 	over := func(e NatGatewayAddress) bool { return e.Draining() && !now.Before(e.DrainUntil) }
