@@ -64,7 +64,7 @@ run go tool staticcheck ./...
 step "Unit and pipeline tests, with the race detector"
 # The tests of these do millions of things one after another: whole without the race
 # detector, and in short with it.
-long=(./nat ./internal/conntrack ./internal/vpc)
+long=(./nat ./internal/conntrack ./internal/importer ./internal/vpc)
 mapfile -t quick < <(go list ./... | grep -v /internal/e2e | grep -vxF "$(go list "${long[@]}")")
 [ ${#quick[@]} -gt 0 ] || die "no packages to test"
 run go test -race -timeout 15m "${quick[@]}"

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,9 +18,12 @@ import (
 // Whatever calls made a lab, the file that export makes of it makes the same lab, but for what its notes name;
 // the copy is exported to the same text; and a lab that has adopted the file is not changed by it.
 func TestProperty_ExportLosesNothingUnsaid(t *testing.T) {
-	labs := 300
-	if testing.Short() {
-		labs = 60
+	labs := 100
+	switch {
+	case testing.Short():
+		labs = 20
+	case os.Getenv("VPCEMU_TEST_FULL") != "":
+		labs = 1000
 	}
 	done := map[string]int{}
 	for seed := range labs {
