@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"errors"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/vpcemu/vpcemu/dataplane"
+	"github.com/vpcemu/vpcemu/internal/packet"
+	"github.com/vpcemu/vpcemu/internal/slab"
 	"github.com/vpcemu/vpcemu/internal/vpc"
+	"github.com/vpcemu/vpcemu/nat"
 )
 
 // purgeEvery is how often it is looked whether time has something to do:
@@ -33,10 +37,47 @@ func (d *Daemon) houseKeeping() {
 			debug.FreeOSMemory()
 			released = steps
 		}
-		if err := d.purge(); err != nil && d.ctx.Err() == nil {
+		if err := errors.Join(d.dropIdle(), d.purge()); err != nil && d.ctx.Err() == nil {
 			d.log.Error("purge", "error", err)
 		}
 	}
+}
+
+// natAddress is one of a NAT gateway, as its mappings have it.
+type natAddress struct {
+	gateway uint32
+	addr    packet.Addr
+}
+
+// dropIdle takes draining addresses from NAT gateways when their last connection has ended (NA-17).
+func (d *Daemon) dropIdle() error {
+	idle := map[natAddress]vpc.NatGatewayID{}
+	m := d.Model()
+	for id, g := range m.NatGateways.All() {
+		for i := range g.Addresses {
+			if n := m.NetworkInterfaces.Get(g.NetworkInterfaceID); n != nil && g.Addresses[i].Draining() {
+				idle[natAddress{n.Handle, packet.AddrFrom(g.Addresses[i].PrivateIp)}] = id
+			}
+		}
+	}
+	if len(idle) == 0 {
+		return nil
+	}
+	now := slab.Boottime()
+	d.nats.Mappings(func(m nat.Mapping) bool {
+		if m.Deadline() > now {
+			delete(idle, natAddress{m.Gateway, m.Outside})
+		}
+		return len(idle) > 0
+	})
+	if len(idle) == 0 {
+		return nil
+	}
+	return d.record(d.ctx, func(tx *vpc.Tx) {
+		for a, id := range idle {
+			tx.NatAddressIdle(id, a.addr.Netip())
+		}
+	})
 }
 
 func (d *Daemon) purge() error {

@@ -173,7 +173,7 @@ func (tx *Tx) addNatAddresses(g *NatGateway, addrs []netip.Addr, ids []Allocatio
 
 // DisassociateNatGatewayAddress takes secondary Elastic IPs from a public
 // gateway. They first drain: they serve the connections that they have and take
-// no new ones (NA-17); PurgeDeleted ends that.
+// no new ones (NA-17); NatAddressIdle and PurgeDeleted end that.
 func (tx *Tx) DisassociateNatGatewayAddress(in *DisassociateNatGatewayAddressInput) (*DisassociateNatGatewayAddressOutput, error) {
 	g, _, err := tx.workingNat(in.NatGatewayId, "public")
 	if err != nil {
@@ -262,6 +262,23 @@ func (tx *Tx) NatGatewayDrained(id NatGatewayID) {
 		}
 		tx.dropDrained(g, end)
 	}
+}
+
+// NatAddressIdle: no connection uses the draining address of the gateway any more, so that it goes before its time:
+// MaxDrainDurationSeconds is for connections that are still in progress (NA-17). It is no EC2 action: see settle.go.
+func (tx *Tx) NatAddressIdle(id NatGatewayID, a netip.Addr) {
+	g := tx.NatGateways.Get(id)
+	if g == nil {
+		return
+	}
+	c := *g
+	c.Addresses = slices.Clone(g.Addresses)
+	for i := range c.Addresses {
+		if e := &c.Addresses[i]; e.PrivateIp == a && e.Draining() && tx.Call.Now.Before(e.DrainUntil) {
+			e.DrainUntil = tx.Call.Now
+		}
+	}
+	tx.dropDrained(&c, tx.Call.Now)
 }
 
 // dropDrained removes the addresses of the gateway whose time is up.

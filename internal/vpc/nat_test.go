@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,23 @@ func TestNA17_SecondaryElasticIpDrains(t *testing.T) {
 	if s.Addresses.Get(e).AssociationID != "" || len(s.NatGateways.Get(g).Addresses) != 1 || len(s.NetworkInterfaces.Get(s.NatGateways.Get(g).NetworkInterfaceID).PrivateIps) != 1 {
 		t.Error("the address is still there after draining")
 	}
+}
+
+// An address that nothing uses does not wait for the time that connections in progress have.
+func TestNA17_AnIdleAddressGoesAtOnce(t *testing.T) {
+	s := newSite(t)
+	g := s.privateNat(t)
+	must(s.AssignPrivateNatGatewayAddress(&AssignPrivateNatGatewayAddressInput{NatGatewayId: g, PrivateIpAddresses: []string{"10.0.1.50", "10.0.1.51"}}))
+	s.NatAddressIdle(g, netip.MustParseAddr("10.0.1.51"))
+	if n := len(s.NatGateways.Get(g).Addresses); n != 3 {
+		t.Fatalf("%d addresses after one that is not draining was idle", n)
+	}
+	must(s.UnassignPrivateNatGatewayAddress(&UnassignPrivateNatGatewayAddressInput{NatGatewayId: g, PrivateIpAddresses: []string{"10.0.1.50", "10.0.1.51"}}))
+	s.NatAddressIdle(g, netip.MustParseAddr("10.0.1.50"))
+	if a := s.NatGateways.Get(g).Addresses; len(a) != 2 || a[1].PrivateIp.String() != "10.0.1.51" {
+		t.Errorf("%+v", a)
+	}
+	s.NatAddressIdle("nat-00000000000000bad", netip.MustParseAddr("10.0.1.51"))
 }
 
 func TestNA17_PrivateAddressesAssignedAndUnassigned(t *testing.T) {
