@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 )
 
@@ -40,8 +41,20 @@ type ModifyInstanceAttributeInput struct {
 	UserData                          *BlobAttributeValue
 	InstanceInitiatedShutdownBehavior *AttributeValue
 	Groups                            []SecurityGroupID
+	BlockDeviceMappings               []InstanceBlockDeviceMappingSpecification
 	Limits                            *LimitsSpecification // vpcemu's own
 	DryRun                            bool
+}
+
+// InstanceBlockDeviceMappingSpecification names a volume by its device, or by its ID.
+type InstanceBlockDeviceMappingSpecification struct {
+	DeviceName string
+	Ebs        *EbsInstanceBlockDeviceSpecification
+}
+
+type EbsInstanceBlockDeviceSpecification struct {
+	DeleteOnTermination *bool
+	VolumeId            VolumeID
 }
 
 // BlobAttributeValue wraps bytes; on the wire they are base64.
@@ -116,7 +129,7 @@ func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*Modify
 		return nil, err
 	}
 	if err := oneGiven(r.SourceDestCheck.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
-		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil, r.Limits != nil); err != nil {
+		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil, r.BlockDeviceMappings != nil, r.Limits != nil); err != nil {
 		return nil, err
 	}
 	if r.SourceDestCheck.Value != nil || r.Groups != nil {
@@ -127,12 +140,43 @@ func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*Modify
 		_, err = tx.ModifyNetworkInterfaceAttribute(&ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: n, SourceDestCheck: r.SourceDestCheck, Groups: r.Groups})
 		return &ModifyInstanceAttributeOutput{}, err
 	}
+	if r.BlockDeviceMappings != nil {
+		return &ModifyInstanceAttributeOutput{}, tx.modifyVolumes(i, r.BlockDeviceMappings)
+	}
 	c := *i
 	if err := tx.modifyInstance(&c, &r); err != nil {
 		return nil, err
 	}
 	tx.Instances.Put(c.ID, &c)
 	return &ModifyInstanceAttributeOutput{}, nil
+}
+
+// modifyVolumes sets whether volumes of the instance go with it.
+func (tx *Tx) modifyVolumes(i *Instance, mappings []InstanceBlockDeviceMappingSpecification) error {
+	volumes := tx.volumesOf(i.ID)
+	for _, m := range mappings {
+		device := m.DeviceName
+		if device == "/dev/sda1" {
+			device = RootDevice
+		}
+		at := slices.IndexFunc(volumes, func(v *Volume) bool {
+			return v.Device == device || m.Ebs != nil && device == "" && v.ID == m.Ebs.VolumeId
+		})
+		switch {
+		case at < 0 && m.DeviceName == "" && (m.Ebs == nil || m.Ebs.VolumeId == ""):
+			return errMissing("deviceName")
+		case at < 0:
+			return errorf("InvalidInstanceAttributeValue", "No device is currently mapped at %s", m.DeviceName)
+		case m.Ebs == nil || m.Ebs.DeleteOnTermination == nil:
+			return errMissing("ebs.deleteOnTermination")
+		case m.Ebs.VolumeId != "" && m.Ebs.VolumeId != volumes[at].ID:
+			return errInvalid("The volume %s is not attached to %s as %s", m.Ebs.VolumeId, i.ID, m.DeviceName)
+		}
+		v := *volumes[at]
+		v.DeleteOnTermination = *m.Ebs.DeleteOnTermination
+		tx.Volumes.Put(v.ID, &v)
+	}
+	return nil
 }
 
 // modifyInstance sets the one attribute of the instance itself that is given.

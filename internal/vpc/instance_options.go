@@ -51,9 +51,9 @@ func (tx *Tx) instanceOptions(in *RunInstancesInput) (InstanceOptions, error) {
 		}
 	}
 	if p := in.IamInstanceProfile; p != nil && (p.Arn != "" || p.Name != "") {
-		o.ProfileArn = cmp.Or(p.Arn, "arn:"+Partition(tx.Region)+":iam::"+tx.Account+":instance-profile/"+p.Name)
-		if !strings.Contains(o.ProfileArn, ":instance-profile/") {
-			return o, errValue(o.ProfileArn, "iamInstanceProfile.arn", "Invalid IAM Instance Profile ARN")
+		var err error
+		if o.ProfileArn, err = tx.profileArn(p); err != nil {
+			return o, err
 		}
 	}
 	return o, nil
@@ -268,7 +268,7 @@ var profileFilters = filterSet[Instance]{
 	"state":       func(*Model, *Instance) []string { return one("associated") },
 }
 
-// DescribeIamInstanceProfileAssociations lists the instances that were launched with a profile.
+// DescribeIamInstanceProfileAssociations lists the instances that have a profile.
 func (tx *Tx) DescribeIamInstanceProfileAssociations(in *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error) {
 	found, _, err := describe(tx, &tx.Instances, nil, profileFilters, in.Filters, paging{})
 	if err != nil {
@@ -280,21 +280,137 @@ func (tx *Tx) DescribeIamInstanceProfileAssociations(in *DescribeIamInstanceProf
 		ids[id] = true
 	}
 	for _, i := range found {
-		p := i.profile()
-		if p == nil || i.State == StateTerminated || len(ids) > 0 && !ids[i.Options.ProfileAssociationID] {
+		if i.profile() == nil || i.State == StateTerminated || len(ids) > 0 && !ids[i.Options.ProfileAssociationID] {
 			continue
 		}
 		delete(ids, i.Options.ProfileAssociationID)
-		list = append(list, IamInstanceProfileAssociation{i.Options.ProfileAssociationID, *p, i.ID, "associated", i.LaunchTime})
+		list = append(list, i.association("associated", i.LaunchTime))
 		if len(in.AssociationIds) > 0 && len(ids) == 0 {
 			break
 		}
 	}
 	if id := slices.Sorted(maps.Keys(ids)); len(id) > 0 {
-		return nil, errorf("InvalidAssociationID.NotFound", "An invalid association-id of '%s' was given", id[0])
+		return nil, errNoAssociation(id[0])
 	}
 	list, next, err := page(list, paging{in.MaxResults, in.NextToken, 5, 1000}, func(a IamInstanceProfileAssociation) string { return string(a.InstanceId) })
 	return &DescribeIamInstanceProfileAssociationsOutput{list, next}, err
+}
+
+// profileArn is that of a profile named by it or by its name, whether it exists or not: a lab has no IAM.
+func (tx *Tx) profileArn(p *IamInstanceProfileSpecification) (string, error) {
+	if p == nil || p.Arn == "" && p.Name == "" {
+		return "", errMissing("iamInstanceProfile")
+	}
+	arn := cmp.Or(p.Arn, "arn:"+Partition(tx.Region)+":iam::"+tx.Account+":instance-profile/"+p.Name)
+	if !strings.Contains(arn, ":instance-profile/") {
+		return "", errValue(arn, "iamInstanceProfile.arn", "Invalid IAM Instance Profile ARN")
+	}
+	return arn, nil
+}
+
+// AssociateIamInstanceProfileInput and the types below have the members of the EC2 API.
+type AssociateIamInstanceProfileInput struct {
+	IamInstanceProfile *IamInstanceProfileSpecification
+	InstanceId         InstanceID
+}
+
+type AssociateIamInstanceProfileOutput struct {
+	IamInstanceProfileAssociation IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation"`
+}
+
+type ReplaceIamInstanceProfileAssociationInput struct {
+	IamInstanceProfile *IamInstanceProfileSpecification
+	AssociationId      string
+}
+
+type ReplaceIamInstanceProfileAssociationOutput struct {
+	IamInstanceProfileAssociation IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation"`
+}
+
+type DisassociateIamInstanceProfileInput struct {
+	AssociationId string
+}
+
+type DisassociateIamInstanceProfileOutput struct {
+	IamInstanceProfileAssociation IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation"`
+}
+
+// AssociateIamInstanceProfile gives a running or stopped instance that has none a profile, which is told and means
+// nothing here.
+func (tx *Tx) AssociateIamInstanceProfile(in *AssociateIamInstanceProfileInput) (*AssociateIamInstanceProfileOutput, error) {
+	i, err := find(&tx.Instances, in.InstanceId)
+	switch {
+	case err != nil:
+		return nil, err
+	case !i.in(StatePending, StateRunning, StateStopping, StateStopped):
+		return nil, errorf("IncorrectInstanceState", "The instance '%s' is not in the 'running' or 'stopped' states.", i.ID)
+	case i.Options.ProfileArn != "":
+		return nil, errorf("IncorrectState", "There is an existing association for instance %s", i.ID)
+	}
+	a, err := tx.giveProfile(i, in.IamInstanceProfile)
+	if err != nil {
+		return nil, err
+	}
+	return &AssociateIamInstanceProfileOutput{a}, nil
+}
+
+// ReplaceIamInstanceProfileAssociation gives the instance of an association another profile, by a new association.
+func (tx *Tx) ReplaceIamInstanceProfileAssociation(in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error) {
+	i, err := tx.profiled(in.AssociationId)
+	if err != nil {
+		return nil, err
+	}
+	a, err := tx.giveProfile(i, in.IamInstanceProfile)
+	if err != nil {
+		return nil, err
+	}
+	return &ReplaceIamInstanceProfileAssociationOutput{a}, nil
+}
+
+// DisassociateIamInstanceProfile takes the profile from the instance of an association.
+func (tx *Tx) DisassociateIamInstanceProfile(in *DisassociateIamInstanceProfileInput) (*DisassociateIamInstanceProfileOutput, error) {
+	i, err := tx.profiled(in.AssociationId)
+	if err != nil {
+		return nil, err
+	}
+	a := i.association("disassociating", tx.Call.Now)
+	c := *i
+	c.Options.ProfileArn, c.Options.ProfileAssociationID = "", ""
+	tx.Instances.Put(c.ID, &c)
+	return &DisassociateIamInstanceProfileOutput{a}, nil
+}
+
+// profiled is the instance with the association.
+func (tx *Tx) profiled(id string) (*Instance, error) {
+	if id == "" {
+		return nil, errMissing("associationId")
+	}
+	for _, i := range tx.Instances.All() {
+		if i.Options.ProfileAssociationID == id && i.State != StateTerminated {
+			return i, nil
+		}
+	}
+	return nil, errNoAssociation(id)
+}
+
+func errNoAssociation(id string) error {
+	return errorf("InvalidAssociationID.NotFound", "An invalid association-id of '%s' was given", id)
+}
+
+func (tx *Tx) giveProfile(i *Instance, p *IamInstanceProfileSpecification) (IamInstanceProfileAssociation, error) {
+	arn, err := tx.profileArn(p)
+	if err != nil {
+		return IamInstanceProfileAssociation{}, err
+	}
+	c := *i
+	c.Options.ProfileArn, c.Options.ProfileAssociationID = arn, tx.Call.NewID("iip-assoc-")
+	tx.Instances.Put(c.ID, &c)
+	return c.association("associating", tx.Call.Now), nil
+}
+
+// association is that of the instance with its profile.
+func (i *Instance) association(state string, since time.Time) IamInstanceProfileAssociation {
+	return IamInstanceProfileAssociation{i.Options.ProfileAssociationID, *i.profile(), i.ID, state, since}
 }
 
 type DescribeVpcBlockPublicAccessOptionsInput struct {

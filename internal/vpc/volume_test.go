@@ -173,3 +173,27 @@ func TestInstanceHardware(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// Whether a volume goes with its instance can be changed while it runs.
+func TestModifyInstanceAttribute_Volumes(t *testing.T) {
+	s := newSite(t)
+	id := s.inPublic()
+	set := func(m ...InstanceBlockDeviceMappingSpecification) string {
+		return code(s.ModifyInstanceAttribute(&ModifyInstanceAttributeInput{InstanceId: id, BlockDeviceMappings: m}))
+	}
+	keeps := func() bool { return !s.volumesOf(id)[0].DeleteOnTermination }
+	keep, lose := &EbsInstanceBlockDeviceSpecification{DeleteOnTermination: new(false)}, &EbsInstanceBlockDeviceSpecification{DeleteOnTermination: new(true)}
+	wantCode(t, set(InstanceBlockDeviceMappingSpecification{DeviceName: "/dev/xvda", Ebs: keep}), "")
+	if !keeps() {
+		t.Error("the root volume still goes with the instance")
+	}
+	wantCode(t, set(InstanceBlockDeviceMappingSpecification{DeviceName: "/dev/sda1", Ebs: lose}), "")
+	if keeps() {
+		t.Error("the root volume stays")
+	}
+	lose.VolumeId = s.volumesOf(id)[0].ID
+	wantCode(t, set(InstanceBlockDeviceMappingSpecification{Ebs: lose}), "")
+	wantCode(t, set(InstanceBlockDeviceMappingSpecification{Ebs: keep}), "MissingParameter")
+	lose.VolumeId = "vol-00000000000000bad"
+	wantCode(t, set(InstanceBlockDeviceMappingSpecification{DeviceName: "/dev/xvda", Ebs: lose}), "InvalidParameterValue")
+}

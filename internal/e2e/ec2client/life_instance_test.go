@@ -113,6 +113,11 @@ func lifeOfInstanceSettings(t *testing.T, c *ec2.Client) {
 		[]any{types.InstanceAutoRecoveryStateDisabled, types.CapacityReservationPreferenceNone, false, int32(1)})
 	profiles := do(t, c.DescribeIamInstanceProfileAssociations, &ec2.DescribeIamInstanceProfileAssociationsInput{Filters: filter("instance-id", id[0])}).IamInstanceProfileAssociations
 	same(t, "profile", *profiles[0].IamInstanceProfile.Arn, "arn:aws:iam::123456789012:instance-profile/app")
+	other := &types.IamInstanceProfileSpecification{Arn: new("arn:aws:iam::123456789012:instance-profile/path/other")}
+	replaced := do(t, c.ReplaceIamInstanceProfileAssociation, &ec2.ReplaceIamInstanceProfileAssociationInput{AssociationId: profiles[0].AssociationId, IamInstanceProfile: other}).IamInstanceProfileAssociation
+	same(t, "replaced profile", []any{*replaced.IamInstanceProfile.Arn, replaced.State, *replaced.AssociationId == *profiles[0].AssociationId}, []any{*other.Arn, types.IamInstanceProfileAssociationStateAssociating, false})
+	same(t, "taken profile", do(t, c.DisassociateIamInstanceProfile, &ec2.DisassociateIamInstanceProfileInput{AssociationId: replaced.AssociationId}).IamInstanceProfileAssociation.State, types.IamInstanceProfileAssociationStateDisassociating)
+	same(t, "profile", *do(t, c.AssociateIamInstanceProfile, &ec2.AssociateIamInstanceProfileInput{InstanceId: i.InstanceId, IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: new("again")}}).IamInstanceProfileAssociation.IamInstanceProfile.Arn, "arn:aws:iam::123456789012:instance-profile/again")
 	terminate(t, c, id...)
 }
 
