@@ -244,7 +244,7 @@ func init() {
 		AttachmentId DeviceIndex MaxCount MinCount KeyName PublicKeyMaterial Cidr ReservationType SubnetCidrReservationId
 		DhcpConfigurations Resources ResourceIds ResourceType FlowLogIds PrivateIpAddresses RuleNumber Egress Protocol RuleAction
 		SecurityGroupRules SecurityGroupRuleId VolumeId InstanceCreditSpecifications Tags InstanceTenancy GatewayId CapacityReservationSpecification
-		CapacityReservationPreference IamInstanceProfile`) {
+		CapacityReservationPreference IamInstanceProfile Arn`) {
 		requiredNames[name] = true
 	}
 }
