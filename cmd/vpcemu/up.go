@@ -33,8 +33,8 @@ holds its DHCP lease; user data may still be at work then, as on EC2. FILE is a 
 was changed by other means; it touches only objects that a file made, unless --prune. Without
 FILE it brings back a lab as it was or, where there is none, makes an empty account with its default VPC.
 
-With --join this machine is a host on the lab's Internet, until an "up" without it (or
-"join: true" in the file): its own ssh, curl and browser reach the lab's public addresses, by
+With --join this machine is a host on the lab's Internet, until an "up" with a file and without it
+(or with "join: true" in the file): its own ssh, curl and browser reach the lab's public addresses, by
 Internet gateway, network ACL and security group. --hosts does the same, and keeps the names
 of what has a public address in /etc/hosts (or the file that VPCEMU_HOSTS_FILE names):
 NAME.LAB, NAME where nothing else is called so, and the public DNS name. "down" takes it back.
@@ -73,8 +73,8 @@ func upArgs(ctx context.Context, w io.Writer, args []string, req control.UpReque
 	if len(args) == 1 {
 		return runUp(ctx, w, args[0], req, out)
 	}
-	if req.Join || req.Hosts || req.Prune || req.Replace {
-		return "", usageError{errors.New("up: without a file there is nothing for --join, --hosts, --prune and --replace to go by: name one")}
+	if req.Prune || req.Replace {
+		return "", usageError{errors.New("up: without a file there is nothing for --prune and --replace to go by: name one")}
 	}
 	if lab = emptyLab; labFlag != "" || len(labs()) > 0 {
 		if lab, err = theLab(); err != nil {
@@ -84,6 +84,10 @@ func upArgs(ctx context.Context, w io.Writer, args []string, req control.UpReque
 	c, err := upEmpty(ctx, lab, "")
 	if err != nil {
 		return "", err
+	}
+	if req.Join || req.Hosts {
+		result, err := c.Up(ctx, req, progress(out))
+		return lab, printUp(w, result, req, out, err)
 	}
 	is, err := c.Lab(ctx)
 	if err != nil {

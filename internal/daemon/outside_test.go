@@ -139,6 +139,34 @@ func (b *bench) reachesFar() {
 	})
 }
 
+// A lab that calls made is joined without a file, and nothing else of it changes.
+func TestOutside_JoinWithoutAFile(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	up := func(req control.UpRequest) (*control.UpResult, error) {
+		return b.Up(t.Context(), req, func(string) {})
+	}
+	if _, err := up(control.UpRequest{}); err == nil {
+		t.Error("up for nothing")
+	}
+	r, err := up(control.UpRequest{Hosts: true})
+	if err != nil || len(r.Changes) != 1 || r.Changes[0].Verb != "create" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if l := b.m.link; !l.wish.Join || len(l.hosts) == 0 {
+		t.Errorf("%+v %+v", l.wish, l.hosts)
+	}
+	equal(t, "running", b.m.names(), []string{"a", "b", "far"})
+	if r, err = up(control.UpRequest{Join: true}); err != nil || len(r.Changes) != 0 || !r.Lab.Outside.Hosts {
+		t.Errorf("a second time: %+v, %v", r, err)
+	}
+	b.mustUp(twoInstances) // says nothing of it, and so unties it
+	b.must("CreateTags", `{"Resources":["`+string(b.instance("a").ID)+`"],"Tags":[{"Key":"Name","Value":"host"}]}`)
+	if _, err := up(control.UpRequest{Join: true}); err == nil || !strings.Contains(err.Error(), "is called host") {
+		t.Errorf("with an instance that has this machine's name: %v", err)
+	}
+}
+
 func TestOutside_JoinIsThereWhenUpReturnsAndWithTheNextDaemon(t *testing.T) {
 	b := newBench(t)
 	b.mustUp(joinedFile)

@@ -22,8 +22,11 @@ import (
 // upTimeout bounds how long `up` waits for instances to run and hold a lease.
 const upTimeout = 5 * time.Minute
 
-// Up implements control.Applier.
+// Up implements control.Applier. Without a text it ties the lab to this machine, and leaves everything else.
 func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(string)) (*control.UpResult, error) {
+	if req.Text == "" {
+		return d.joinUp(ctx, req, progress)
+	}
 	file, err := topology.Parse(req.File, []byte(req.Text))
 	if err != nil {
 		return nil, err
@@ -57,12 +60,41 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range changes {
-		progress(wireChange(c).String())
-	}
+	tell(changes, progress)
 	if err := d.apiOf(ctx, file); err != nil {
 		return nil, fmt.Errorf("the lab is as the file says, but for its API: %w", err)
 	}
+	return d.isUp(ctx, since, changes, progress)
+}
+
+// joinUp is `up --join` or `up --hosts` without a file.
+func (d *Daemon) joinUp(ctx context.Context, req control.UpRequest, progress func(string)) (*control.UpResult, error) {
+	if !req.Join && !req.Hosts || req.Plan || req.Prune || req.Replace {
+		return nil, errors.New("up: without a topology file there is nothing to go by but --join and --hosts")
+	}
+	var changes []topology.Change
+	since := d.moment()
+	err := d.Apply(ctx, func(tx *vpc.Tx) (err error) {
+		if changes, err = topology.Join(tx, req.Hosts); err != nil {
+			return err
+		}
+		return d.mayStart(&tx.Model)
+	})
+	if err != nil {
+		return nil, err
+	}
+	tell(changes, progress)
+	return d.isUp(ctx, since, changes, progress)
+}
+
+func tell(changes []topology.Change, progress func(string)) {
+	for _, c := range changes {
+		progress(wireChange(c).String())
+	}
+}
+
+// isUp waits until the lab is as it is to be since the moment.
+func (d *Daemon) isUp(ctx context.Context, since uint64, changes []topology.Change, progress func(string)) (*control.UpResult, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("after %s", upTimeout))
 	defer cancel()
 	if err := errors.Join(d.settle(ctx, since, nil), d.linkReady(ctx)); err != nil {

@@ -89,6 +89,35 @@ func TestJoinThisMachineReachesTheLab(t *testing.T) {
 	host.unchanged("after down", before)
 }
 
+// A lab that calls made, without a topology file, is joined as well: one logs in from this machine.
+func TestJoinALabWithoutAFile(t *testing.T) {
+	t.Parallel()
+	host := newSpace(t)
+	before := host.state()
+	l := labOn(host, "version: 1\n")
+	l.cli("up")
+	l.ec2("create-key-pair --key-name key")
+	l.ec2("create-security-group --group-name ssh --description ssh")
+	l.ec2("authorize-security-group-ingress --group-name ssh --protocol tcp --port 22 --cidr 0.0.0.0/0")
+	l.ec2("run-instances --image-id ami-0abcdef1234567890 --key-name key --security-groups ssh --tag-specifications ResourceType=instance,Tags=[{Key=Name,Value=web}] --wait")
+	l.cli("up", "--join")
+	web := l.publicOf("web")
+	eventually(t, "ssh to "+web, func() error {
+		out, err := host.command(l.sshArgs(web, "echo $SSH_CONNECTION")...).CombinedOutput()
+		if err == nil && !strings.HasPrefix(string(out), "198.51.100.254 ") {
+			err = fmt.Errorf("from %s", out)
+		}
+		return err
+	})
+	last := l.lastDrop()
+	if _, status := host.try("nc -z -w 1 " + web + " 81"); status == 0 {
+		t.Error("port 81 is open from this machine, although the group has no rule")
+	}
+	l.droppedSince(last, "ENI_SG_RULES_MISMATCH", "198.51.100.254:")
+	l.cli("down")
+	host.unchanged("after down", before)
+}
+
 // machineNames is the public DNS name of an address.
 func (l *lab) machineNames(addr string) string {
 	return "ec2-" + strings.ReplaceAll(addr, ".", "-") + ".compute-1.amazonaws.com"

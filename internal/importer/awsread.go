@@ -256,7 +256,8 @@ func (r *reader) attributes(members map[string]json.RawMessage) bool {
 			_ = json.Unmarshal(members[key], &v) // another type is as good as none
 			return v.Value
 		}
-		if data := value("UserData"); data != "" {
+		if _, told := members["UserData"]; told {
+			data := value("UserData")
 			i.UserData = &data
 		}
 		flag("DisableApiTermination", &i.DisableApiTermination)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,31 @@ func TestDumpOfTheCLI(t *testing.T) {
 	r, is := mustImport(t, was, Options{Name: "shop"})
 	golden(t, "lab.yaml", r.Text)
 	golden(t, "lab.diff", []byte(strings.Join(difference(facts(t, was), facts(t, is)), "\n")+"\n"))
+}
+
+// What a call of the dump did not tell, for want of a permission, is said, for the file has something else.
+func TestImport_TellsOfCallsThatAreMissing(t *testing.T) {
+	all := folder(t, "lab")
+	for _, call := range []string{"route-tables", "network-acls", "nat-gateways", "addresses", "instances", "internet-gateways", "vpc-attributes", "instance-attributes", "key-pairs"} {
+		rest := slices.DeleteFunc(slices.Clone(all), func(s Source) bool { return filepath.Base(s.Name) == call+".json" })
+		if len(rest) == len(all) {
+			t.Fatalf("the dump has no %s.json", call)
+		}
+		r, err := Import(rest, Options{})
+		if err != nil {
+			t.Errorf("without %s: %v", call, err)
+			continue
+		}
+		said := map[string]string{"vpc-attributes": "describe-vpc-attribute ", "instance-attributes": "describe-instance-attribute "}[call]
+		if said == "" {
+			said = "describe-" + call
+		}
+		if !slices.ContainsFunc(r.Notes, func(n Note) bool {
+			return strings.Contains(n.String(), said) && strings.Contains(n.String(), "not read")
+		}) {
+			t.Errorf("without %s no note tells of it: %v", call, r.Notes)
+		}
+	}
 }
 
 func TestTerraform(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 // complete fills in what one call's answer says about the objects of another's that was not dumped, and drops what
 // is no more.
 func (c *converter) complete() {
+	c.unread()
 	c.defaultGroup = map[string]string{}
 	for _, g := range c.SecurityGroups {
 		if g.GroupName == "default" {
@@ -20,6 +21,33 @@ func (c *converter) complete() {
 	c.dropNatGateways()
 	c.addAddresses()
 	c.addKeyPairs()
+}
+
+// unread notes the calls of a dump whose answers are missing, where nothing else would tell: what they describe is then
+// as in a new VPC. A call that was refused for want of a permission leaves no file.
+func (c *converter) unread() {
+	if c.terraform || c.lab != nil || len(c.Vpcs) == 0 {
+		return
+	}
+	for _, m := range []struct{ member, call, so string }{
+		{"RouteTables", "describe-route-tables", "every VPC has its main route table alone, with the local route"},
+		{"NetworkAcls", "describe-network-acls", "every subnet has its VPC's default network ACL, which allows everything"},
+		{"NatGateways", "describe-nat-gateways", "there are none in the file"},
+		{"Addresses", "describe-addresses", "Elastic IPs that nothing uses are not in the file"},
+		{"Reservations", "describe-instances", "there are none in the file"},
+	} {
+		if !c.has[m.member] {
+			c.note("file", "", "%s was not read: %s", m.call, m.so)
+		}
+	}
+	if c.opt.WithoutUserData {
+		return
+	}
+	for _, i := range c.Instances {
+		if a := c.instanceAttributes[i.InstanceId]; a.UserData == nil && i.State.Name != "terminated" {
+			c.note("instance", label(nameOf(i.Tags), i.InstanceId, i.origin), "its user data was not read (describe-instance-attribute --attribute userData)")
+		}
+	}
 }
 
 // addGroupRules gives groups the rules of describe-security-group-rules where describe-security-groups had none.

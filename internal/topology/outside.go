@@ -70,6 +70,30 @@ func (c *converger) outside() {
 	}
 }
 
+// Join ties a lab to the machine's network as Options.Join and Options.Hosts do, without a file. What else ties it stays.
+func Join(tx *vpc.Tx, hosts bool) ([]Change, error) {
+	was := tx.Outside
+	want := was
+	want.Join, want.Hosts = true, was.Hosts || hosts
+	if reflect.DeepEqual(was, want) {
+		return nil, nil
+	}
+	for id, i := range tx.Instances.All() {
+		if i.Name() == vpc.HostName && i.State != vpc.StateTerminated {
+			return nil, fmt.Errorf("--join: the instance %s is called %s, as this machine would be: give it another Name tag", id, vpc.HostName)
+		}
+	}
+	for id, h := range tx.InternetHosts.All() {
+		if h.HostName == vpc.HostName && h.State != vpc.StateTerminated {
+			return nil, fmt.Errorf("--join: the Internet host %s is called %s, as this machine would be: make it with another name", id, vpc.HostName)
+		}
+	}
+	if err := tx.SetOutside(want); err != nil {
+		return nil, fmt.Errorf("--join: the public pools have no address left for this machine: %w", err)
+	}
+	return []Change{outsideChange(&was, &tx.Outside)}, nil
+}
+
 // outsideChange tells of the machine's link to the lab as of an object.
 func outsideChange(was, is *vpc.Outside) Change {
 	change := Change{Update, "link to this machine", vpc.HostName, outsideText(is)}
