@@ -58,10 +58,10 @@ type Applier interface {
 // UpRequest carries a topology file's text and name (for its error messages).
 type UpRequest struct {
 	File    string // its path: user_data_file is looked for beside it
-	Text    string
-	Plan    bool // only tell what would change
-	Prune   bool // also remove what no file made
-	Replace bool // allow what destroys a disk
+	Text    string // "": what there is, with Join and Hosts
+	Plan    bool   // only tell what would change
+	Prune   bool   // also remove what no file made
+	Replace bool   // allow what destroys a disk
 	// Join puts this machine on the lab's Internet, and Hosts the lab's names into its hosts
 	// file, whatever the topology file says.
 	Join, Hosts bool

@@ -33,17 +33,7 @@ func TestProperty_ExportLosesNothingUnsaid(t *testing.T) {
 				done[a] += n
 			}
 			was := dump(t, m)
-			r, err := Lab(&m, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.Invalid != nil {
-				t.Fatalf("%v\n%s", r.Invalid, r.Text)
-			}
-			f, err := topology.Parse("lab.yaml", r.Text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r, f := exported(t, &m)
 			copy := modelOf(t, f)
 			d := slices.DeleteFunc(difference(append(facts(t, was), settings(&m)...), append(facts(t, dump(t, copy)), settings(&copy)...)), func(fact string) bool { return noted(r.Notes, fact) })
 			if len(d) > 0 {

@@ -32,20 +32,27 @@ func TestLab_Circle(t *testing.T) {
 	}
 }
 
+// exported is the file of a lab, as text and parsed.
+func exported(t *testing.T, m *vpc.Model) (*Result, *topology.File) {
+	t.Helper()
+	r, err := Lab(m, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Invalid != nil {
+		t.Fatalf("%v\n%s", r.Invalid, r.Text)
+	}
+	f, err := topology.Parse("lab.yaml", r.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, f
+}
+
 // circle exports a lab, brings it up anew, and compares; and exports that, and compares the text.
 func circle(t *testing.T, m vpc.Model) string {
 	t.Helper()
-	first, err := Lab(&m, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if first.Invalid != nil {
-		t.Fatalf("%v\n%s", first.Invalid, first.Text)
-	}
-	f, err := topology.Parse("lab.yaml", first.Text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, f := exported(t, &m)
 	again := modelOf(t, f)
 	if d := cmp.Diff(portrait(&m), portrait(&again)); d != "" {
 		t.Errorf("the lab that was exported, and the one that is made of the file (-was +is):\n%s\n%s", d, first.Text)

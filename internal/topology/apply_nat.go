@@ -102,7 +102,7 @@ func (c *converger) leaveNatGateway(g *vpc.NatGateway, e vpc.NatGatewayAddress) 
 		call[vpc.UnassignPrivateNatGatewayAddressOutput](c, &vpc.UnassignPrivateNatGatewayAddressInput{NatGatewayId: g.ID, PrivateIpAddresses: []string{e.PrivateIp.String()}})
 	}
 	if c.err == nil {
-		c.tx.NatGatewayDrained(g.ID)
+		c.tx.NatAddressIdle(g.ID, e.PrivateIp)
 	}
 }
 

@@ -581,3 +581,24 @@ func TestChange_StopProtection(t *testing.T) {
 		t.Errorf("a running one is stopped: %v", err)
 	}
 }
+
+// The file takes an address from a NAT gateway; another one, which a call has draining, goes on draining (NA-17).
+func TestDrift_OneAddressGoesAndAnotherDrains(t *testing.T) {
+	with := func(list string) *File {
+		return parseText(t, "version: 1\nname: full\nvpcs: {v: {cidr_block: 10.0.0.0/16}}\nsubnets: {s: {vpc: v, cidr_block: 10.0.1.0/24}}\n"+
+			"nat_gateways: {n: {subnet: s, connectivity_type: private, private_ip: 10.0.1.10, secondary_private_ips: ["+list+"]}}\n")
+	}
+	m, _ := mustConverge(t, with("10.0.1.20, 10.0.1.30"), nil, Options{})
+	tx := vpc.Begin(&m, vpc.Call{Now: now, NewID: vpc.RandomID})
+	for id := range tx.NatGateways.All() {
+		if _, err := tx.Run("UnassignPrivateNatGatewayAddress", &vpc.UnassignPrivateNatGatewayAddressInput{NatGatewayId: id, PrivateIpAddresses: []string{"10.0.1.20"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, _ = mustConverge(t, with(""), &tx.Model, Options{})
+	for _, g := range m.NatGateways.All() {
+		if len(g.Addresses) != 2 || g.Addresses[1].PrivateIp.String() != "10.0.1.20" || !g.Addresses[1].Draining() {
+			t.Errorf("%+v", g.Addresses)
+		}
+	}
+}

@@ -250,20 +250,6 @@ func (tx *Tx) drain(g *NatGateway, places []int, seconds *int, status string) (*
 // Draining tells whether the address takes no new connections (NA-17).
 func (e *NatGatewayAddress) Draining() bool { return !e.DrainUntil.IsZero() }
 
-// NatGatewayDrained: the connections of the gateway's draining addresses are over, and the addresses go. It is no EC2
-// action: see settle.go.
-func (tx *Tx) NatGatewayDrained(id NatGatewayID) {
-	if g := tx.NatGateways.Get(id); g != nil {
-		var end time.Time
-		for _, e := range g.Addresses {
-			if e.DrainUntil.After(end) {
-				end = e.DrainUntil
-			}
-		}
-		tx.dropDrained(g, end)
-	}
-}
-
 // NatAddressIdle: no connection uses the draining address of the gateway any more, so that it goes before its time:
 // MaxDrainDurationSeconds is for connections that are still in progress (NA-17). It is no EC2 action: see settle.go.
 func (tx *Tx) NatAddressIdle(id NatGatewayID, a netip.Addr) {
