@@ -158,6 +158,8 @@ sweep() {
 
 # ---- Debian packages ----
 
+pauses='3 10 0' # after each try of a registry, in seconds
+
 # need_packages PACKAGE...: install what is missing, through apt only, and let no
 # service start: instances start their own.
 need_packages() {
@@ -189,16 +191,20 @@ need_clients() {
 		"$(terraform version 2>/dev/null | head -n 1 | grep . || echo 'no terraform: its configurations are not applied')"
 }
 
-# fetch_packages [APT OPTION...] PACKAGE...: with all that they need.
+# fetch_packages [APT OPTION...] PACKAGE...: with all that they need. A registry that falters
+# is asked again: what a try brought, the next one keeps.
 fetch_packages() {
-	# One source of several may be out of order while the others have everything.
-	run apt_quietly apt-get update || true
-	run apt_quietly apt-get install --download-only "$@" && return
-	case $(apt_error) in
-	*locate* | *candidate* | *etch* | *archives*)
-		die "the Debian package registry is out of reach: connect this machine and run the script again" ;;
-	*) die "apt: $(apt_error)" ;;
-	esac
+	local pause
+	for pause in $pauses; do
+		# One source of several may be out of order while the others have everything.
+		run apt_quietly apt-get update || true
+		run apt_quietly apt-get install --download-only "$@" && return
+		case $(apt_error) in
+		*locate* | *candidate* | *etch* | *download*) run sleep "$pause" ;;
+		*) die "apt: $(apt_error)" ;;
+		esac
+	done
+	die "the Debian package registry is out of reach: connect this machine and run the script again ($(apt_error))"
 }
 
 # apt_quietly COMMAND...: apt-get without its talk, waiting for another apt, after repair of one that was killed.
@@ -215,8 +221,9 @@ apt_quietly() {
 	return 1
 }
 
-# apt_error: the last error that apt told, without addresses.
-apt_error() { sed -n 's/^E: //p' "$tmp/apt.log" | grep -v :// | tail -n 1; }
+# apt_error: the errors that apt told, the last ones, in a line and without addresses.
+apt_error() { sed -n 's/^E: //p' "$tmp/apt.log" | without_addresses | tail -n 2 | tr -s '\n' ' ' | sed 's/ $//'; }
+without_addresses() { sed -E 's,[a-z]+://[^ ]*/([^ /]*),\1,g; s/ *\[IP: [^]]*\]//g; s/ (resolving|lookup) [^ ]+( on [^ ]+:)?//g; s/  +/ /g'; }
 
 # forbid_services, allow_services: a policy that lets packages start no service on
 # this machine, and its end. The machine's own policy is put back.
@@ -285,9 +292,13 @@ need_go() {
 
 # fetch_module DIR [MODULE]: a module, or what the module in DIR needs.
 fetch_module() {
-	(cd "$1" && go mod download ${2+"$2"}) >"$tmp/go.log" 2>&1 && return
-	grep -q :// "$tmp/go.log" && die "the Go module registry is out of reach: connect this machine and run the script again"
-	die "go: $(tail -n 1 "$tmp/go.log")"
+	local pause
+	for pause in $pauses; do
+		(cd "$1" && go mod download ${2+"$2"}) >"$tmp/go.log" 2>&1 && return
+		grep -q :// "$tmp/go.log" || die "go: $(tail -n 1 "$tmp/go.log")"
+		sleep "$pause"
+	done
+	die "the Go module registry is out of reach: connect this machine and run the script again ($(tail -n 1 "$tmp/go.log" | without_addresses))"
 }
 
 # build DIR: build vpcemu and its guest program there.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,45 @@ func localRepository(t *testing.T, packages ...string) string {
 		t.Fatalf("fetching %s for the lab's repository: %s", strings.Join(packages, " "), lines[len(lines)-1])
 	}
 	return dir
+}
+
+// A registry that falters does not end a run: what one try did not bring, the next one may. One that stays out
+// of reach is told in a line, with the reason and without addresses, and so is what asking again cannot mend.
+func TestScripts_RegistryThatFalters(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, program, call string
+		failures            int
+		output, want        string
+		tries               int
+	}{
+		{"apt, once", "apt-get", "fetch_packages x", 1, "E: Failed to fetch http://host.example/pool/x_1.deb  Connection timed out [IP: 192.0.2.1 80]\nE: Some files failed to download", "", 2},
+		{"apt, always", "apt-get", "fetch_packages x", 9, "E: Failed to fetch http://host.example/pool/x_1.deb  Connection timed out [IP: 192.0.2.1 80]\nE: Some files failed to download",
+			"vpcemu: the Debian package registry is out of reach: connect this machine and run the script again (Failed to fetch x_1.deb Connection timed out Some files failed to download)\n", 3},
+		{"apt, no matter of the registry", "apt-get", "fetch_packages x", 9, "E: You don't have enough free space in /var/cache/apt/archives/.", "vpcemu: apt: You don't have enough free space in /var/cache/apt/archives/.\n", 1},
+		{"go, once", "go", "fetch_module .", 1, `go: a@v1: Get "https://host.example/a.mod": dial tcp: lookup host.example: i/o timeout`, "", 2},
+		{"go, always", "go", "fetch_module .", 9, `go: a@v1: Get "https://host.example/a.mod": dial tcp: lookup host.example: i/o timeout`,
+			"vpcemu: the Go module registry is out of reach: connect this machine and run the script again (go: a@v1: Get \"a.mod\": dial tcp: i/o timeout)\n", 3},
+		{"go, no matter of the registry", "go", "fetch_module .", 9, "go: go.mod file not found", "vpcemu: go: go: go.mod file not found\n", 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			script := fmt.Sprintf("#!/bin/sh\ncase $1 in update) exit 0 ;; esac\necho x >>%s/tries\n[ $(wc -l <%[1]s/tries) -gt %d ] || { printf '%%s\\n' \"$OUTPUT\"; exit 1; }\n", dir, tc.failures)
+			if err := os.WriteFile(filepath.Join(dir, tc.program), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("bash", "-c", ". ../../scripts/lib.sh; pauses='0 0 0'; "+tc.call)
+			cmd.Env = append(os.Environ(), "tmp="+dir, "OUTPUT="+tc.output, "PATH="+dir+":"+os.Getenv("PATH"))
+			out, err := cmd.CombinedOutput()
+			equal(t, "what it says", string(out), tc.want)
+			equal(t, "whether it failed", err != nil, tc.want != "")
+			tries, err := os.ReadFile(filepath.Join(dir, "tries"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "tries", strings.Count(string(tries), "x"), tc.tries)
+		})
+	}
 }
 
 // aptInstall installs packages in an instance from the repository of `server`, and
