@@ -206,6 +206,39 @@ func TestAPI_EverythingSurvivesARestart(t *testing.T) {
 	}
 }
 
+// A call of which EC2 does a part and tells an error of the rest: the part is kept, and nothing of a call that failed otherwise.
+func TestIN04_AProtectedInstanceKeepsThoseOfItsZone(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(quotasForMany)
+	var all []vpc.InstanceID
+	for _, protected := range []bool{true, false, false} {
+		zone := []string{"us-east-1a", "us-east-1a", "us-east-1b"}[len(all)]
+		out := mustCall[vpc.RunInstancesOutput](b, "RunInstances", &vpc.RunInstancesInput{ImageId: vpc.ImageID, Placement: &vpc.Placement{AvailabilityZone: zone}, DisableApiTermination: &protected})
+		all = append(all, out.Instances[0].InstanceId)
+	}
+	if err := b.settled(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Do(t.Context(), "us-east-1", "TerminateInstances", &vpc.TerminateInstancesInput{InstanceIds: append(all, "i-0123456789abcdef0")})
+	if code(err) != "InvalidInstanceID.NotFound" {
+		t.Errorf("with an instance that is not: %v", err)
+	}
+	states := func() (s []string) {
+		for _, id := range all {
+			s = append(s, b.Model().Instances.Get(id).State)
+		}
+		return s
+	}
+	equal(t, "after a call that failed whole", states(), []string{vpc.StateRunning, vpc.StateRunning, vpc.StateRunning})
+	if _, err := b.Do(t.Context(), "us-east-1", "TerminateInstances", &vpc.TerminateInstancesInput{InstanceIds: all}); code(err) != "OperationNotPermitted" {
+		t.Errorf("with a protected one: %v", err)
+	}
+	if err := b.settled(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after it", states(), []string{vpc.StateRunning, vpc.StateRunning, vpc.StateTerminated})
+}
+
 // describeAll is what every Describe action without a required parameter tells.
 func describeAll(b *bench) map[string]string {
 	b.t.Helper()

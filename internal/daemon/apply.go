@@ -133,7 +133,7 @@ func (d *Daemon) commit(batch []*request) {
 	}
 }
 
-// applyAll runs the changes one after another, each all or nothing, then
+// applyAll runs the changes one after another, each all or nothing but where EC2 does a part, then
 // compiles, commits and publishes what they made of the model. Where no change
 // succeeded there is nothing to do.
 func (d *Daemon) applyAll(batch []*request) error {
@@ -144,10 +144,10 @@ func (d *Daemon) applyAll(batch []*request) error {
 		before := tx.Model.Clone()
 		r.err = d.run(r, tx)
 		tx.Call.Region, tx.Call.Client, tx.Region = "", false, tx.Model.Region
-		if r.err != nil {
-			tx.Model = before
-		} else {
+		if vpc.Stands(r.err) {
 			useful = true
+		} else {
+			tx.Model = before
 		}
 	}
 	if !useful {

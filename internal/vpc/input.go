@@ -3,6 +3,7 @@ package vpc
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -173,7 +174,7 @@ type TokenRecord struct {
 const tokenLifetime = 24 * time.Hour
 
 // errDryRun is how a dry run that found nothing wrong is answered.
-var errDryRun = &Error{"DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
+var errDryRun = errorf("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 
 // perform calls the action's method with the two parameters that mean the same
 // in every action: DryRun and ClientToken.
@@ -197,6 +198,8 @@ func (tx *Tx) perform(a Action, in any) (any, error) {
 		out, err = tx.do(a, in)
 	}
 	switch {
+	case err != nil && dry:
+		return nil, whole(err)
 	case err != nil:
 		return nil, err
 	case dry:
@@ -205,6 +208,14 @@ func (tx *Tx) perform(a Action, in any) (any, error) {
 		return out, tx.remember(key, in, out)
 	}
 	return out, nil
+}
+
+// whole is an error that leaves nothing done.
+func whole(err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Partial {
+		return &Error{Code: e.Code, Message: e.Message}
+	}
+	return err
 }
 
 // dryRun tells whether in asks for a dry run, and gives what it would have done: for the

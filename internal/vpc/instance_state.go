@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -191,16 +192,20 @@ func (tx *Tx) RebootInstances(in *RebootInstancesInput) (*RebootInstancesOutput,
 }
 
 // TerminateInstances ends instances: they are shutting down until the host tells
-// that they are gone (InstanceTerminated). Termination protection refuses (IN-04);
-// doing it again succeeds.
+// that they are gone (InstanceTerminated). Termination protection refuses (IN-04): neither the
+// instance ends nor others that the call names in its zone. Those in other zones do, and the
+// error tells of it as Partial (API Reference, TerminateInstances). Doing it again succeeds.
 func (tx *Tx) TerminateInstances(in *TerminateInstancesInput) (*TerminateInstancesOutput, error) {
+	protected := map[string]bool{} // zones
+	var refused *Error
 	list, err := tx.changeStates(in.InstanceIds, func(i *Instance) error {
-		if i.DisableApiTermination && !i.in(StateShuttingDown, StateTerminated) {
-			return errorf("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", i.ID)
+		if i.DisableApiTermination && !i.ended() {
+			protected[tx.instanceZone(i)] = true
+			refused = cmp.Or(refused, errorf("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", i.ID))
 		}
 		return nil
 	}, func(i *Instance) error {
-		if !i.in(StateShuttingDown, StateTerminated) {
+		if !i.ended() && !protected[tx.instanceZone(i)] {
 			i.State, i.StateReason, i.StateTransitionReason = StateShuttingDown, ReasonUserInitiated, userInitiated(tx.Call.Now)
 			i.Due = tx.due(delayInstanceEnd)
 		}
@@ -209,8 +214,15 @@ func (tx *Tx) TerminateInstances(in *TerminateInstancesInput) (*TerminateInstanc
 	if err != nil {
 		return nil, err
 	}
+	if refused != nil {
+		refused.Partial = slices.ContainsFunc(list, func(c InstanceStateChange) bool { return c.CurrentState != c.PreviousState })
+		return nil, refused
+	}
 	return &TerminateInstancesOutput{list}, nil
 }
+
+// ended tells whether the instance is terminated or about to be.
+func (i *Instance) ended() bool { return i.in(StateShuttingDown, StateTerminated) }
 
 // releasePublic takes the automatic public addresses from the instance (PI-02).
 func (tx *Tx) releasePublic(id InstanceID) {

@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -256,7 +257,21 @@ func TestIN04_Protection(t *testing.T) {
 	other := s.inPublic()
 	wantCode(t, code(s.TerminateInstances(&TerminateInstancesInput{InstanceIds: []InstanceID{other, id}})), "OperationNotPermitted")
 	if s.info(other).State.Name != StateRunning {
-		t.Error("one of two was terminated")
+		t.Error("one of two in a zone was terminated")
+	}
+	elsewhere := s.launched(RunInstancesInput{SubnetId: s.other})
+	all := &TerminateInstancesInput{InstanceIds: []InstanceID{elsewhere, other, id}, DryRun: true}
+	_, err := s.Run("TerminateInstances", all)
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Code != "OperationNotPermitted" || e.Partial {
+		t.Errorf("the dry run: %v", err)
+	}
+	all.DryRun = false
+	_, err = s.TerminateInstances(all)
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Code != "OperationNotPermitted" || !e.Partial || !strings.Contains(e.Message, string(id)) {
+		t.Errorf("the instances of two zones: %v", err)
+	}
+	if got := s.info(other).State.Name + ", " + s.info(elsewhere).State.Name; got != "running, shutting-down" {
+		t.Errorf("beside the protected instance and in another zone: %s", got)
 	}
 	must(s.ModifyInstanceAttribute(&ModifyInstanceAttributeInput{InstanceId: id, DisableApiTermination: AttributeBooleanValue{new(false)}}))
 	must(s.ModifyInstanceAttribute(&ModifyInstanceAttributeInput{InstanceId: id, Attribute: "disableApiStop", Value: "false"}))

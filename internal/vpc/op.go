@@ -3,6 +3,7 @@ package vpc
 import (
 	"cmp"
 	"crypto"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -15,12 +16,19 @@ import (
 type Error struct {
 	Code    string // InvalidSubnet.Conflict
 	Message string
+	Partial bool // what the operation did before it failed stands
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 func errorf(code, format string, a ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, a...)}
+}
+
+// Stands tells whether what an operation did is to be kept: it succeeded, or failed in part.
+func Stands(err error) bool {
+	e := (*Error)(nil)
+	return err == nil || errors.As(err, &e) && e.Partial
 }
 
 // Call is what an operation needs from outside besides its input.
@@ -108,7 +116,7 @@ func LookupAction(name string) (Action, bool) { a, ok := actions[name]; return a
 
 // Run performs the named action with in, a pointer to its Input type, in the Region
 // of the call, which it opens where it is not yet. On an error the working copy is as
-// it was before the call.
+// it was before the call, unless the error is Partial.
 func (tx *Tx) Run(name string, in any) (any, error) {
 	a, ok := actions[name]
 	if !ok {
@@ -119,8 +127,10 @@ func (tx *Tx) Run(name string, in any) (any, error) {
 	}
 	before := tx.Model.Clone()
 	out, err := tx.runIn(cmp.Or(tx.Call.Region, tx.Model.Region), a, in)
-	if err != nil {
+	if !Stands(err) {
 		tx.Model = before
+	}
+	if err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -71,12 +71,12 @@ func (b *Backend) Do(_ context.Context, region, action string, in any) (any, err
 	tx = vpc.Begin(&b.model, b.call())
 	tx.Call.Region, tx.Call.Client = region, true
 	out, err := tx.Run(action, in)
-	if err != nil {
+	if !vpc.Stands(err) {
 		return nil, err
 	}
 	settle(tx)
 	b.model = tx.Model
-	return out, nil
+	return out, err
 }
 
 // settle is what the host reports of sandboxes.
