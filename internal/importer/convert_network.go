@@ -71,13 +71,20 @@ func (c *converter) tags(kind, object string, tags []rawTag) map[string]string {
 		case key == "Name" || key == "":
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			c.reserved = append(c.reserved, reservedTag{key, object})
-		case len(key) > 128 || len(t.Value) > 256 || strings.ContainsFunc(key+t.Value, func(r rune) bool { return r < ' ' || r == '\ufffd' }):
-			c.note(kind, object, "the tag %q: a topology file's have at most 128 and 256 bytes of printable text", printable(shorten(key)))
-		default:
+		case c.fits(kind, object, key, t.Value):
 			kept[key] = t.Value
 		}
 	}
 	return kept
+}
+
+// fits tells whether a topology file can have the tag, or notes that it can not.
+func (c *converter) fits(kind, object, key, value string) bool {
+	if len(key) <= 128 && len(value) <= 256 && !strings.ContainsFunc(key+value, func(r rune) bool { return r < ' ' || r == '\ufffd' }) {
+		return true
+	}
+	c.note(kind, object, "the tag %q: a topology file's have at most 128 and 256 bytes of printable text", printable(shorten(key)))
+	return false
 }
 
 type reservedTag struct{ key, object string }
@@ -215,7 +222,7 @@ func (c *converter) convertSubnets() {
 		if strings.HasPrefix(c.names.by[s.SubnetId], topology.DefaultName+"-") {
 			c.lost("subnet", name, s.Tags)
 			if c.hasReservations(s) {
-				c.note("subnet", name, "its CIDR reservations: a topology file has none for what comes with a VPC")
+				c.note("subnet", name, "its CIDR reservations: a topology file has none for what the default VPC comes with")
 			}
 			continue
 		}
@@ -283,10 +290,22 @@ func (s *rawSubnet) plainNames() bool {
 	return (o.HostnameType == "" || o.HostnameType == "ip-name") && !o.EnableResourceNameDnsARecord
 }
 
-// lost notes the tags of what the file has no entry for, because the VPC comes with it.
+// ownTags are those of what a VPC comes with, which has no name in a file but the tag.
+func (c *converter) ownTags(kind, object string, tags []rawTag) (v topology.Value[map[string]string]) {
+	kept := c.tags(kind, object, tags)
+	if name := nameOf(tags); name != "" && c.fits(kind, object, "Name", name) {
+		kept["Name"] = name
+	}
+	if len(kept) > 0 {
+		v = set(kept)
+	}
+	return v
+}
+
+// lost notes the tags of what the file has no entry for, because the default VPC comes with it.
 func (c *converter) lost(kind, object string, tags []rawTag) {
-	if kept := c.tags(kind, object, tags); len(kept) > 0 || nameOf(tags) != "" {
-		c.note(kind, object, "its tags: a topology file has none for what comes with a VPC")
+	if c.ownTags(kind, object, tags).Set {
+		c.note(kind, object, "its tags: a topology file has none for what the default VPC comes with")
 	}
 }
 

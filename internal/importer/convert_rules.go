@@ -18,8 +18,7 @@ func (c *converter) convertSecurityGroups() {
 	for _, g := range c.SecurityGroups {
 		said := label(firstOf(g.GroupName, nameOf(g.Tags)), g.GroupId, g.origin)
 		if g.GroupName == "default" {
-			c.lost("security group", said, g.Tags)
-			c.defaultGroupRules(g, said)
+			c.ownGroup(g, said)
 			continue
 		}
 		o := &topology.SecurityGroup{Vpc: set(c.names.by[g.VpcId])}
@@ -44,16 +43,21 @@ func (c *converter) convertSecurityGroups() {
 	}
 }
 
-// defaultGroupRules are those of a VPC's own group, where they are not as AWS made them.
-func (c *converter) defaultGroupRules(g *rawSecurityGroup, said string) {
+// ownGroup says of a VPC's own group what is not as AWS made it.
+func (c *converter) ownGroup(g *rawSecurityGroup, said string) {
 	d := topology.DefaultSecurityGroup{}
-	if r := c.rules(g, said, g.IpPermissions, "ingress"); !everythingFromMembers(r) {
+	if r := c.rules(g, said, g.IpPermissions, "ingress"); !everythingFromMembers(r) && !g.noRules {
 		d.Ingress = r
 	}
-	if r := c.rules(g, said, g.IpPermissionsEgress, "egress"); !everythingOutward(r) {
+	if r := c.rules(g, said, g.IpPermissionsEgress, "egress"); !everythingOutward(r) && !g.noRules {
 		d.Egress = r
 	}
-	if v := c.vpcObject(g.VpcId); v != nil && !g.noRules && (d.Ingress.Set || d.Egress.Set) {
+	v := c.vpcObject(g.VpcId)
+	if v == nil {
+		c.lost("security group", said, g.Tags)
+		return
+	}
+	if d.Tags = c.ownTags("security group", said, g.Tags); d.Ingress.Set || d.Egress.Set || d.Tags.Set {
 		v.DefaultSecurityGroup = set(d)
 	}
 }
@@ -301,11 +305,7 @@ func (c *converter) convertNetworkAcls() {
 	for _, a := range c.NetworkAcls {
 		said := label(nameOf(a.Tags), a.NetworkAclId, a.origin)
 		if a.IsDefault {
-			c.lost("network ACL", said, a.Tags)
-			rules := topology.DefaultNetworkAcl{Ingress: c.aclRules(a, said, false), Egress: c.aclRules(a, said, true)}
-			if v := c.vpcObject(a.VpcId); v != nil && !a.asMade() {
-				v.DefaultNetworkAcl = set(rules)
-			}
+			c.ownAcl(a, said)
 			continue
 		}
 		o := &topology.NetworkAcl{Vpc: set(c.names.by[a.VpcId])}
@@ -318,6 +318,22 @@ func (c *converter) convertNetworkAcls() {
 			o.Egress = r
 		}
 		c.file.NetworkAcls.List = append(c.file.NetworkAcls.List, o)
+	}
+}
+
+// ownAcl says of a VPC's own network ACL what is not as AWS made it.
+func (c *converter) ownAcl(a *rawNetworkAcl, said string) {
+	d := topology.DefaultNetworkAcl{}
+	if ingress, egress := c.aclRules(a, said, false), c.aclRules(a, said, true); !a.asMade() {
+		d.Ingress, d.Egress = ingress, egress
+	}
+	v := c.vpcObject(a.VpcId)
+	if v == nil {
+		c.lost("network ACL", said, a.Tags)
+		return
+	}
+	if d.Tags = c.ownTags("network ACL", said, a.Tags); !a.asMade() || d.Tags.Set {
+		v.DefaultNetworkAcl = set(d)
 	}
 }
 

@@ -131,7 +131,7 @@ func settings(m *vpc.Model) (list []string) {
 var told = []struct{ kind, says, fact string }{
 	{"security group", `IPv6 ranges in its (in|e)gress rules`, `^- group .* allows .* (::/0|fd00::/8) `},
 	{"security group", `rules for ICMPv6`, `^- group .* allows icmpv6 `},
-	{"security group", `^its tags`, `^- group default of .* has the tag`},
+	{"security group", `^its tags`, `^- group default of vpc 172.31.0.0/16 has the tag`},
 	{"Internet gateway", `^its tags`, `^- Internet gateway of vpc 172.31.0.0/16 has the tag`},
 	{"subnet", `^its tags`, `^- subnet .* of vpc 172.31.0.0/16 has the tag`},
 	{"VPC", `^its tags`, `^- vpc 172.31.0.0/16 has the tag`},

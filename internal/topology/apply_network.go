@@ -36,7 +36,11 @@ func tagList(tags map[string]string) (list []vpc.Tag) {
 
 // retag makes the tags of an object what they are to be.
 func (c *converger) retag(id string, is map[string]string) {
-	want := c.tagsOf()
+	c.retagAs("tags", id, is, c.tagsOf())
+}
+
+// retagAs is retag for what a VPC comes with, which has no name in the file. The key says where its tags are.
+func (c *converger) retagAs(key, id string, is, want map[string]string) {
 	if maps.Equal(is, want) {
 		return
 	}
@@ -50,8 +54,10 @@ func (c *converger) retag(id string, is map[string]string) {
 	if len(extra) > 0 {
 		call[vpc.DeleteTagsOutput](c, &vpc.DeleteTagsInput{Resources: resources, Tags: extra})
 	}
-	call[vpc.CreateTagsOutput](c, &vpc.CreateTagsInput{Resources: resources, Tags: tagList(want)})
-	c.did("tags")
+	if len(want) > 0 {
+		call[vpc.CreateTagsOutput](c, &vpc.CreateTagsInput{Resources: resources, Tags: tagList(want)})
+	}
+	c.did("%s", key)
 }
 
 func boolean(b bool) vpc.AttributeBooleanValue { return vpc.AttributeBooleanValue{Value: &b} }

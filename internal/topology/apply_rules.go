@@ -56,6 +56,7 @@ func (c *converger) groupRules() {
 			id := c.tx.DefaultSecurityGroup(vpc.VpcID(c.id("vpcs", v.Name))).ID
 			c.rules(id, given(v.DefaultSecurityGroup.V.Ingress, ownMembers), false)
 			c.rules(id, given(v.DefaultSecurityGroup.V.Egress, allOutward), true)
+			c.retagAs("default_security_group.tags", string(id), c.tx.SecurityGroups.Get(id).Tags, v.DefaultSecurityGroup.V.Tags.V)
 			c.done()
 		}
 	}
@@ -261,6 +262,7 @@ func (c *converger) aclAssociations() {
 			id := c.tx.DefaultNetworkAcl(vpc.VpcID(c.id("vpcs", v.Name))).ID
 			c.entries(id, given(v.DefaultNetworkAcl.V.Ingress, allowAll), false)
 			c.entries(id, given(v.DefaultNetworkAcl.V.Egress, allowAll), true)
+			c.retagAs("default_network_acl.tags", string(id), c.tx.NetworkAcls.Get(id).Tags, v.DefaultNetworkAcl.V.Tags.V)
 			c.done()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
 )
@@ -431,6 +432,40 @@ func TestChange_GroupName(t *testing.T) {
 	for _, bad := range []string{"default", "sg-1", "x ", "ü", "DB", "''"} {
 		if _, err := Parse("full.yaml", []byte(edited(t, "    description: web\n", "    group_name: '"+strings.Trim(bad, "'")+"'\n"))); err == nil || !strings.Contains(err.Error(), "group_name") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// What a VPC comes with has tags that come, change and go; nobody else's does.
+func TestChange_TagsOfWhatAVpcComesWith(t *testing.T) {
+	const text = "version: 1\ndefault_vpc: false\nvpcs:\n  main:\n    cidr_block: 10.0.0.0/16\n    %s\n  other: {cidr_block: 10.9.0.0/16}\n"
+	var m *vpc.Model
+	for _, step := range []struct {
+		keys       string
+		group, acl map[string]string
+		want       []string
+	}{
+		{"default_security_group: {tags: {Name: own, a: b}}", map[string]string{"Name": "own", "a": "b"}, nil, []string{"create vpc main", "create vpc other"}},
+		{"default_security_group: {tags: {Name: own, c: d}}", map[string]string{"Name": "own", "c": "d"}, nil, []string{"update vpc main: default_security_group.tags"}},
+		{"default_network_acl: {tags: {Name: acl}}", nil, map[string]string{"Name": "acl"}, []string{"update vpc main: default_network_acl.tags", "update vpc main: default_security_group.tags"}},
+		{"default_network_acl: {tags: {Name: acl}}", nil, map[string]string{"Name": "acl"}, nil},
+		{"tags: {}", nil, nil, []string{"update vpc main: default_network_acl.tags"}},
+	} {
+		is, changes := mustConverge(t, parseText(t, fmt.Sprintf(text, step.keys)), m, Options{})
+		slices.Sort(changes)
+		if d := cmp.Diff(step.want, changes, cmpopts.EquateEmpty()); d != "" {
+			t.Error(step.keys, d)
+		}
+		m = &is
+		for _, v := range m.Vpcs.All() {
+			want := [2]map[string]string{}
+			if v.Name() == "main" {
+				want = [2]map[string]string{step.group, step.acl}
+			}
+			is := [2]map[string]string{m.DefaultSecurityGroup(v.ID).Tags, m.DefaultNetworkAcl(v.ID).Tags}
+			if d := cmp.Diff(want, is, cmpopts.EquateEmpty()); d != "" {
+				t.Error(step.keys, v.Name(), d)
+			}
 		}
 	}
 }

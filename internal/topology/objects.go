@@ -36,6 +36,8 @@ type DefaultSecurityGroup struct {
 	Ingress List[GroupRule] `key:"ingress" unset:"everything from members of the group" change:"in place"`
 	// What may go out.
 	Egress List[GroupRule] `key:"egress" unset:"everything" change:"in place"`
+	// Its tags, Name among them.
+	Tags Value[map[string]string] `key:"tags" change:"in place"`
 }
 
 // DefaultNetworkAcl is a VPC's own network ACL.
@@ -44,6 +46,8 @@ type DefaultNetworkAcl struct {
 	Ingress List[AclRule] `key:"ingress" unset:"rule 100 allows everything" change:"in place"`
 	// Rules for what leaves a subnet.
 	Egress List[AclRule] `key:"egress" unset:"rule 100 allows everything" change:"in place"`
+	// Its tags, Name among them.
+	Tags Value[map[string]string] `key:"tags" change:"in place"`
 }
 
 // MainRouteTable is the route table that a VPC is made with.
