@@ -271,7 +271,7 @@ func (a *NetworkAcl) entry(number int, egress bool) int {
 }
 
 func (tx *Tx) readAclEntry(in *CreateNetworkAclEntryInput) (*NetworkAcl, NetworkAclEntry, error) {
-	e := NetworkAclEntry{RuleNumber: in.RuleNumber, Egress: in.Egress, RuleAction: in.RuleAction}
+	e := NetworkAclEntry{RuleNumber: in.RuleNumber, Egress: in.Egress, RuleAction: strings.ToLower(in.RuleAction)} // AWS takes Allow, too
 	a, err := find(&tx.NetworkAcls, in.NetworkAclId)
 	if err != nil {
 		return nil, e, err
@@ -279,7 +279,7 @@ func (tx *Tx) readAclEntry(in *CreateNetworkAclEntryInput) (*NetworkAcl, Network
 	if err := checkRuleNumber(in.RuleNumber); err != nil {
 		return nil, e, err
 	}
-	if in.RuleAction != "allow" && in.RuleAction != "deny" {
+	if e.RuleAction != "allow" && e.RuleAction != "deny" {
 		if in.RuleAction == "" {
 			return nil, e, errMissing("ruleAction")
 		}
