@@ -64,6 +64,21 @@ func TestQuirk_IsPrimary(t *testing.T) {
 	a.want("DescribeNatGateways&NatGatewayId.1=$private", "isPrimary", "true")
 }
 
+// An instance, an image, a VPC without tags has no tag set at all (boto3's issues 264 and 388: tags is
+// None), and others have an empty one.
+func TestQuirk_WithoutTags(t *testing.T) {
+	a := furnished(t)
+	for form, sets := range map[string]int{
+		"DescribeVpcs&VpcId.1=$vpc": 0, "DescribeSubnets&SubnetId.1=$subnet": 0, "DescribeSecurityGroups&GroupId.1=$group": 0,
+		"DescribeInstances&InstanceId.1=$instance": 0, "DescribeImages&ImageId.1=ami-01234567890abcdef": 0,
+		"DescribeRouteTables&RouteTableId.1=$table": 1, "DescribeNetworkInterfaces&NetworkInterfaceId.1=$eni": 1,
+	} {
+		if got := len(a.gives(form, "tagSet")); got != sets {
+			t.Errorf("%s: %d tag sets, want %d", form, got, sets)
+		}
+	}
+}
+
 // What is modified is told by the next call, one attribute each.
 func TestQuirk_AttributesAreReadBackAtOnce(t *testing.T) {
 	a := furnished(t)

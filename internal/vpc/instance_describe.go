@@ -42,7 +42,7 @@ type InstanceInfo struct {
 	SourceDestCheck                  *bool                                     `json:"SourceDestCheck,omitempty"`
 	MetadataOptions                  *InstanceMetadataOptionsResponse          `json:"MetadataOptions"`
 	StateReason                      *StateReason                              `json:"StateReason,omitempty"`
-	Tags                             []Tag                                     `json:"Tags"`
+	Tags                             []Tag                                     `json:"Tags,omitempty"`
 	VirtualizationType               string                                    `json:"VirtualizationType"`
 	ClientToken                      string                                    `json:"ClientToken,omitempty"`
 	PlatformDetails                  string                                    `json:"PlatformDetails"`
