@@ -35,6 +35,7 @@ type ModifyInstanceAttributeInput struct {
 	Attribute                         string
 	Value                             string
 	SourceDestCheck                   AttributeBooleanValue
+	EbsOptimized                      AttributeBooleanValue
 	DisableApiTermination             AttributeBooleanValue
 	DisableApiStop                    AttributeBooleanValue
 	InstanceType                      *AttributeValue
@@ -116,7 +117,7 @@ func (m *Model) liveInstance(id InstanceID) (*Instance, error) {
 	return i, nil
 }
 
-// ModifyInstanceAttribute changes one attribute. Type and user data can be
+// ModifyInstanceAttribute changes one attribute. Type, user data and EBS optimization can be
 // changed only while the instance is stopped (IN-04); the source/destination
 // check and the groups are those of its only interface. Limits count at once.
 func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*ModifyInstanceAttributeOutput, error) {
@@ -128,7 +129,7 @@ func (tx *Tx) ModifyInstanceAttribute(in *ModifyInstanceAttributeInput) (*Modify
 	if err != nil {
 		return nil, err
 	}
-	if err := oneGiven(r.SourceDestCheck.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
+	if err := oneGiven(r.SourceDestCheck.Value != nil, r.EbsOptimized.Value != nil, r.DisableApiTermination.Value != nil, r.DisableApiStop.Value != nil, r.InstanceType != nil,
 		r.UserData != nil, r.InstanceInitiatedShutdownBehavior != nil, r.Groups != nil, r.BlockDeviceMappings != nil, r.Limits != nil); err != nil {
 		return nil, err
 	}
@@ -181,12 +182,14 @@ func (tx *Tx) modifyVolumes(i *Instance, mappings []InstanceBlockDeviceMappingSp
 
 // modifyInstance sets the one attribute of the instance itself that is given.
 func (tx *Tx) modifyInstance(i *Instance, r *ModifyInstanceAttributeInput) (err error) {
-	if (r.InstanceType != nil || r.UserData != nil) && i.State != StateStopped {
+	if (r.InstanceType != nil || r.UserData != nil || r.EbsOptimized.Value != nil) && i.State != StateStopped {
 		return errorf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 	}
 	switch {
 	case r.DisableApiTermination.Value != nil:
 		i.DisableApiTermination = *r.DisableApiTermination.Value
+	case r.EbsOptimized.Value != nil:
+		i.Options.EbsOptimized = *r.EbsOptimized.Value
 	case r.DisableApiStop.Value != nil:
 		i.DisableApiStop = *r.DisableApiStop.Value
 	case r.InstanceInitiatedShutdownBehavior != nil:
@@ -250,6 +253,8 @@ func (in *ModifyInstanceAttributeInput) named() (ModifyInstanceAttributeInput, e
 		flag(&r.DisableApiStop)
 	case "sourceDestCheck":
 		flag(&r.SourceDestCheck)
+	case "ebsOptimized":
+		flag(&r.EbsOptimized)
 	case "instanceInitiatedShutdownBehavior":
 		r.InstanceInitiatedShutdownBehavior = &AttributeValue{in.Value}
 	default:

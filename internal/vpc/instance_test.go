@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -232,6 +233,8 @@ func TestIN04_AttributesThatNeedAStop(t *testing.T) {
 	data := ModifyInstanceAttributeInput{UserData: &BlobAttributeValue{[]byte("#!/bin/sh\n")}}
 	wantCode(t, modify(size), "IncorrectInstanceState")
 	wantCode(t, modify(data), "IncorrectInstanceState")
+	ebs := ModifyInstanceAttributeInput{Attribute: "ebsOptimized", Value: "true"}
+	wantCode(t, modify(ebs), "IncorrectInstanceState")
 	s.attached(s.eni(s.private), id, 1)
 	s.attached(s.eni(s.private), id, 2)
 	s.stop(id)
@@ -239,7 +242,8 @@ func TestIN04_AttributesThatNeedAStop(t *testing.T) {
 	wantCode(t, modify(ModifyInstanceAttributeInput{InstanceType: &AttributeValue{"t3.micro"}}), "AttachmentLimitExceeded")
 	wantCode(t, modify(size), "")
 	wantCode(t, modify(data), "")
-	if i := s.Instances.Get(id); i.InstanceType != "m5.large" || i.UserData != "#!/bin/sh\n" {
+	wantCode(t, modify(ebs), "")
+	if i := s.Instances.Get(id); i.InstanceType != "m5.large" || !i.Options.EbsOptimized || i.UserData != "#!/bin/sh\n" {
 		t.Errorf("got %+v", i)
 	}
 	out := must(s.DescribeInstanceAttribute(&DescribeInstanceAttributeInput{InstanceId: id, Attribute: "userData"}))
@@ -530,6 +534,22 @@ func TestEN05_CatalogueTellsTheLimits(t *testing.T) {
 	out := must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"t3.micro", "m5.large"}})).InstanceTypes
 	if len(out) != 2 || out[0].NetworkInfo.MaximumNetworkInterfaces != 3 || out[0].NetworkInfo.Ipv4AddressesPerInterface != 10 || out[1].NetworkInfo.Ipv4AddressesPerInterface != 2 {
 		t.Errorf("got %+v", out)
+	}
+	for name, want := range map[string]InstanceTypeInfo{ // as DescribeInstanceTypes tells them
+		"t3.micro":    {VCpuInfo: VCpuInfo{2, 1, 2, []int{1, 2}}, MemoryInfo: MemoryInfo{1024}, NetworkInfo: NetworkInfo{MaximumNetworkInterfaces: 2}},
+		"t3a.small":   {VCpuInfo: VCpuInfo{2, 1, 2, []int{1, 2}}, MemoryInfo: MemoryInfo{2048}, NetworkInfo: NetworkInfo{MaximumNetworkInterfaces: 2}},
+		"t2.medium":   {VCpuInfo: VCpuInfo{2, 2, 1, nil}, MemoryInfo: MemoryInfo{4096}, NetworkInfo: NetworkInfo{MaximumNetworkInterfaces: 3}},
+		"c7a.xlarge":  {VCpuInfo: VCpuInfo{4, 4, 1, []int{1}}, MemoryInfo: MemoryInfo{8192}, NetworkInfo: NetworkInfo{MaximumNetworkInterfaces: 4}},
+		"m7g.medium":  {VCpuInfo: VCpuInfo{1, 1, 1, nil}, MemoryInfo: MemoryInfo{4096}, NetworkInfo: NetworkInfo{MaximumNetworkInterfaces: 2}},
+		"c5n.9xlarge": {VCpuInfo: VCpuInfo{36, 18, 2, []int{1, 2}}, MemoryInfo: MemoryInfo{98304}, NetworkInfo: NetworkInfo{MaximumNetworkInterfaces: 8}},
+	} {
+		got := must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{name}})).InstanceTypes[0]
+		if !reflect.DeepEqual(got.VCpuInfo, want.VCpuInfo) || got.MemoryInfo != want.MemoryInfo || got.NetworkInfo.MaximumNetworkInterfaces != want.NetworkInfo.MaximumNetworkInterfaces {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if n := len(must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"t2.micro", "t3.micro", "t4g.micro"}, Filters: namedFilter("vcpu-info.valid-threads-per-core", "2")})).InstanceTypes); n != 1 {
+		t.Errorf("%d types take two threads a core", n)
 	}
 	wantCode(t, code(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"x"}})), "InvalidInstanceType")
 	if out = must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{Filters: namedFilter("free-tier-eligible", "true")})).InstanceTypes; len(out) != 2 {

@@ -67,6 +67,8 @@ type VCpuInfo struct {
 	DefaultVCpus          int `json:"DefaultVCpus"`
 	DefaultCores          int `json:"DefaultCores"`
 	DefaultThreadsPerCore int `json:"DefaultThreadsPerCore"`
+	// ValidThreadsPerCore is left out for types that take no CPU options, as on AWS.
+	ValidThreadsPerCore []int `json:"ValidThreadsPerCore,omitempty"`
 }
 
 type MemoryInfo struct {
@@ -186,10 +188,23 @@ func init() {
 			instanceTypes["t3a."+size], instanceTypes["t4g."+size] = t, t
 		}
 	}
+	// What is not as its family and size say (EC2 User Guide; Amazon EC2 Instance Types).
+	change := func(name string, of func(*instanceType)) {
+		t := instanceTypes[name]
+		of(&t)
+		instanceTypes[name] = t
+	}
+	change("t3a.small", func(t *instanceType) { t.interfaces = 2 })
+	change("c5n.9xlarge", func(t *instanceType) { t.memory = 96 << 10 })
+	change("c5n.18xlarge", func(t *instanceType) { t.memory = 192 << 10 })
 }
 
 // graviton is the name of a family with AWS's own ARM processors: a g behind the generation.
 var graviton = regexp.MustCompile(`^[a-z]+[0-9]+g[a-z]*\.`)
+
+// oneThread is the name of a family with Intel's or AMD's processors of which a vCPU is a whole core (EC2 User
+// Guide, Supported CPU options).
+var oneThread = regexp.MustCompile(`^(t2|[cmr]7a)\.`)
 
 // TypeArchitecture is that of a type's processors, as the API tells it. What runs in an instance is
 // the machine's own, whatever the type.
@@ -232,10 +247,14 @@ func InstanceTypeNames() []string { return slices.Sorted(maps.Keys(instanceTypes
 func IsNitro(name string) bool { return !strings.HasPrefix(name, "t2.") }
 
 func (t instanceType) cpu(name string) VCpuInfo {
-	if TypeArchitecture(name) == ArchitectureARM { // whose cores have one thread each
-		return VCpuInfo{t.vcpus, t.vcpus, 1}
+	cpu := VCpuInfo{t.vcpus, t.vcpus / 2, 2, []int{1, 2}}
+	if TypeArchitecture(name) == ArchitectureARM || oneThread.MatchString(name) {
+		cpu = VCpuInfo{t.vcpus, t.vcpus, 1, []int{1}}
 	}
-	return VCpuInfo{t.vcpus, max(1, t.vcpus/2), min(2, t.vcpus)}
+	if cpu.DefaultVCpus == 1 || !IsNitro(name) {
+		cpu.ValidThreadsPerCore = nil
+	}
+	return cpu
 }
 
 func (t instanceType) info(name string) InstanceTypeInfo {
@@ -309,13 +328,20 @@ var instanceTypeFilters = withUnknown(filterSet[InstanceTypeInfo]{
 	"vcpu-info.default-cores":            onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultCores) }),
 	"vcpu-info.default-threads-per-core": onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultThreadsPerCore) }),
 	"vcpu-info.default-vcpus":            onType(func(t *InstanceTypeInfo) []string { return intText(t.VCpuInfo.DefaultVCpus) }),
+	"vcpu-info.valid-threads-per-core": onType(func(t *InstanceTypeInfo) []string {
+		var list []string
+		for _, n := range t.VCpuInfo.ValidThreadsPerCore {
+			list = append(list, strconv.Itoa(n))
+		}
+		return list
+	}),
 }, "ebs-info.attachment-limit-type", "ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps", "ebs-info.ebs-optimized-info.baseline-iops",
 	"ebs-info.ebs-optimized-info.baseline-throughput-in-mbps", "ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps",
 	"ebs-info.ebs-optimized-info.maximum-iops", "ebs-info.ebs-optimized-info.maximum-throughput-in-mbps", "ebs-info.maximum-ebs-attachments", "ebs-info.maximum-ebs-cards",
 	"instance-storage-info.disk.count", "instance-storage-info.disk.size-in-gb", "instance-storage-info.disk.type", "instance-storage-info.encryption-support",
 	"instance-storage-info.nvme-support", "instance-storage-info.total-size-in-gb", "network-info.bandwidth-weightings", "network-info.efa-info.maximum-efa-interfaces",
 	"network-info.encryption-in-transit-supported", "network-info.flexible-ena-queues-support", "nitro-tpm-info.supported-versions", "processor-info.supported-features",
-	"reboot-migration-support", "vcpu-info.valid-cores", "vcpu-info.valid-threads-per-core")
+	"reboot-migration-support", "vcpu-info.valid-cores")
 
 // withUnknown adds documented filters about what the catalogue does not tell: a request with them is
 // valid and finds nothing.
