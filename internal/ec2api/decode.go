@@ -32,11 +32,18 @@ func decode(a *action, op vpc.Action, form url.Values) (any, error) {
 		return nil, err
 	}
 	for i := range a.input.members {
-		if m := &a.input.members[i]; m.required && root.parts[m.query] == nil {
+		if m := &a.input.members[i]; m.required && root.parts[m.query] == nil && !ownRefusal[a.name+"."+m.query] {
 			return nil, errf("MissingParameter", "The request must contain the parameter %s", lowerFirst(m.query))
 		}
 	}
 	return in.Interface(), nil
+}
+
+// ownRefusal are required parameters for which, when they are missing, the operation has an error of
+// its own, or another name than the request has.
+var ownRefusal = map[string]bool{
+	"CreateTags.ResourceId": true, "DeleteTags.ResourceId": true, // resourceIdSet
+	"StartInstances.InstanceId": true, "StopInstances.InstanceId": true, "RebootInstances.InstanceId": true, "TerminateInstances.InstanceId": true,
 }
 
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }

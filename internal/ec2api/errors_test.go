@@ -167,7 +167,7 @@ func TestErrors(t *testing.T) {
 // knownCodes are AWS's for the actions that a lab has, but for those of quotas.
 const knownCodes = `DryRunOperation IdempotentParameterMismatch InvalidAction MissingAction InvalidPaginationToken InvalidParameterCombination
 	InvalidParameterValue MissingParameter NoSuchVersion UnknownParameter UnsupportedOperation
-	InvalidVpcID.NotFound InvalidVpcID.Malformed InvalidVpcRange InvalidVpc.Range DependencyViolation CidrConflict InvalidVpcCidrBlockAssociationID.NotFound
+	InvalidVpcID.NotFound InvalidVpcID.Malformed InvalidVpc.Range DependencyViolation CidrConflict InvalidVpcCidrBlockAssociationID.NotFound
 	OperationNotPermitted InvalidCidrBlock.InUse
 	InvalidSubnet.Conflict InvalidSubnet.Range InvalidSubnetID.NotFound InvalidSubnetID.Malformed
 	InvalidInternetGatewayID.NotFound Resource.AlreadyAssociated Gateway.NotAttached
@@ -186,6 +186,7 @@ const knownCodes = `DryRunOperation IdempotentParameterMismatch InvalidAction Mi
 	InvalidVpcPeeringConnectionID.NotFound InvalidTransitGatewayID.NotFound InvalidVpcEndpointId.NotFound InvalidPrefixListID.NotFound`
 
 const permit = "&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=22&IpPermissions.1.ToPort=22&IpPermissions.1.IpRanges.1.CidrIp="
+const modify = "ModifySecurityGroupRules&GroupId=$group&SecurityGroupRule.1.SecurityGroupRuleId=$rule"
 const run = "RunInstances&ImageId=ami-01234567890abcdef&MinCount=1&MaxCount=1"
 
 var failures = []struct{ form, code, message string }{
@@ -203,7 +204,7 @@ var failures = []struct{ form, code, message string }{
 	{run + "&SubnetId=$subnetB&ClientToken=once", "IdempotentParameterMismatch", ""},
 	// VPCs.
 	{"CreateVpc", "MissingParameter", "The request must contain the parameter cidrBlock"},
-	{"CreateVpc&CidrBlock=10.0.0.0/8", "InvalidVpcRange", "The CIDR '10.0.0.0/8' is invalid."},
+	{"CreateVpc&CidrBlock=10.0.0.0/8", "InvalidVpc.Range", "The CIDR '10.0.0.0/8' is invalid."},
 	{"CreateVpc&CidrBlock=ten", "InvalidParameterValue", "ten"},
 	{"CreateVpc&CidrBlock=10.0.0.0/16&AmazonProvidedIpv6CidrBlock=true", "UnsupportedOperation", "AmazonProvidedIpv6CidrBlock"},
 	{"CreateVpc&CidrBlock=10.0.0.0/16&InstanceTenancy=host", "UnsupportedTenancy", ""},
@@ -286,6 +287,14 @@ var failures = []struct{ form, code, message string }{
 	{"AuthorizeSecurityGroupEgress&GroupId=$group&IpPermissions.1.IpProtocol=-1&IpPermissions.1.PrefixListIds.1.PrefixListId=pl-01234567890abcdef", "InvalidPrefixListID.NotFound", ""},
 	{"RevokeSecurityGroupIngress&GroupId=$group" + permit + "9.9.9.9/32", "InvalidPermission.NotFound", "The specified rule does not exist in this security group."},
 	{"RevokeSecurityGroupIngress&GroupId=$group&SecurityGroupRuleId.1=sgr-01234567890abcdef", "InvalidSecurityGroupRuleId.NotFound", "sgr-01234567890abcdef"},
+	{"DescribeSecurityGroupRules&Filter.1.Name=group-id&Filter.1.Value.1=foobar", "InvalidGroupId.Malformed", "The security group ID 'foobar' is malformed"},
+	{modify, "InvalidParameterValue", "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly."},
+	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=udp&SecurityGroupRule.1.SecurityGroupRule.ToPort=27011&SecurityGroupRule.1.SecurityGroupRule.CidrIpv4=2.3.4.5/32",
+		"InvalidParameterValue", "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."},
+	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=-1",
+		"MissingParameter", "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId"},
+	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=-1&SecurityGroupRule.1.SecurityGroupRule.CidrIpv4=2.3.4.5/32&SecurityGroupRule.1.SecurityGroupRule.CidrIpv6=2001:db8::/32",
+		"InvalidParameterCombination", "Only one of cidrIp, cidrIpv6, prefixListId, or referencedGroupId can be specified"},
 	// Network ACLs.
 	{"DeleteNetworkAcl&NetworkAclId=acl-01234567890abcdef", "InvalidNetworkAclID.NotFound", "The networkAcl ID 'acl-01234567890abcdef' does not exist"},
 	{"DeleteNetworkAcl&NetworkAclId=$acl", "DependencyViolation", "The networkAcl '$acl' has dependencies and cannot be deleted."},
@@ -328,6 +337,14 @@ var failures = []struct{ form, code, message string }{
 	{"TerminateInstances&InstanceId.1=$protected", "OperationNotPermitted", "The instance '$protected' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."},
 	{"StopInstances&InstanceId.1=$protected", "OperationNotPermitted", "disableApiStop"},
 	{"RebootInstances&InstanceId.1=$stopped", "IncorrectInstanceState", "$stopped"},
+	{"TerminateInstances", "InvalidParameterCombination", "No instances specified"},
+	{"StopInstances", "InvalidParameterCombination", "No instances specified"},
+	{"StartInstances", "InvalidParameterCombination", "No instances specified"},
+	{"TerminateInstances&InstanceId.1=i-0123456789abcdef1&InstanceId.2=$instance&InstanceId.3=i-0123456789abcdef0", "InvalidInstanceID.NotFound", "The instance IDs 'i-0123456789abcdef1, i-0123456789abcdef0' do not exist"},
+	{"DescribeInstances&InstanceId.1=i-0123456789abcdef1&InstanceId.2=i-0123456789abcdef0", "InvalidInstanceID.NotFound", "The instance IDs 'i-0123456789abcdef0, i-0123456789abcdef1' do not exist"},
+	{"DescribeInstances&MaxResults=5&InstanceId.1=$instance", "InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"},
+	{run + "&Placement.AvailabilityZone=us-west-2a", "InvalidParameterValue", "Invalid availability zone: [us-west-2a]"},
+	{"ModifyInstanceAttribute&InstanceId=$instance&EbsOptimized.Value=true", "IncorrectInstanceState", "The instance '$instance' is not in the 'stopped' state."},
 	{"ModifyInstanceAttribute&InstanceId=$instance&InstanceType.Value=t3.small", "IncorrectInstanceState", "The instance '$instance' is not in the 'stopped' state."},
 	{"DeleteVolume&VolumeId=$volume", "VolumeInUse", "$volume"},
 	{"DeleteVolume&VolumeId=vol-01234567890abcdef", "InvalidVolume.NotFound", "vol-01234567890abcdef"},
@@ -336,13 +353,16 @@ var failures = []struct{ form, code, message string }{
 	{"DeleteDhcpOptions&DhcpOptionsId=dopt-01234567890abcdef", "InvalidDhcpOptionsID.NotFound", "The dhcpOption ID 'dopt-01234567890abcdef' does not exist"},
 	{"DeleteDhcpOptions&DhcpOptionsId=$options", "DependencyViolation", "$options"},
 	{"CreateFlowLogs&ResourceType=VPC&ResourceId.1=$vpc&TrafficType=ALL&LogDestinationType=s3&LogDestination=arn:aws:s3:::logs", "FlowLogAlreadyExists", ""},
-	{"DeleteFlowLogs&FlowLogId.1=fl-01234567890abcdef", "InvalidFlowLogId.NotFound", ""},
+	{"DeleteFlowLogs&FlowLogId.1=fl-01234567890abcdef&FlowLogId.2=fl-01234567890abcde0", "InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [TotalCount: 2] fl-01234567890abcdef fl-01234567890abcde0"},
+	{"CreateTags&Tag.1.Key=a&Tag.1.Value=b", "MissingParameter", "The request must contain the parameter resourceIdSet"},
+	{"DeleteTags&Tag.1.Key=a", "MissingParameter", "The request must contain the parameter resourceIdSet"},
 	{"CreateTags&ResourceId.1=thing-1&Tag.1.Key=a&Tag.1.Value=b", "InvalidID", "The ID 'thing-1' is not valid"},
 	{"CreateTags&ResourceId.1=$vpc&Tag.1.Key=aws:a&Tag.1.Value=b", "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use"},
 	{"CreateTags&ResourceId.1=$vpc&Tag.1.Key=a&Tag.1.Value=b&Tag.2.Key=a&Tag.2.Value=c", "InvalidParameterValue", "Duplicate tag key 'a' specified."},
 	{"CreateTags&ResourceId.1=$vpc&Tag.1.Key=a&Tag.1.Value=%01", "InvalidParameterValue", "text that XML can carry"},
 	{"CreateTags&ResourceId.1=$vpc&Tag.1.Key=%ff&Tag.1.Value=b", "InvalidParameterValue", "text that XML can carry"},
 	{"CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.ResourceType=subnet&TagSpecification.1.Tag.1.Key=a", "InvalidParameterValue", "'subnet' is not a valid taggable resource type for this operation."},
+	{"CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.Tag.1.Key=a", "InvalidParameterValue", "Tag specification resource type must have a value"},
 	{"CreateRouteTable&VpcId=$vpc&ClientToken=%C3%BC", "InvalidParameterValue", "The client token may have at most 64 ASCII characters."},
 	{"DescribeVpcs&NextToken=xx", "InvalidPaginationToken", "The token 'xx' is invalid"},
 	{"DescribeSubnets&NextToken=dnBjLTAx", "InvalidPaginationToken", ""},
@@ -362,30 +382,31 @@ func TestErrors_Quotas(t *testing.T) {
 	for _, tt := range []struct {
 		form, code string
 		most       int // requests that succeed
+		message    string
 	}{
-		{"CreateVpc&CidrBlock=10.1%[1]d.0.0/16", "VpcLimitExceeded", 2},
-		{"AssociateVpcCidrBlock&VpcId=$vpc&CidrBlock=10.1%[1]d.0.0/16", "CidrLimitExceeded", 3},
-		{"CreateSubnet&VpcId=$other&CidrBlock=10.9.1%[2]d.%[3]d/28", "SubnetLimitExceeded", 199},
-		{"CreateInternetGateway", "InternetGatewayLimitExceeded", 2},
-		{"CreateRouteTable&VpcId=$vpc", "RouteTableLimitExceeded", 198},
-		{"CreateRoute&RouteTableId=$table&DestinationCidrBlock=9.%[2]d.%[3]d.0/28&GatewayId=$igw", "RouteLimitExceeded", 497},
-		{"CreateNatGateway&SubnetId=$subnet&ConnectivityType=private", "NatGatewayLimitExceeded", 3},
-		{"AllocateAddress", "AddressLimitExceeded", 2},
-		{"CreateSecurityGroup&VpcId=$vpc&GroupName=g%[1]d&GroupDescription=x", "SecurityGroupLimitExceeded", 2494},
-		{"AuthorizeSecurityGroupIngress&GroupId=$otherGroup&IpPermissions.1.IpProtocol=-1" + ranges.String(), "RulesPerSecurityGroupLimitExceeded", 0},
-		{"CreateNetworkAcl&VpcId=$vpc", "NetworkAclLimitExceeded", 198},
-		{"CreateNetworkAclEntry&NetworkAclId=$acl&RuleNumber=2%[1]d&Protocol=-1&RuleAction=deny&Egress=false&CidrBlock=0.0.0.0/0", "NetworkAclEntryLimitExceeded", 19},
-		{"CreateNetworkInterface&SubnetId=$small", "InsufficientFreeAddressesInSubnet", 11},
-		{"CreateTags&ResourceId.1=$vpc&Tag.1.Key=key%[1]d&Tag.1.Value=", "TagLimitExceeded", 50},
-		{"AssignPrivateIpAddresses&NetworkInterfaceId=$primary&PrivateIpAddress.1=10.0.1.1%[1]d", "PrivateIpAddressLimitExceeded", 1},
-		{"RunInstances&ImageId=ami-01234567890abcdef&SubnetId=$subnet&MinCount=1001&MaxCount=1001", "InstanceLimitExceeded", 0},
+		{"CreateVpc&CidrBlock=10.1%[1]d.0.0/16", "VpcLimitExceeded", 2, ""},
+		{"AssociateVpcCidrBlock&VpcId=$vpc&CidrBlock=10.1%[1]d.0.0/16", "CidrLimitExceeded", 3, "This network $vpc has met its maximum number of allowed CIDRs: 5"},
+		{"CreateSubnet&VpcId=$other&CidrBlock=10.9.1%[2]d.%[3]d/28", "SubnetLimitExceeded", 199, ""},
+		{"CreateInternetGateway", "InternetGatewayLimitExceeded", 2, ""},
+		{"CreateRouteTable&VpcId=$vpc", "RouteTableLimitExceeded", 198, ""},
+		{"CreateRoute&RouteTableId=$table&DestinationCidrBlock=9.%[2]d.%[3]d.0/28&GatewayId=$igw", "RouteLimitExceeded", 497, ""},
+		{"CreateNatGateway&SubnetId=$subnet&ConnectivityType=private", "NatGatewayLimitExceeded", 3, ""},
+		{"AllocateAddress", "AddressLimitExceeded", 2, ""},
+		{"CreateSecurityGroup&VpcId=$vpc&GroupName=g%[1]d&GroupDescription=x", "SecurityGroupLimitExceeded", 2494, ""},
+		{"AuthorizeSecurityGroupIngress&GroupId=$otherGroup&IpPermissions.1.IpProtocol=-1" + ranges.String(), "RulesPerSecurityGroupLimitExceeded", 0, ""},
+		{"CreateNetworkAcl&VpcId=$vpc", "NetworkAclLimitExceeded", 198, ""},
+		{"CreateNetworkAclEntry&NetworkAclId=$acl&RuleNumber=2%[1]d&Protocol=-1&RuleAction=deny&Egress=false&CidrBlock=0.0.0.0/0", "NetworkAclEntryLimitExceeded", 19, ""},
+		{"CreateNetworkInterface&SubnetId=$small", "InsufficientFreeAddressesInSubnet", 11, ""},
+		{"CreateTags&ResourceId.1=$vpc&Tag.1.Key=key%[1]d&Tag.1.Value=", "TagLimitExceeded", 50, ""},
+		{"AssignPrivateIpAddresses&NetworkInterfaceId=$primary&PrivateIpAddress.1=10.0.1.1%[1]d", "PrivateIpAddressLimitExceeded", 1, ""},
+		{"RunInstances&ImageId=ami-01234567890abcdef&SubnetId=$subnet&MinCount=1001&MaxCount=1001", "InstanceLimitExceeded", 0, ""},
 	} {
 		t.Run(tt.code, func(t *testing.T) {
 			a := furnished(t)
 			for i := range tt.most {
 				a.do(numbered(tt.form, i))
 			}
-			a.refused(numbered(tt.form, tt.most), tt.code, "")
+			a.refused(numbered(tt.form, tt.most), tt.code, tt.message)
 		})
 	}
 }

@@ -64,7 +64,7 @@ func TestServer_Answers(t *testing.T) {
 		{"an empty list", "ec2", "Action=DescribeNatGateways" + version, 200, []string{"<natGatewaySet></natGatewaySet>"}},
 		{"no output", "ec2", "Action=DeleteTags&ResourceId.1=vpc-01234567890123456" + version, 400, []string{"<Response><Errors><Error><Code>"}},
 		{"an error", "ec2", "Action=CreateVpc&CidrBlock=10.0.0.0/8" + version, 400,
-			[]string{"<Code>InvalidVpcRange</Code>", "<Message>", "<RequestID>"}},
+			[]string{"<Code>InvalidVpc.Range</Code>", "<Message>", "<RequestID>"}},
 		{"a dry run", "ec2", "Action=CreateVpc&CidrBlock=10.0.0.0/16&DryRun=true" + version, 412, []string{"<Code>DryRunOperation</Code>"}},
 		{"an action that a lab lacks", "ec2", "Action=CreateFleet" + version, 400, []string{"<Code>UnsupportedOperation</Code>"}},
 		{"an action that is none", "ec2", "Action=MakeCoffee" + version, 400, []string{"<Code>InvalidAction</Code>"}},

@@ -72,7 +72,7 @@ func (tx *Tx) newBlockAllowed(v *Vpc, cidr netip.Prefix) error {
 		}
 	}
 	if len(v.Cidrs) >= tx.Quota(QuotaCidrs) {
-		return errorf("CidrLimitExceeded", "This network '%s' has met its maximum number of allowed CIDRs: %d", v.ID, tx.Quota(QuotaCidrs))
+		return errorf("CidrLimitExceeded", "This network %s has met its maximum number of allowed CIDRs: %d", v.ID, tx.Quota(QuotaCidrs))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -22,8 +23,8 @@ type Filter struct {
 const maxFilterValues = 200
 
 // filterSet names the filters of one Describe action and how an object answers
-// each: with any number of values. tag:KEY, tag-key and owner-id are answered
-// for every object that carries a Meta.
+// each: with any number of values. tag:KEY, tag-key, tag-value (of any key; the API Reference had
+// it until 2018, and scripts still do) and owner-id are answered for every object that carries a Meta.
 type filterSet[V any] map[string]func(m *Model, v *V) []string
 
 // metadata gives generic code access to what every object carries.
@@ -77,7 +78,7 @@ func (s filterSet[V]) plain(filters []Filter) []Filter {
 }
 
 func commonFilter(name string) bool {
-	return name == "tag-key" || name == "owner-id" || strings.HasPrefix(name, "tag:")
+	return name == "tag-key" || name == "tag-value" || name == "owner-id" || strings.HasPrefix(name, "tag:")
 }
 
 // match tells whether v passes every filter.
@@ -106,6 +107,8 @@ func (s filterSet[V]) values(m *Model, name string, v *V) []string {
 			keys = append(keys, k)
 		}
 		return keys
+	case name == "tag-value":
+		return slices.Collect(maps.Values(meta.Tags))
 	case name == "owner-id":
 		return []string{meta.Account}
 	}
@@ -225,7 +228,7 @@ func describe[K ~string, V any](tx *Tx, t *Table[K, V], ids []K, set filterSet[V
 		return nil, "", err
 	}
 	if len(ids) > 0 && p.max != nil {
-		return nil, "", errorf("InvalidParameterCombination", "The parameter %ss cannot be used with the parameter maxResults", kindOf[K]().param)
+		return nil, "", errorf("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", kindOf[K]().listParam())
 	}
 	type keyed struct {
 		k K
@@ -234,12 +237,12 @@ func describe[K ~string, V any](tx *Tx, t *Table[K, V], ids []K, set filterSet[V
 	var list []keyed
 	if len(ids) > 0 {
 		ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-		for _, id := range ids {
-			v, err := find(t, id)
-			if err != nil {
-				return nil, "", err
-			}
-			list = append(list, keyed{id, v})
+		named, err := findAll(t, ids)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, v := range named {
+			list = append(list, keyed{ids[i], v})
 		}
 	} else {
 		for k, v := range t.All() {

@@ -281,10 +281,8 @@ func (tx *Tx) DeleteFlowLogs(in *DeleteFlowLogsInput) (*DeleteFlowLogsOutput, er
 	if len(in.FlowLogIds) == 0 {
 		return nil, errMissing("flowLogIds")
 	}
-	for _, id := range in.FlowLogIds {
-		if _, err := find(&tx.FlowLogs, id); err != nil {
-			return nil, err
-		}
+	if _, err := findAll(&tx.FlowLogs, in.FlowLogIds); err != nil {
+		return nil, err
 	}
 	for _, id := range in.FlowLogIds {
 		tx.FlowLogs.Delete(id)

@@ -72,6 +72,14 @@ func WellFormed(prefix, s string) bool {
 
 func (k idKind) missing() error { return errMissing(k.param) }
 
+// listParam is what AWS's messages call a list of such IDs.
+func (k idKind) listParam() string {
+	if k.prefix == "i-" {
+		return "instancesSet"
+	}
+	return k.param + "s"
+}
+
 func (k idKind) malformedError(id string) error {
 	return errorf(k.malformed, "Invalid id: %q (expecting %q)", id, k.prefix+"...")
 }
@@ -84,6 +92,18 @@ func (k idKind) notFoundError(id string) error {
 		return errorf(k.notFound, "NAT gateway %s was not found", id)
 	}
 	return errorf(k.notFound, "The %s ID '%s' does not exist", k.noun, id)
+}
+
+// notFoundErrors is the answer where a request names several IDs and nothing has these. Of instances
+// and flow logs it names them all, and programs read them there; of others the first.
+func (k idKind) notFoundErrors(ids []string) error {
+	switch {
+	case k.prefix == "i-" && len(ids) > 1:
+		return errorf(k.notFound, "The instance IDs '%s' do not exist", strings.Join(ids, ", "))
+	case k.prefix == "fl-":
+		return errorf(k.notFound, "These flow log ids in the input list are not found: [TotalCount: %d] %s", len(ids), strings.Join(ids, " "))
+	}
+	return k.notFoundError(ids[0])
 }
 
 // check tells whether id has the form of its type.
@@ -108,4 +128,25 @@ func find[K ~string, V any](t *Table[K, V], id K) (*V, error) {
 		return nil, err
 	}
 	return nil, k.notFoundError(string(id))
+}
+
+// findAll is find for each of several IDs.
+func findAll[K ~string, V any](t *Table[K, V], ids []K) ([]*V, error) {
+	k := kindOf[K]()
+	found := make([]*V, 0, len(ids))
+	var none []string
+	for _, id := range ids {
+		v := t.Get(id)
+		if v == nil {
+			if err := k.check(string(id)); err != nil {
+				return nil, err
+			}
+			none = append(none, string(id))
+		}
+		found = append(found, v)
+	}
+	if len(none) > 0 {
+		return nil, k.notFoundErrors(none)
+	}
+	return found, nil
 }

@@ -83,6 +83,9 @@ func specTags(specs []TagSpecification, resourceType string, also ...string) (ma
 			if slices.Contains(also, s.ResourceType) {
 				continue
 			}
+			if s.ResourceType == "" {
+				return nil, errInvalid("Tag specification resource type must have a value")
+			}
 			return nil, errInvalid("'%s' is not a valid taggable resource type for this operation.", s.ResourceType)
 		}
 		var err error

@@ -90,7 +90,7 @@ func TestRun_DryRunChangesNothing(t *testing.T) {
 	tx := emptyLab(t)
 	before := dump(t, &tx.Model)
 	wantCode(t, code(tx.Run("CreateVpc", &CreateVpcInput{CidrBlock: "10.0.0.0/16", DryRun: true})), "DryRunOperation")
-	wantCode(t, code(tx.Run("CreateVpc", &CreateVpcInput{CidrBlock: "10.0.0.0/8", DryRun: true})), "InvalidVpcRange") // parameters first
+	wantCode(t, code(tx.Run("CreateVpc", &CreateVpcInput{CidrBlock: "10.0.0.0/8", DryRun: true})), "InvalidVpc.Range") // parameters first
 	wantCode(t, code(tx.Run("DescribeVpcs", &DescribeVpcsInput{DryRun: true})), "DryRunOperation")
 	if dump(t, &tx.Model) != before {
 		t.Error("a dry run changed the model")
@@ -178,6 +178,7 @@ func TestFilters_AndOrWildcardsAndErrors(t *testing.T) {
 		{"web-2", []Filter{{"tag:Name", []string{"web*"}}, {"cidr-block", []string{"10.0.1.0/24"}}}},
 		{"", []Filter{{"tag:Name", []string{"db*"}}, {"cidr-block", []string{"10.0.1.0/24"}}}},
 		{"web-1 web-2 db*", namedFilter("tag-key", "Name")},
+		{"web-1 web-2", namedFilter("tag-value", "web-*")},
 		{"web-1 web-2 db*", namedFilter("owner-id", "123456789012")},
 		{"web-1 web-2 db*", namedFilter("available-ip-address-count", "251")},
 	} {

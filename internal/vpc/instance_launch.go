@@ -136,6 +136,9 @@ func (tx *Tx) zoneOf(p *Placement) (string, error) {
 	if p == nil || p.AvailabilityZone == "" && p.AvailabilityZoneId == "" {
 		return "", nil
 	}
+	if p.AvailabilityZoneId == "" && !slices.Contains(tx.zones(), p.AvailabilityZone) {
+		return "", errInvalid("Invalid availability zone: [%s]", p.AvailabilityZone)
+	}
 	return tx.zoneFor(p.AvailabilityZone, p.AvailabilityZoneId)
 }
 

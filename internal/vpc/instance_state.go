@@ -76,14 +76,14 @@ func userInitiated(now time.Time) string {
 // one of them, and then changes those that change wants changed.
 func (tx *Tx) changeStates(ids []InstanceID, allowed func(*Instance) error, change func(*Instance) error) ([]InstanceStateChange, error) {
 	if len(ids) == 0 {
-		return nil, errMissing("instanceIds")
+		return nil, errorf("InvalidParameterCombination", "No instances specified")
+	}
+	found, err := findAll(&tx.Instances, ids)
+	if err != nil {
+		return nil, err
 	}
 	var was []*Instance
-	for _, id := range ids {
-		i, err := find(&tx.Instances, id)
-		if err != nil {
-			return nil, err
-		}
+	for _, i := range found {
 		if err := allowed(i); err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func (tx *Tx) changeStates(ids []InstanceID, allowed func(*Instance) error, chan
 		}
 	}
 	list := []InstanceStateChange{}
-	err := tx.attempt(func() error {
+	err = tx.attempt(func() error {
 		for _, old := range was {
 			i := *old
 			if err := change(&i); err != nil {

@@ -222,7 +222,7 @@ func TestModifySecurityGroupRules_KeepsTheIDs(t *testing.T) {
 	}
 	wantCode(t, modify(ids[0], q), "InvalidPermission.Duplicate")
 	q.CidrIpv6 = "::/0"
-	wantCode(t, modify(ids[0], q), "InvalidParameterValue")
+	wantCode(t, modify(ids[0], q), "InvalidParameterCombination")
 	for _, other := range []SecurityGroupRuleRequest{{CidrIpv6: "::/0"}, {ReferencedGroupId: g}} { // a rule stays of its kind
 		other.IpProtocol, other.FromPort, other.ToPort = "tcp", new(8443), new(8443)
 		wantCode(t, modify(ids[0], other), "InvalidParameterValue")

@@ -97,8 +97,16 @@ func (tx *Tx) readRuleRequest(g *SecurityGroup, q *SecurityGroupRuleRequest) (Se
 			peers++
 		}
 	}
-	if peers != 1 {
-		return SecurityGroupRule{}, errInvalid("A rule must have exactly one of cidrIpv4, cidrIpv6, prefixListId and referencedGroupId.")
+	tcp := q.IpProtocol == "tcp" || q.IpProtocol == "6" || q.IpProtocol == "udp" || q.IpProtocol == "17"
+	switch {
+	case q.IpProtocol == "":
+		return SecurityGroupRule{}, errInvalid("Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly.")
+	case tcp && (q.FromPort == nil || q.ToPort == nil):
+		return SecurityGroupRule{}, errInvalid("Invalid value for portRange. Must specify both from and to ports with TCP/UDP.")
+	case peers == 0:
+		return SecurityGroupRule{}, errorf("MissingParameter", "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId")
+	case peers > 1:
+		return SecurityGroupRule{}, errorf("InvalidParameterCombination", "Only one of cidrIp, cidrIpv6, prefixListId, or referencedGroupId can be specified")
 	}
 	if q.PrefixListId != "" {
 		return SecurityGroupRule{}, errNoPrefixList(q.PrefixListId)
@@ -203,6 +211,9 @@ func (tx *Tx) DescribeSecurityGroupRules(in *DescribeSecurityGroupRulesInput) (*
 	if err := groupRuleFilters.check(in.Filters); err != nil {
 		return nil, err
 	}
+	if err := checkGroupFilter(in.Filters); err != nil {
+		return nil, err
+	}
 	var all []SecurityGroupRule
 	var list []*groupRule
 	for _, r := range tx.allGroupRules() {
@@ -222,6 +233,19 @@ func (tx *Tx) DescribeSecurityGroupRules(in *DescribeSecurityGroupRulesInput) (*
 		return nil, err
 	}
 	return &DescribeSecurityGroupRulesOutput{views(list, tx.ruleInfo), next}, nil
+}
+
+// checkGroupFilter refuses what cannot be a group's ID: alone of its kind, this filter is read as a parameter.
+func checkGroupFilter(filters []Filter) error {
+	k := kindOf[SecurityGroupID]()
+	for _, f := range filters {
+		for _, id := range f.Values {
+			if f.Name == "group-id" && !strings.ContainsAny(id, "*?") && !WellFormed(k.prefix, id) {
+				return errorf(k.malformed, "The security group ID '%s' is malformed", id)
+			}
+		}
+	}
+	return nil
 }
 
 // allGroupRules are the rules of every group, in order of their IDs.

@@ -68,7 +68,7 @@ func (tx *Tx) DeleteTags(in *DeleteTagsInput) (*DeleteTagsOutput, error) {
 // retag changes the tags of objects, found by their IDs' prefixes.
 func (tx *Tx) retag(ids []ResourceID, change func(map[string]string) (map[string]string, error)) error {
 	if len(ids) == 0 {
-		return errMissing("resources")
+		return errMissing("resourceIdSet")
 	}
 	return tx.attempt(func() error {
 		for _, id := range ids {

@@ -81,7 +81,7 @@ func (tx *Tx) makeVpc(in *CreateVpcInput, isDefault bool) (*Vpc, error) {
 		return nil, err
 	}
 	if !vpcBlockAllowed(cidr) {
-		return nil, errorf("InvalidVpcRange", "The CIDR '%s' is invalid.", cidr)
+		return nil, errorf("InvalidVpc.Range", "The CIDR '%s' is invalid.", cidr)
 	}
 	tenancy, err := vpcTenancy(in.InstanceTenancy)
 	if err != nil {

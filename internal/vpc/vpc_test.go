@@ -11,8 +11,8 @@ import (
 
 func TestAD01_BlockSize(t *testing.T) {
 	for block, want := range map[string]string{
-		"10.0.0.0/16": "", "10.0.0.0/28": "", "10.0.0.0/15": "InvalidVpcRange", "10.0.0.0/29": "InvalidVpcRange",
-		"52.10.0.0/16": "", "169.254.0.0/16": "InvalidVpcRange", "127.0.0.0/16": "InvalidVpcRange", "224.0.0.0/16": "InvalidVpcRange",
+		"10.0.0.0/16": "", "10.0.0.0/28": "", "10.0.0.0/15": "InvalidVpc.Range", "10.0.0.0/29": "InvalidVpc.Range",
+		"52.10.0.0/16": "", "169.254.0.0/16": "InvalidVpc.Range", "127.0.0.0/16": "InvalidVpc.Range", "224.0.0.0/16": "InvalidVpc.Range",
 		"": "MissingParameter", "10.0.0.0": "InvalidParameterValue", "10.0.0.0/33": "InvalidParameterValue", "fd00::/56": "InvalidParameterValue",
 	} {
 		t.Run(block, func(t *testing.T) {
