@@ -79,6 +79,13 @@ func TestQuirk_WithoutTags(t *testing.T) {
 	}
 }
 
+// Terraform's no_device is sent without a value.
+func TestQuirk_NoDevice(t *testing.T) {
+	a := furnished(t)
+	a.has("bare", run+"&SubnetId=$subnet&BlockDeviceMapping.1.DeviceName=/dev/sdb&BlockDeviceMapping.1.NoDevice=", "instanceId")
+	a.want("DescribeInstances&InstanceId.1=$bare", "deviceName", "/dev/xvda")
+}
+
 // What is modified is told by the next call, one attribute each.
 func TestQuirk_AttributesAreReadBackAtOnce(t *testing.T) {
 	a := furnished(t)

@@ -52,7 +52,7 @@ type EbsInstanceBlockDevice struct {
 type BlockDeviceMapping struct {
 	DeviceName  string          `json:"DeviceName"`
 	Ebs         *EbsBlockDevice `json:"Ebs,omitempty"`
-	NoDevice    string          `json:"NoDevice,omitempty"`
+	NoDevice    *string         `json:"NoDevice,omitempty"` // whatever its value, which is "" as a rule
 	VirtualName string          `json:"VirtualName,omitempty"`
 }
 
@@ -88,7 +88,7 @@ func volumesWanted(mappings []BlockDeviceMapping) ([]Volume, error) {
 		if m.DeviceName == "" {
 			return nil, errMissing("deviceName")
 		}
-		if m.NoDevice != "" || m.VirtualName != "" { // an ephemeral device, or none
+		if m.NoDevice != nil || m.VirtualName != "" { // an ephemeral device, or none
 			continue
 		}
 		if m.Ebs == nil {

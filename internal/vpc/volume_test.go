@@ -83,6 +83,11 @@ func TestVolumes_Refused(t *testing.T) {
 		}
 	}
 	must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, BlockDeviceMappings: root(EbsBlockDevice{VolumeType: "io2", Iops: new(200)})}))
+	// A device to omit is one whatever NoDevice is set to (API Reference, BlockDeviceMapping).
+	id := must(s.RunInstances(&RunInstancesInput{SubnetId: s.public, BlockDeviceMappings: []BlockDeviceMapping{{DeviceName: "/dev/sdb", NoDevice: new("")}}})).Instances[0].InstanceId
+	if n := len(s.volumesOf(id)); n != 1 {
+		t.Errorf("%d volumes", n)
+	}
 }
 
 // Instances of one launch have associations of their own, in the Region's partition.
