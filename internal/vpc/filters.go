@@ -23,8 +23,8 @@ type Filter struct {
 const maxFilterValues = 200
 
 // filterSet names the filters of one Describe action and how an object answers
-// each: with any number of values. tag:KEY, tag-key, tag-value (of any key; the API Reference had
-// it until 2018, and scripts still do) and owner-id are answered for every object that carries a Meta.
+// each: with any number of values. tag:KEY, tag-key, tag-value (of any key; scripts use it everywhere,
+// the model documents it for exclusions only) and owner-id are answered for every object that carries a Meta.
 type filterSet[V any] map[string]func(m *Model, v *V) []string
 
 // metadata gives generic code access to what every object carries.
