@@ -150,14 +150,21 @@ type rawPermission struct {
 	UserIdGroupPairs []rawGroupPair
 }
 
-type rawRange struct{ CidrIp, Description string }
+type rawRange struct {
+	CidrIp, Description string
+	tags                []rawTag
+}
 
 type rawIpv6Range struct{ CidrIpv6, Description string }
 
-type rawListRange struct{ PrefixListId, Description string }
+type rawListRange struct {
+	PrefixListId, Description string
+	tags                      []rawTag
+}
 
 type rawGroupPair struct {
 	GroupId, GroupName, UserId, VpcId, VpcPeeringConnectionId, Description string
+	tags                                                                   []rawTag
 }
 
 // rawGroupRule is a rule of describe-security-group-rules.

@@ -3,6 +3,8 @@ package importer
 import (
 	"slices"
 	"strings"
+
+	"github.com/vpcemu/vpcemu/internal/topology"
 )
 
 // complete fills in what one call's answer says about the objects of another's that was not dumped, and drops what
@@ -69,9 +71,56 @@ func (c *converter) addGroupRules() {
 	}
 	for _, r := range c.GroupRules {
 		if g := c.group(r.GroupId); g != nil && len(r.Tags) > 0 {
-			c.note("security group rule", r.SecurityGroupRuleId, "its tags: rules have none in a topology file")
+			r.tag(g)
 		}
 	}
+}
+
+// tag puts the rule's tags on what says the same in the group's permissions, which have none: once where an old
+// Terraform state says it twice, since the first counts.
+func (r *rawGroupRule) tag(g *rawSecurityGroup) {
+	permissions := g.IpPermissions
+	if r.IsEgress {
+		permissions = g.IpPermissionsEgress
+	}
+	for _, p := range permissions {
+		if !r.sameTraffic(p) {
+			continue
+		}
+		for i := range p.IpRanges {
+			if p.IpRanges[i].CidrIp == r.CidrIpv4 {
+				p.IpRanges[i].tags = r.Tags
+			}
+		}
+		for i := range p.PrefixListIds {
+			if p.PrefixListIds[i].PrefixListId == r.PrefixListId {
+				p.PrefixListIds[i].tags = r.Tags
+			}
+		}
+		for i := range p.UserIdGroupPairs {
+			if r.ReferencedGroupInfo != nil && p.UserIdGroupPairs[i].GroupId == r.ReferencedGroupInfo.GroupId {
+				p.UserIdGroupPairs[i].tags = r.Tags
+			}
+		}
+	}
+}
+
+// sameTraffic compares what is allowed. Ports that do not matter are written as 0, -1 or not at all.
+func (r *rawGroupRule) sameTraffic(p rawPermission) bool {
+	protocol, _ := protocolOf(r.IpProtocol)
+	if other, _ := protocolOf(p.IpProtocol); other != protocol {
+		return false
+	}
+	if !slices.Contains([]topology.Protocol{"tcp", "udp", "icmp"}, protocol) {
+		return true
+	}
+	number := func(p *int) int {
+		if p == nil {
+			return -1
+		}
+		return *p
+	}
+	return number(p.FromPort) == number(r.FromPort) && number(p.ToPort) == number(r.ToPort)
 }
 
 // permission is the rule in the form of describe-security-groups.
@@ -79,14 +128,14 @@ func (r *rawGroupRule) permission() rawPermission {
 	p := rawPermission{IpProtocol: r.IpProtocol, FromPort: r.FromPort, ToPort: r.ToPort}
 	switch {
 	case r.CidrIpv4 != "":
-		p.IpRanges = append(p.IpRanges, rawRange{r.CidrIpv4, r.Description})
+		p.IpRanges = append(p.IpRanges, rawRange{r.CidrIpv4, r.Description, r.Tags})
 	case r.CidrIpv6 != "":
 		p.Ipv6Ranges = append(p.Ipv6Ranges, rawIpv6Range{r.CidrIpv6, r.Description})
 	case r.PrefixListId != "":
-		p.PrefixListIds = append(p.PrefixListIds, rawListRange{r.PrefixListId, r.Description})
+		p.PrefixListIds = append(p.PrefixListIds, rawListRange{r.PrefixListId, r.Description, r.Tags})
 	case r.ReferencedGroupInfo != nil:
 		pair := *r.ReferencedGroupInfo
-		pair.Description = r.Description
+		pair.Description, pair.tags = r.Description, r.Tags
 		p.UserIdGroupPairs = append(p.UserIdGroupPairs, pair)
 	}
 	return p

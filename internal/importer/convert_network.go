@@ -293,8 +293,10 @@ func (s *rawSubnet) plainNames() bool {
 // ownTags are those of what a VPC comes with, which has no name in a file but the tag.
 func (c *converter) ownTags(kind, object string, tags []rawTag) (v topology.Value[map[string]string]) {
 	kept := c.tags(kind, object, tags)
-	if name := nameOf(tags); name != "" && c.fits(kind, object, "Name", name) {
-		kept["Name"] = name
+	for _, t := range tags {
+		if t.Key == "Name" && c.fits(kind, object, t.Key, t.Value) {
+			kept[t.Key] = t.Value
+		}
 	}
 	if len(kept) > 0 {
 		v = set(kept)

@@ -68,7 +68,7 @@ func everythingOutward(l topology.List[topology.GroupRule]) bool {
 		return false
 	}
 	r := l.V[0].V
-	return r.Protocol.V == "-1" && len(r.CidrBlocks.V) == 1 && r.CidrBlocks.V[0].V.Bits() == 0 && !r.Self.V && len(r.SecurityGroups.V) == 0 && r.Description.V == ""
+	return r.Protocol.V == "-1" && len(r.CidrBlocks.V) == 1 && r.CidrBlocks.V[0].V.Bits() == 0 && !r.Self.V && len(r.SecurityGroups.V) == 0 && r.Description.V == "" && !r.Tags.Set
 }
 
 // everythingFromMembers is the same for ingress of a default group.
@@ -77,7 +77,7 @@ func everythingFromMembers(l topology.List[topology.GroupRule]) bool {
 		return false
 	}
 	r := l.V[0].V
-	return r.Protocol.V == "-1" && r.Self.V && len(r.CidrBlocks.V)+len(r.SecurityGroups.V) == 0 && r.Description.V == ""
+	return r.Protocol.V == "-1" && r.Self.V && len(r.CidrBlocks.V)+len(r.SecurityGroups.V) == 0 && r.Description.V == "" && !r.Tags.Set
 }
 
 func groupText(s string) string {
@@ -109,12 +109,12 @@ func (c *converter) ownRules(g *rawSecurityGroup, egress bool) bool {
 	}
 	r := rules[0]
 	if egress {
-		return len(r.IpRanges) == 1 && r.IpRanges[0].CidrIp == "0.0.0.0/0" && r.IpRanges[0].Description == "" && len(r.UserIdGroupPairs)+len(r.PrefixListIds)+len(r.Ipv6Ranges) == 0
+		return len(r.IpRanges) == 1 && r.IpRanges[0].CidrIp == "0.0.0.0/0" && r.IpRanges[0].Description == "" && len(r.IpRanges[0].tags)+len(r.UserIdGroupPairs)+len(r.PrefixListIds)+len(r.Ipv6Ranges) == 0
 	}
-	return len(r.IpRanges) == 0 && len(r.UserIdGroupPairs) == 1 && r.UserIdGroupPairs[0].GroupId == g.GroupId && r.UserIdGroupPairs[0].Description == ""
+	return len(r.IpRanges) == 0 && len(r.UserIdGroupPairs) == 1 && r.UserIdGroupPairs[0].GroupId == g.GroupId && r.UserIdGroupPairs[0].Description == "" && len(r.UserIdGroupPairs[0].tags) == 0
 }
 
-// ruleSet gathers the rules of one direction: one entry for each traffic and description, with all its other sides.
+// ruleSet gathers the rules of one direction: one entry for each traffic, description and tags, with all its other sides.
 type ruleSet struct {
 	list []topology.Value[topology.GroupRule]
 	keys []string
@@ -127,7 +127,7 @@ func (s *ruleSet) at(like topology.GroupRule, key, description, peer string) *to
 		return nil // AWS has no rule twice; a prefix list and a range may say the same
 	}
 	s.seen[key+"|"+peer] = true
-	key += "|" + description
+	key += "|" + description + "|" + fmt.Sprint(like.Tags.V)
 	i := slices.Index(s.keys, key)
 	if i < 0 {
 		if description != "" {
@@ -149,21 +149,27 @@ func (c *converter) rules(g *rawSecurityGroup, said string, permissions []rawPer
 			continue
 		}
 		for _, r := range p.IpRanges {
-			c.range_(s, like, key, r.CidrIp, r.Description, said, direction)
+			c.range_(s, c.taggedAs(like, said, r.tags), key, r.CidrIp, r.Description, said, direction)
 		}
 		for _, l := range p.PrefixListIds {
 			for _, cidr := range c.expand(l.PrefixListId, "security group", said, "one of its "+direction+" rules") {
-				c.range_(s, like, key, cidr, l.Description, said, direction)
+				c.range_(s, c.taggedAs(like, said, l.tags), key, cidr, l.Description, said, direction)
 			}
 		}
 		for _, pair := range p.UserIdGroupPairs {
-			c.pair(s, like, key, g, pair, said, direction)
+			c.pair(s, c.taggedAs(like, said, pair.tags), key, g, pair, said, direction)
 		}
 	}
 	if s.six > 0 {
 		c.note("security group", said, "IPv6 ranges in its %s rules: a lab has no IPv6 yet", direction)
 	}
 	return topology.List[topology.GroupRule]{V: s.list, Set: true}
+}
+
+// taggedAs is the rule with tags.
+func (c *converter) taggedAs(like topology.GroupRule, said string, tags []rawTag) topology.GroupRule {
+	like.Tags = c.ownTags("security group", said, tags)
+	return like
 }
 
 func (c *converter) range_(s *ruleSet, like topology.GroupRule, key, cidr, description, said, direction string) {

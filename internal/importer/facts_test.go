@@ -217,6 +217,13 @@ func (f *factory) routes(t object) {
 }
 
 func (f *factory) filters() {
+	for _, r := range f.all["SecurityGroupRules"] {
+		way := map[string]string{"false": "from", "true": "to"}[r.str("IsEgress")]
+		peer := r.str("CidrIpv4") + r.str("CidrIpv6") + r.str("PrefixListId") + f.name[r.str("ReferencedGroupInfo", "GroupId")]
+		for _, t := range r.each("Tags") {
+			f.say("%s allows %s %s-%s %s %s with the tag %s=%s", f.name[r.str("GroupId")], r.str("IpProtocol"), r.str("FromPort"), r.str("ToPort"), way, peer, t.str("Key"), t.str("Value"))
+		}
+	}
 	for _, g := range f.all["SecurityGroups"] {
 		f.say("%s: %s", f.name[g.str("GroupId")], g.str("Description"))
 		f.tags(g, g.str("GroupId"))

@@ -172,7 +172,7 @@ func sortRules(l topology.List[topology.GroupRule]) {
 	slices.SortFunc(l.V, func(x, y topology.Value[topology.GroupRule]) int {
 		a, b := x.V, y.V
 		return cmp.Or(strings.Compare(string(a.Protocol.V), string(b.Protocol.V)), a.Port.V.From+a.Ports.V.From-b.Port.V.From-b.Ports.V.From, a.Port.V.To+a.Ports.V.To-b.Port.V.To-b.Ports.V.To,
-			a.IcmpType.V-b.IcmpType.V, a.IcmpCode.V-b.IcmpCode.V, strings.Compare(a.Description.V, b.Description.V))
+			a.IcmpType.V-b.IcmpType.V, a.IcmpCode.V-b.IcmpCode.V, strings.Compare(a.Description.V, b.Description.V), strings.Compare(fmt.Sprint(a.Tags.V), fmt.Sprint(b.Tags.V)))
 	})
 }
 

@@ -142,6 +142,11 @@ func (w *walk) resource() vpc.ResourceID {
 		vpc.ResourceID(some(w, &w.tx.DhcpOptions)), vpc.ResourceID(some(w, &w.tx.NetworkInterfaces)), vpc.ResourceID(some(w, &w.tx.Instances)), vpc.ResourceID(some(w, &w.tx.FlowLogs)),
 		vpc.ResourceID(some(w, &w.tx.SubnetCidrReservations)),
 	}
+	for _, g := range w.tx.SecurityGroups.All() {
+		if rules := append(slices.Clone(g.Ingress), g.Egress...); len(rules) > 0 {
+			pools = append(pools, vpc.ResourceID(oneOf(w, rules...).ID))
+		}
+	}
 	return oneOf(w, pools...)
 }
 

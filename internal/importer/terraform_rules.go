@@ -24,13 +24,13 @@ func (t *tfReader) tfPermission(b *tfResource, own string) rawPermission {
 	p := rawPermission{IpProtocol: protocolWord(b.str("protocol")), FromPort: b.integer("from_port"), ToPort: b.integer("to_port")}
 	description := b.str("description")
 	for _, cidr := range b.strs("cidr_blocks") {
-		p.IpRanges = append(p.IpRanges, rawRange{cidr, description})
+		p.IpRanges = append(p.IpRanges, rawRange{CidrIp: cidr, Description: description})
 	}
 	for _, cidr := range b.strs("ipv6_cidr_blocks") {
 		p.Ipv6Ranges = append(p.Ipv6Ranges, rawIpv6Range{cidr, description})
 	}
 	for _, id := range b.strs("prefix_list_ids") {
-		p.PrefixListIds = append(p.PrefixListIds, rawListRange{id, description})
+		p.PrefixListIds = append(p.PrefixListIds, rawListRange{PrefixListId: id, Description: description})
 	}
 	groups := b.strs("security_groups")
 	if id := b.str("source_security_group_id"); id != "" {
@@ -73,14 +73,15 @@ func (t *tfReader) tfOldRule(r *tfResource) {
 func (t *tfReader) tfRule(r *tfResource) {
 	group := r.str("security_group_id")
 	rule := rawGroupRule{GroupId: group, IpProtocol: protocolWord(r.str("ip_protocol")), FromPort: r.integer("from_port"), ToPort: r.integer("to_port"),
-		CidrIpv4: r.str("cidr_ipv4"), CidrIpv6: r.str("cidr_ipv6"), PrefixListId: r.str("prefix_list_id"), Description: r.str("description")}
+		CidrIpv4: r.str("cidr_ipv4"), CidrIpv6: r.str("cidr_ipv6"), PrefixListId: r.str("prefix_list_id"), Description: r.str("description"), Tags: r.tags(), IsEgress: r.Type == "aws_vpc_security_group_egress_rule"}
 	if id := r.str("referenced_security_group_id"); id != "" {
 		rule.ReferencedGroupInfo = &rawGroupPair{GroupId: id}
 		if len(id) > 13 && id[12] == '/' {
 			rule.ReferencedGroupInfo.UserId, rule.ReferencedGroupInfo.GroupId = id[:12], id[13:]
 		}
 	}
-	t.addRule(r, group, r.Type == "aws_vpc_security_group_egress_rule", rule.permission())
+	t.addRule(r, group, rule.IsEgress, rule.permission())
+	t.GroupRules = append(t.GroupRules, &rule)
 }
 
 func (t *tfReader) tfAcl(r *tfResource) {

@@ -75,7 +75,7 @@ func (c *converger) rules(id vpc.SecurityGroupID, want List[GroupRule], egress b
 	var wishes []wish
 	for _, r := range want.V {
 		for _, e := range r.V.entries() {
-			rule := vpc.SecurityGroupRule{IpProtocol: string(e.protocol), FromPort: e.from, ToPort: e.to, CidrIpv4: e.cidr, Description: e.description}
+			rule := vpc.SecurityGroupRule{IpProtocol: string(e.protocol), FromPort: e.from, ToPort: e.to, CidrIpv4: e.cidr, Description: e.description, Tags: e.tags}
 			switch e.group {
 			case "":
 			case selfGroup:
@@ -98,14 +98,16 @@ func (c *converger) rules(id vpc.SecurityGroupID, want List[GroupRule], egress b
 	for _, w := range wishes {
 		c.line = w.line
 		i := slices.IndexFunc(have, func(h vpc.SecurityGroupRule) bool { return sameRule(w.rule, h) })
-		switch {
-		case i < 0:
+		if i < 0 {
 			c.authorize(id, w.rule, egress)
 			c.did("%s: with %s", direction, c.ruleText(w.rule))
-		case have[i].Description != w.rule.Description:
+			continue
+		}
+		if have[i].Description != w.rule.Description {
 			c.describe(id, have[i].ID, w.rule.Description, egress)
 			c.did("%s: description of %s", direction, c.ruleText(w.rule))
 		}
+		c.retagAs(direction+": tags of "+c.ruleText(w.rule), string(have[i].ID), have[i].Tags, w.rule.Tags)
 	}
 }
 
@@ -157,12 +159,15 @@ func (c *converger) authorize(id vpc.SecurityGroupID, r vpc.SecurityGroupRule, e
 	} else {
 		p.IpRanges = []vpc.IpRange{{CidrIp: r.CidrIpv4.String(), Description: r.Description}}
 	}
-	permissions := []vpc.IpPermission{p}
+	permissions, tags := []vpc.IpPermission{p}, []vpc.TagSpecification(nil)
+	if len(r.Tags) > 0 {
+		tags = []vpc.TagSpecification{{ResourceType: "security-group-rule", Tags: tagList(r.Tags)}}
+	}
 	if egress {
-		call[vpc.AuthorizeSecurityGroupEgressOutput](c, &vpc.AuthorizeSecurityGroupEgressInput{GroupId: id, IpPermissions: permissions})
+		call[vpc.AuthorizeSecurityGroupEgressOutput](c, &vpc.AuthorizeSecurityGroupEgressInput{GroupId: id, IpPermissions: permissions, TagSpecifications: tags})
 		return
 	}
-	call[vpc.AuthorizeSecurityGroupIngressOutput](c, &vpc.AuthorizeSecurityGroupIngressInput{GroupId: id, IpPermissions: permissions})
+	call[vpc.AuthorizeSecurityGroupIngressOutput](c, &vpc.AuthorizeSecurityGroupIngressInput{GroupId: id, IpPermissions: permissions, TagSpecifications: tags})
 }
 
 func (c *converger) revoke(id vpc.SecurityGroupID, rules []vpc.SecurityGroupRule, egress bool) {

@@ -470,6 +470,44 @@ func TestChange_TagsOfWhatAVpcComesWith(t *testing.T) {
 	}
 }
 
+// Tags of rules change in place; each of the rules that an entry stands for has them.
+func TestChange_TagsOfRules(t *testing.T) {
+	const text = "version: 1\ndefault_vpc: false\nvpcs: {main: {cidr_block: 10.0.0.0/16}}\nsecurity_groups:\n  web:\n    vpc: main\n    ingress:\n" +
+		"      - {port: 22, cidr_blocks: [10.0.0.0/8, 192.0.2.0/24]%s}\n      - {port: 80, self: true}\n"
+	var m *vpc.Model
+	var first []vpc.SecurityGroupRule
+	for _, step := range []struct {
+		keys string
+		tags map[string]string
+		want []string
+	}{
+		{", tags: {Name: ssh, a: b}", map[string]string{"Name": "ssh", "a": "b"}, []string{"create security group web", "create vpc main"}},
+		{", tags: {a: c}", map[string]string{"a": "c"}, []string{"update security group web: ingress: tags of tcp 22 10.0.0.0/8; ingress: tags of tcp 22 192.0.2.0/24"}},
+		{", tags: {a: c}", map[string]string{"a": "c"}, nil},
+		{"", nil, []string{"update security group web: ingress: tags of tcp 22 10.0.0.0/8; ingress: tags of tcp 22 192.0.2.0/24"}},
+	} {
+		is, changes := mustConverge(t, parseText(t, fmt.Sprintf(text, step.keys)), m, Options{})
+		slices.Sort(changes)
+		if d := cmp.Diff(step.want, changes, cmpopts.EquateEmpty()); d != "" {
+			t.Error(step.keys, d)
+		}
+		m = &is
+		rules := groupOf(m, "web").Ingress
+		if first == nil {
+			first = rules
+		}
+		for i, r := range rules {
+			want := step.tags
+			if r.FromPort == 80 {
+				want = nil
+			}
+			if d := cmp.Diff(want, r.Tags, cmpopts.EquateEmpty()); d != "" || r.ID != first[i].ID {
+				t.Error(step.keys, r.ID, first[i].ID, d)
+			}
+		}
+	}
+}
+
 // groupOf is the group that a key of the file made.
 func groupOf(m *vpc.Model, key string) vpc.SecurityGroup {
 	for _, g := range m.SecurityGroups.All() {

@@ -209,6 +209,8 @@ type GroupRule struct {
 	Self Value[bool] `key:"self" default:"false" change:"in place"`
 	// A note on the rule.
 	Description Value[string] `key:"description" change:"in place"`
+	// Its tags, Name among them.
+	Tags Value[map[string]string] `key:"tags" change:"in place"`
 }
 
 // NetworkAcl is an entry of network_acls.

@@ -146,6 +146,7 @@ type groupEntry struct {
 	cidr        netip.Prefix
 	group       string // name in the file, "default", or "self"
 	description string
+	tags        map[string]string
 }
 
 const selfGroup = "self"
@@ -158,13 +159,13 @@ func (r *GroupRule) entries() []groupEntry {
 	}
 	var list []groupEntry
 	for _, c := range r.CidrBlocks.V {
-		list = append(list, groupEntry{traffic: t, cidr: c.V, description: r.Description.V})
+		list = append(list, groupEntry{traffic: t, cidr: c.V, description: r.Description.V, tags: r.Tags.V})
 	}
 	for _, g := range r.SecurityGroups.V {
-		list = append(list, groupEntry{traffic: t, group: g.V, description: r.Description.V})
+		list = append(list, groupEntry{traffic: t, group: g.V, description: r.Description.V, tags: r.Tags.V})
 	}
 	if r.Self.V {
-		list = append(list, groupEntry{traffic: t, group: selfGroup, description: r.Description.V})
+		list = append(list, groupEntry{traffic: t, group: selfGroup, description: r.Description.V, tags: r.Tags.V})
 	}
 	return list
 }
