@@ -122,15 +122,16 @@ func (tx *Tx) DetachInternetGateway(in *DetachInternetGatewayInput) (*DetachInte
 	if err != nil {
 		return nil, err
 	}
-	v, err := find(&tx.Vpcs, in.VpcId)
-	if err != nil {
-		return nil, err
+	// A VPC that is gone has no gateway either: a client that deletes both at once, as Terraform
+	// does where an aws_internet_gateway_attachment joined them, takes only this for done.
+	if g.VpcID == "" || g.VpcID != in.VpcId {
+		if err := kindOf[VpcID]().check(string(in.VpcId)); err != nil {
+			return nil, err
+		}
+		return nil, errorf("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, in.VpcId)
 	}
-	if g.VpcID != v.ID {
-		return nil, errorf("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, v.ID)
-	}
-	if tx.publicAddressInUse(v.ID) {
-		return nil, errorf("DependencyViolation", "Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", v.ID)
+	if tx.publicAddressInUse(g.VpcID) {
+		return nil, errorf("DependencyViolation", "Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", g.VpcID)
 	}
 	if t, _ := tx.gatewayAssociation(g.ID); t != nil {
 		return nil, errorf("DependencyViolation", "The internetGateway '%s' has dependencies and cannot be detached. It is associated with the route table '%s'.", g.ID, t.ID)

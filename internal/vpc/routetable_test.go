@@ -274,6 +274,9 @@ func TestIG07_AttachAndDetach(t *testing.T) {
 	wantCode(t, attach(b.igw, other), "Resource.AlreadyAssociated")
 	wantCode(t, attach(newGateway(b.Tx, ""), b.vpc), "InvalidParameterValue")
 	wantCode(t, detach(b.igw, other), "Gateway.NotAttached")
+	wantCode(t, detach(b.igw, "vpc-00000000000000bad"), "Gateway.NotAttached") // one that is gone
+	wantCode(t, detach(b.igw, "igw-00000000000000bad"), "InvalidVpcID.Malformed")
+	wantCode(t, detach(b.igw, ""), "MissingParameter")
 	wantCode(t, code(b.DeleteInternetGateway(&DeleteInternetGatewayInput{InternetGatewayId: b.igw})), "DependencyViolation")
 
 	n := b.NetworkInterfaces.Get(b.eni)
@@ -287,6 +290,7 @@ func TestIG07_AttachAndDetach(t *testing.T) {
 	b.Instances.Put(id, &stopped)
 	wantCode(t, detach(b.igw, b.vpc), "")
 	wantCode(t, detach(b.igw, b.vpc), "Gateway.NotAttached")
+	wantCode(t, detach(b.igw, ""), "MissingParameter")
 	wantCode(t, code(b.DeleteInternetGateway(&DeleteInternetGatewayInput{InternetGatewayId: b.igw})), "")
 	wantCode(t, code(b.DeleteInternetGateway(&DeleteInternetGatewayInput{InternetGatewayId: b.igw})), "InvalidInternetGatewayID.NotFound")
 }
