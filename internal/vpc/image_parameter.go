@@ -36,8 +36,9 @@ func allImageParameters() (list []ImageParameter) {
 		id := func(n string) string { return "ami-0766563656d7500" + a.suffix + n }
 		add(id("2"), amazon+"al2023-ami-kernel-default-"+a.amazon, amazon+"al2023-ami-kernel-6.1-"+a.amazon,
 			amazon+"al2023-ami-minimal-kernel-default-"+a.amazon, amazon+"al2023-ami-minimal-kernel-6.1-"+a.amazon)
-		add(id("3"), amazon+"amzn2-ami-hvm-"+a.amazon+"-gp2", amazon+"amzn2-ami-hvm-"+a.amazon+"-ebs", amazon+"amzn2-ami-minimal-hvm-"+a.amazon+"-ebs",
+		add(id("3"), amazon+"amzn2-ami-hvm-"+a.amazon+"-gp2", amazon+"amzn2-ami-hvm-"+a.amazon+"-ebs",
 			amazon+"amzn2-ami-kernel-5.10-hvm-"+a.amazon+"-gp2", amazon+"amzn2-ami-kernel-5.10-hvm-"+a.amazon+"-ebs")
+		add(id("8"), amazon+"amzn2-ami-minimal-hvm-"+a.amazon+"-ebs")
 		for _, kind := range []string{"server", "server-minimal"} {
 			for _, release := range []string{"24.04", "noble"} {
 				add(id("4"), ubuntu+kind+"/"+release+"/stable/current/"+a.other+"/hvm/ebs-gp3/ami-id")

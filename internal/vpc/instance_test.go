@@ -571,6 +571,8 @@ func TestDescribeImages(t *testing.T) {
 		"by its name":            {DescribeImagesInput{Filters: namedFilter("name", "book*")}, []string{"ami-0aaaaaaaaaaaaaaaa"}},
 		"Ubuntu":                 {DescribeImagesInput{Owners: []string{"099720109477"}, Filters: namedFilter("name", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*")}, []string{"ami-0766563656d750005"}},
 		"Amazon Linux 2023":      {DescribeImagesInput{Owners: []string{"amazon"}, Filters: namedFilter("name", "al2023-ami-2023.*-x86_64")}, []string{"ami-0766563656d750002"}},
+		"Amazon Linux 2":         {DescribeImagesInput{Owners: []string{"amazon"}, Filters: namedFilter("name", "amzn2-ami-hvm-*-x86_64-gp2")}, []string{"ami-0766563656d750003"}},
+		"Amazon Linux 2 minimal": {DescribeImagesInput{Owners: []string{"amazon"}, Filters: []Filter{{"name", []string{"amzn2-ami-minimal-hvm-*"}}, {"architecture", []string{"arm64"}}}}, []string{"ami-0766563656d750018"}},
 		"of another account":     {DescribeImagesInput{Owners: []string{"000000000001"}}, nil},
 		"Debian 13 for ARM":      {DescribeImagesInput{Filters: []Filter{{"architecture", []string{"arm64"}}, {"name", []string{"debian-13-*"}}}}, []string{"ami-0766563656d750017"}},
 		"for other machines":     {DescribeImagesInput{Filters: namedFilter("architecture", "i386")}, nil},
