@@ -42,7 +42,7 @@ func (tx *Tx) ModifyPrivateDnsNameOptions(in *ModifyPrivateDnsNameOptionsInput) 
 	}
 	if t := r.HostnameType; t != "" && t != i.HostnameType() {
 		if i.State != StateStopped {
-			return nil, errorf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
+			return nil, errInvalid("Cannot modify hostname-type for running instances")
 		}
 		c.PrivateDnsName = privateName(i.ID, tx.InstanceInterfaces(i.ID)[0], t)
 	}

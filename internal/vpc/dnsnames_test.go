@@ -38,7 +38,11 @@ func TestDNS05_ModifyPrivateDnsNameOptions(t *testing.T) {
 		in.InstanceId = id
 		return code(s.ModifyPrivateDnsNameOptions(&in))
 	}
-	wantCode(t, modify(ModifyPrivateDnsNameOptionsInput{PrivateDnsHostnameType: "resource-name"}), "IncorrectInstanceState")
+	_, err := s.ModifyPrivateDnsNameOptions(&ModifyPrivateDnsNameOptionsInput{InstanceId: id, PrivateDnsHostnameType: "resource-name"})
+	wantCode(t, code(0, err), "InvalidParameterValue")
+	if err != nil && !strings.Contains(err.Error(), "Cannot modify hostname-type for running instances") {
+		t.Error(err)
+	}
 	wantCode(t, modify(ModifyPrivateDnsNameOptionsInput{PrivateDnsHostnameType: "ip-name"}), "") // as it is
 	wantCode(t, modify(ModifyPrivateDnsNameOptionsInput{PrivateDnsHostnameType: "x"}), "InvalidParameterValue")
 	wantCode(t, modify(ModifyPrivateDnsNameOptionsInput{EnableResourceNameDnsARecord: new(true)}), "")
