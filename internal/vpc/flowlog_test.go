@@ -103,7 +103,15 @@ func TestFL10_FlowLogsAreDescribed(t *testing.T) {
 			t.Errorf("%s: got %v", filter, none)
 		}
 	}
-	wantCode(t, code(tx.DeleteFlowLogs(&DeleteFlowLogsInput{FlowLogIds: []FlowLogID{id, "fl-0123456789abcdef0"}})), "InvalidFlowLogId.NotFound")
+	const gone FlowLogID = "fl-0123456789abcdef0"
+	if got := must(tx.DescribeFlowLogs(&DescribeFlowLogsInput{FlowLogIds: []FlowLogID{gone, id}})).FlowLogs; len(got) != 1 || got[0].FlowLogId != id {
+		t.Errorf("one of two that is gone: got %v", got)
+	}
+	if got := must(tx.DescribeFlowLogs(&DescribeFlowLogsInput{FlowLogIds: []FlowLogID{gone}})).FlowLogs; got == nil || len(got) != 0 {
+		t.Errorf("one that is gone: got %v", got)
+	}
+	wantCode(t, code(tx.DescribeFlowLogs(&DescribeFlowLogsInput{FlowLogIds: []FlowLogID{"log"}})), "InvalidFlowLogId.Malformed")
+	wantCode(t, code(tx.DeleteFlowLogs(&DeleteFlowLogsInput{FlowLogIds: []FlowLogID{id, gone}})), "InvalidFlowLogId.NotFound")
 	wantCode(t, code(tx.DeleteFlowLogs(&DeleteFlowLogsInput{FlowLogIds: []FlowLogID{"log"}})), "InvalidFlowLogId.Malformed")
 	wantCode(t, code(tx.DeleteFlowLogs(&DeleteFlowLogsInput{})), "MissingParameter")
 	wantCode(t, code(tx.DeleteFlowLogs(&DeleteFlowLogsInput{FlowLogIds: []FlowLogID{id}})), "")
