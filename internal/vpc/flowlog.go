@@ -43,6 +43,8 @@ type FlowLog struct {
 	// 1 to 59, which is vpcemu's own.
 	MaxAggregationInterval   int
 	DeliverLogsPermissionArn string // kept and shown; a lab has no IAM
+	// DestinationOptions were given, with AWS's defaults: what a lab does.
+	DestinationOptions bool
 }
 
 // CreateFlowLogsInput and the other inputs and outputs below have the members of the EC2 API.
@@ -56,9 +58,17 @@ type CreateFlowLogsInput struct {
 	LogFormat                string
 	MaxAggregationInterval   *int
 	DeliverLogsPermissionArn string
+	DestinationOptions       *DestinationOptionsRequest
 	TagSpecifications        []TagSpecification
 	ClientToken              string
 	DryRun                   bool
+}
+
+// DestinationOptionsRequest says how files of a bucket are: a lab's are plain text, in folders by the day.
+type DestinationOptionsRequest struct {
+	FileFormat               string
+	HiveCompatiblePartitions bool
+	PerHourPartition         bool
 }
 
 type CreateFlowLogsOutput struct {
@@ -186,7 +196,23 @@ func (l *FlowLog) deliver(in *CreateFlowLogsInput) error {
 			return errValue(l.LogDestination, "logDestination", "It must be the ARN of a bucket, arn:aws:s3:::BUCKET/PREFIX, or the absolute path of a file.")
 		}
 	default:
+		if in.DestinationOptions != nil {
+			return errorf("InvalidParameter", "DestinationOptions can only be given if LogDestinationType is s3.")
+		}
 		return l.toLogGroup()
+	}
+	return l.options(in.DestinationOptions)
+}
+
+// options takes AWS's defaults, which Terraform writes out.
+func (l *FlowLog) options(o *DestinationOptionsRequest) error {
+	l.DestinationOptions = o != nil
+	switch {
+	case o == nil:
+	case o.FileFormat != "" && o.FileFormat != "plain-text" && o.FileFormat != "parquet":
+		return errValue(o.FileFormat, "fileFormat", "It must be plain-text or parquet.")
+	case o.FileFormat == "parquet" || o.HiveCompatiblePartitions || o.PerHourPartition:
+		return errorf("UnsupportedOperation", "A lab writes flow logs as plain text, a folder for each day: leave out fileFormat parquet, hiveCompatiblePartitions and perHourPartition.")
 	}
 	return nil
 }

@@ -35,6 +35,14 @@ type FlowLogInfo struct {
 	LogFormat                string     `json:"LogFormat"`
 	Tags                     []Tag      `json:"Tags"`
 	MaxAggregationInterval   int        `json:"MaxAggregationInterval"`
+	// DestinationOptions are left out where the request did not have them.
+	DestinationOptions *DestinationOptionsResponse `json:"DestinationOptions,omitempty"`
+}
+
+type DestinationOptionsResponse struct {
+	FileFormat               string `json:"FileFormat"`
+	HiveCompatiblePartitions bool   `json:"HiveCompatiblePartitions"`
+	PerHourPartition         bool   `json:"PerHourPartition"`
 }
 
 // delivered is every log's DeliverLogsStatus: the model knows of no disk. What the
@@ -42,8 +50,13 @@ type FlowLogInfo struct {
 const delivered = "SUCCESS"
 
 func (l *FlowLog) info() FlowLogInfo {
+	var options *DestinationOptionsResponse
+	if l.DestinationOptions {
+		options = &DestinationOptionsResponse{FileFormat: "plain-text"}
+	}
 	return FlowLogInfo{
-		CreationTime: l.Created, DeliverLogsPermissionArn: l.DeliverLogsPermissionArn, DeliverLogsStatus: delivered,
+		DestinationOptions: options,
+		CreationTime:       l.Created, DeliverLogsPermissionArn: l.DeliverLogsPermissionArn, DeliverLogsStatus: delivered,
 		FlowLogId: l.ID, FlowLogStatus: "ACTIVE", LogGroupName: l.LogGroupName, ResourceId: l.ResourceID, TrafficType: l.TrafficType,
 		LogDestinationType: l.LogDestinationType, LogDestination: l.LogDestination, LogFormat: l.LogFormat, Tags: tagList(l.Tags),
 		MaxAggregationInterval: l.MaxAggregationInterval,

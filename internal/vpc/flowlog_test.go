@@ -52,6 +52,23 @@ func TestFL10_CreateFlowLogs(t *testing.T) {
 		"bucket": {func(in *CreateFlowLogsInput) {
 			in.LogGroupName, in.LogDestinationType, in.LogDestination = "", "s3", "arn:aws:s3:::bucket/a/b/"
 		}, ""},
+		"bucket's options": {func(in *CreateFlowLogsInput) {
+			in.LogGroupName, in.LogDestinationType, in.LogDestination = "", "s3", "arn:aws:s3:::bucket"
+			in.DestinationOptions = &DestinationOptionsRequest{FileFormat: "plain-text"}
+		}, ""},
+		"parquet": {func(in *CreateFlowLogsInput) {
+			in.LogGroupName, in.LogDestinationType, in.LogDestination = "", "s3", "arn:aws:s3:::bucket"
+			in.DestinationOptions = &DestinationOptionsRequest{FileFormat: "parquet"}
+		}, "UnsupportedOperation"},
+		"by the hour": {func(in *CreateFlowLogsInput) {
+			in.LogGroupName, in.LogDestinationType, in.LogDestination = "", "s3", "arn:aws:s3:::bucket"
+			in.DestinationOptions = &DestinationOptionsRequest{PerHourPartition: true}
+		}, "UnsupportedOperation"},
+		"no format": {func(in *CreateFlowLogsInput) {
+			in.LogGroupName, in.LogDestinationType, in.LogDestination = "", "s3", "arn:aws:s3:::bucket"
+			in.DestinationOptions = &DestinationOptionsRequest{FileFormat: "text"}
+		}, "InvalidParameterValue"},
+		"options of a group": {func(in *CreateFlowLogsInput) { in.DestinationOptions = &DestinationOptionsRequest{} }, "InvalidParameter"},
 		"bucket that climbs": {func(in *CreateFlowLogsInput) {
 			in.LogGroupName, in.LogDestinationType, in.LogDestination = "", "s3", "arn:aws:s3:::bucket/../b"
 		}, "InvalidParameterValue"},
@@ -117,6 +134,12 @@ func TestFL10_FlowLogsAreDescribed(t *testing.T) {
 	wantCode(t, code(tx.DeleteFlowLogs(&DeleteFlowLogsInput{FlowLogIds: []FlowLogID{id}})), "")
 	if tx.FlowLogs.Len() != 1 {
 		t.Errorf("%d flow logs are left", tx.FlowLogs.Len())
+	}
+	in = flowLogInput(FlowLogSubnet, string(s))
+	in.LogGroupName, in.LogDestinationType, in.LogDestination, in.DestinationOptions = "", "s3", "arn:aws:s3:::bucket", &DestinationOptionsRequest{}
+	toBucket := must(tx.CreateFlowLogs(in)).FlowLogIds
+	if got := must(tx.DescribeFlowLogs(&DescribeFlowLogsInput{FlowLogIds: toBucket})).FlowLogs[0].DestinationOptions; got == nil || *got != (DestinationOptionsResponse{FileFormat: "plain-text"}) {
+		t.Errorf("the destination's options: %v", got)
 	}
 }
 
