@@ -233,8 +233,8 @@ func sshFingerprint(k ssh.PublicKey) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// ImportKeyPair stores a public key in OpenSSH's or RFC 4716's form, RSA or
-// Ed25519.
+// ImportKeyPair stores a public key, RSA or Ed25519, in one of the forms that EC2 takes: OpenSSH's, RFC
+// 4716's, and DER in base64 (EC2 User Guide, Create a key pair using a third-party tool).
 func (tx *Tx) ImportKeyPair(in *ImportKeyPairInput) (*ImportKeyPairOutput, error) {
 	meta, err := tx.newKeyMeta(in.KeyName, in.TagSpecifications)
 	if err != nil {
@@ -262,6 +262,23 @@ func parsePublicKey(material []byte) (ssh.PublicKey, error) {
 		return parseRFC4716(text)
 	}
 	public, _, _, _, err := ssh.ParseAuthorizedKey(material)
+	if err != nil {
+		return parseDER(string(material))
+	}
+	return public, nil
+}
+
+// parseDER reads a SubjectPublicKeyInfo in base64, which may be on several lines.
+func parseDER(text string) (ssh.PublicKey, error) {
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, errKeyFormat
+	}
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, errKeyFormat
+	}
+	public, err := ssh.NewPublicKey(key)
 	if err != nil {
 		return nil, errKeyFormat
 	}

@@ -2,9 +2,12 @@ package vpc
 
 import (
 	"crypto/sha1"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,12 +69,28 @@ func TestImportKeyPair_FingerprintsAreThoseOfOpenssl(t *testing.T) {
 	tx := emptyLab(t)
 	for name, c := range map[string]struct{ material, want string }{
 		"rsa": {rsaPublic, rsaImportedMD5}, "ed": {edPublic, edFingerprint}, "secsh": {rsaPublicSecsh, rsaImportedMD5},
+		"der": {derOf(t, rsaPublic, 64), rsaImportedMD5}, "ed der": {derOf(t, edPublic, 1000), edFingerprint},
 	} {
 		out := must(tx.ImportKeyPair(&ImportKeyPairInput{KeyName: name, PublicKeyMaterial: []byte(c.material)}))
 		if out.KeyFingerprint != c.want {
 			t.Errorf("%s: %s, want %s", name, out.KeyFingerprint, c.want)
 		}
 	}
+}
+
+// derOf is a key in OpenSSH's form as DER in base64, in lines of a width, as openssl writes it.
+func derOf(t *testing.T, public string, width int) string {
+	t.Helper()
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.StdEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(key.(ssh.CryptoPublicKey).CryptoPublicKey())))
+	var lines strings.Builder
+	for line := range slices.Chunk([]byte(text), width) {
+		lines.Write(append(line, '\n'))
+	}
+	return lines.String()
 }
 
 // The oracle wraps the PEM block's PKCS #1 bytes in PKCS #8 by hand (RFC 5208, 5).
@@ -114,6 +133,7 @@ func TestKeyPairs_Refuse(t *testing.T) {
 	}
 	wantCode(t, imported(""), "MissingParameter")
 	wantCode(t, imported("ssh-rsa AAAA"), "InvalidKey.Format")
+	wantCode(t, imported("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"), "InvalidKey.Format") // a part of a key in DER
 	wantCode(t, imported("---- BEGIN SSH2 PUBLIC KEY ----\nxx\n---- END SSH2 PUBLIC KEY ----"), "InvalidKey.Format")
 	wantCode(t, imported("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBKFZ4jIkuwv0Aqn9dxws6vLwY4+8JFHfMrQBEeMeCPwGBuue5NHT+iI7R1HTL96YWGHOJ/bDHyK9Uh7G/q4Jwug= test"), "InvalidKey.Format")
 	wantCode(t, code(tx.DescribeKeyPairs(&DescribeKeyPairsInput{KeyNames: []string{"none"}})), "InvalidKeyPair.NotFound")
