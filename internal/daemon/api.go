@@ -195,7 +195,11 @@ func listenAPI(is vpc.API, want *vpc.API, listens bool) (net.Listener, error) {
 	if want.Listen == "" || want.Listen == is.Listen && listens {
 		return nil, nil
 	}
-	l, err := net.Listen("tcp", want.Listen)
+	network := "tcp"
+	if addr, err := netip.ParseAddrPort(want.Listen); err == nil && addr.Addr().Is4() {
+		network = "tcp4" // with "tcp", 0.0.0.0 is [::], too
+	}
+	l, err := net.Listen(network, want.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("API at %s: %w: `ss -ltnp` tells whose the port is; --listen 127.0.0.1:0 takes a free one", want.Listen, err)
 	}
