@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/vpcemu/vpcemu/internal/vpc"
@@ -106,4 +108,39 @@ func writeQueryError(w http.ResponseWriter, err error, requestID string) {
 	escape(&b, e.Message)
 	b.WriteString("</Message></Error><RequestId>" + requestID + "</RequestId></ErrorResponse>")
 	writeXML(w, status(e.Code), requestID, b.Bytes())
+}
+
+// writeOtherError answers a request to a service that is not here, in the form that its client
+// reads: XML where the request is a form or the service is one of those of the REST-XML protocol, else JSON, with
+// the code in the header where clients of the REST-JSON protocol look first (Smithy, AWS protocols).
+func writeOtherError(w http.ResponseWriter, r *http.Request, err error, service, requestID string) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case kind == "application/x-www-form-urlencoded", slices.Contains(restXML, service):
+		writeQueryError(w, err, requestID)
+	case r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor":
+		writeCBORError(w, err, requestID)
+	default:
+		w.Header().Set("X-Amzn-Errortype", cloudError(err).Code)
+		writeJSONError(w, err, requestID)
+	}
+}
+
+// restXML are the services of the REST-XML protocol, as they are named in signatures.
+var restXML = []string{"s3", "s3express", "s3-outposts", "route53", "cloudfront"}
+
+// writeCBORError answers in the form of the Smithy RPC v2 CBOR protocol, which CloudWatch speaks:
+// a map of two texts.
+func writeCBORError(w http.ResponseWriter, err error, requestID string) {
+	e := cloudError(err)
+	body := []byte{0xa2}
+	for _, text := range []string{"__type", e.Code, "message", e.Message} {
+		body = append(body, 0x79, byte(len(text)>>8), byte(len(text))) // a text whose length has 16 bits (RFC 8949, 3)
+		body = append(body, text...)
+	}
+	w.Header().Set("Content-Type", "application/cbor")
+	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+	w.Header().Set("X-Amzn-Requestid", requestID)
+	w.WriteHeader(status(e.Code))
+	_, _ = w.Write(body)
 }

@@ -14,7 +14,8 @@ import (
 
 // Bounds of a request, far above what AWS takes, so that none costs more than its size.
 const (
-	maxBody       = 1 << 20 // bytes
+	maxBody       = 1 << 20  // bytes
+	maxDrained    = 64 << 20 // bytes of a body that is too large
 	maxParameters = 20_000
 	maxDepth      = 16 // of a name: A.1.B.2…
 )

@@ -87,9 +87,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeError(w, errf("InternalError", "An internal error has occurred: the daemon's log has the details."), id)
 		}
 	}()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := readBody(r.Body)
 	if err != nil {
-		writeError(w, errf("MalformedQueryString", "The request could not be read: %v", err), id)
+		writeError(w, err, id)
 		return
 	}
 	caller, err := s.cfg.Auth.Check(r, body)
@@ -111,8 +111,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		h.ServeHTTP(w, r)
 	default:
-		writeQueryError(w, errf("UnsupportedOperation", "vpcemu does not have the service %s: it has ec2, sts and ssm.", shown(caller.Service)), id)
+		writeOtherError(w, r, errf("UnsupportedOperation", "vpcemu does not have the service %s: it has ec2, sts and ssm.", shown(caller.Service)), caller.Service, id)
 	}
+}
+
+// readBody reads all of a body that is not too large. What is larger is read off nevertheless, as far
+// as a client may go in good faith (user data, a key file): one that still sends when the connection
+// closes sees no answer, but a connection that broke, and tries again.
+func readBody(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	if err != nil {
+		return nil, errf("MalformedQueryString", "The request could not be read: %v", err)
+	}
+	if len(body) > maxBody {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r, maxDrained)) // the answer is the same
+		return nil, errf("MalformedQueryString", "The request is too large: it may have %d bytes.", maxBody)
+	}
+	return body, nil
 }
 
 func newRequestID() string {
@@ -125,7 +140,7 @@ func newRequestID() string {
 // is a form.
 func formOf(r *http.Request, body []byte) (url.Values, error) {
 	form, err := url.ParseQuery(r.URL.RawQuery)
-	if err == nil && r.Method == http.MethodPost {
+	if err == nil && r.Method == http.MethodPost && len(body) > 0 { // a presigned request has all in its query string
 		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
 			return nil, errf("MalformedQueryString", "The body of a request must be of the type application/x-www-form-urlencoded.")
 		}

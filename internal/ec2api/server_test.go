@@ -1,10 +1,12 @@
 package ec2api_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/xml"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -178,6 +180,72 @@ func TestServer_BodyTooLarge(t *testing.T) {
 	status, body := post(t, at, "ec2", "Action=DescribeVpcs"+version+"&X="+strings.Repeat("x", 2<<20), nil)
 	if status != 400 || !strings.Contains(body, "MalformedQueryString") {
 		t.Errorf("%d %.300s", status, body)
+	}
+}
+
+// A client that sends all of a large body before it reads gets its answer, and can go on.
+func TestServer_BodyFarTooLarge(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(at, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for _, tt := range []struct {
+		body   string
+		status int
+	}{{"Action=DescribeVpcs" + version + "&X=" + strings.Repeat("x", 10<<20), 400}, {"Action=DescribeVpcs" + version, 200}} {
+		r, err := http.NewRequest(http.MethodPost, at, strings.NewReader(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", authorization("ec2"))
+		r.Header.Set("X-Amz-Date", "20261128T120000Z")
+		if err := r.Write(conn); err != nil {
+			t.Fatalf("%d bytes: %v", len(tt.body), err)
+		}
+		resp, err := http.ReadResponse(answers, r)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", len(tt.body), err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != tt.status {
+			t.Errorf("%d bytes: %d, %v", len(tt.body), resp.StatusCode, err)
+		}
+	}
+}
+
+// A presigned request may be a POST: its parameters are in the query string, and it has no body whose
+// type could be told.
+func TestServer_PostWithoutBody(t *testing.T) {
+	status, body := post(t, apitest.New(t).Serve(t)+"/?Action=DescribeVpcs"+version, "ec2", "", func(r *http.Request) { r.Header.Del("Content-Type") })
+	if status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// Clients of a service that a lab has not can read so, whichever protocol they speak.
+func TestServer_ServicesThatAreNotThere(t *testing.T) {
+	at := apitest.New(t).Serve(t)
+	const why = "vpcemu does not have the service "
+	kind := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Del("Content-Type"); r.Header.Set(name, value) }
+	}
+	for service, tt := range map[string]struct {
+		change func(*http.Request)
+		want   string
+	}{
+		"iam":        {nil, "<Code>UnsupportedOperation</Code><Message>" + why + "iam"},
+		"s3":         {kind("Accept", "*/*"), "<Code>UnsupportedOperation</Code><Message>" + why + "s3"},
+		"dynamodb":   {kind("X-Amz-Target", "DynamoDB_20120810.ListTables"), `{"__type":"UnsupportedOperation","message":"` + why + "dynamodb"},
+		"lambda":     {kind("Accept", "*/*"), `{"__type":"UnsupportedOperation","message":"` + why + "lambda"},
+		"monitoring": {kind("Smithy-Protocol", "rpc-v2-cbor"), "\xa2\x79\x00\x06__type\x79\x00\x14UnsupportedOperation\x79\x00\x07message\x79\x00\x45" + why + "monitoring"},
+	} {
+		status, body := post(t, at, service, "", tt.change)
+		if status != 400 || !strings.Contains(body, tt.want) {
+			t.Errorf("%s: %d %q, want %q", service, status, body, tt.want)
+		}
 	}
 }
 
