@@ -54,6 +54,11 @@ empty, 0 or false. *Ignored* are those that a lab takes and does nothing about, 
 is an action about objects that a lab never has: it answers as an account without any does. %s is ignored
 everywhere. DryRun, filters, tokens of pages and of idempotency are as on AWS. Letters are tiers: A, what walkthroughs and
 first configurations need; B, the rest of the VPC; C, what is next to it.
+
+Of SSM there are SendCommand with the document AWS-RunShellScript, to instances by ID or by Targets, GetCommandInvocation,
+ListCommandInvocations, ListCommands, CancelCommand, DescribeInstanceInformation, GetParameter, GetParameters and
+GetParametersByPath. Every running instance takes commands, without agent and role. Commands and their output are
+kept as long as the daemon runs: unlike all else they are not there after its restart.
 `
 
 func write(groups string) string {
