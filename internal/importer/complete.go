@@ -76,8 +76,8 @@ func (c *converter) addGroupRules() {
 	}
 }
 
-// tag puts the rule's tags on what says the same in the group's permissions, which have none: once where an old
-// Terraform state says it twice, since the first counts.
+// tag puts the rule's tags on what says the same in the group's permissions, which have none. A Terraform state may
+// say it twice, in the group and as a resource of its own; the first counts, so both get them.
 func (r *rawGroupRule) tag(g *rawSecurityGroup) {
 	permissions := g.IpPermissions
 	if r.IsEgress {
