@@ -291,6 +291,8 @@ var failures = []struct{ form, code, message string }{
 	{modify, "InvalidParameterValue", "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly."},
 	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=udp&SecurityGroupRule.1.SecurityGroupRule.ToPort=27011&SecurityGroupRule.1.SecurityGroupRule.CidrIpv4=2.3.4.5/32",
 		"InvalidParameterValue", "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."},
+	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=TCP&SecurityGroupRule.1.SecurityGroupRule.ToPort=27011&SecurityGroupRule.1.SecurityGroupRule.CidrIpv4=2.3.4.5/32",
+		"InvalidParameterValue", "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."},
 	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=-1",
 		"MissingParameter", "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId"},
 	{modify + "&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=-1&SecurityGroupRule.1.SecurityGroupRule.CidrIpv4=2.3.4.5/32&SecurityGroupRule.1.SecurityGroupRule.CidrIpv6=2001:db8::/32",

@@ -1,6 +1,9 @@
 package vpc
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestParseMemoryAndCpus(t *testing.T) {
 	for text, want := range map[string]int64{"512MiB": 512 << 20, "1GiB": 1 << 30, "1.5G": 3 << 29, "64M": 64 << 20, "100 MB": 100e6, "33554432": 0,
@@ -49,4 +52,29 @@ func FuzzParseMemory(f *testing.F) {
 			t.Errorf("%q is %d", s, n)
 		}
 	})
+}
+
+// A type's processors make up its vCPUs; which threads a core may have is told of types that take CPU options (EC2
+// User Guide, Supported CPU options).
+func TestInstanceTypes_Processors(t *testing.T) {
+	for name, i := range instanceTypes {
+		c := i.cpu(name)
+		if c.DefaultCores < 1 || c.DefaultCores*c.DefaultThreadsPerCore != c.DefaultVCpus {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	tx := emptyLab(t)
+	for name, want := range map[string]struct {
+		threads int
+		valid   []int
+	}{"t3.micro": {2, []int{1, 2}}, "m5.large": {2, []int{1, 2}}, "c7a.large": {1, []int{1}}, "m7g.large": {1, []int{1}}, "t2.large": {1, nil}, "m7g.medium": {1, nil}} {
+		got := must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{name}})).InstanceTypes[0].VCpuInfo
+		if got.DefaultThreadsPerCore != want.threads || !slices.Equal(got.ValidThreadsPerCore, want.valid) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	both := must(tx.DescribeInstanceTypes(&DescribeInstanceTypesInput{Filters: []Filter{{"vcpu-info.valid-threads-per-core", []string{"2"}}, {"instance-type", []string{"t3.micro", "c7a.large"}}}})).InstanceTypes
+	if len(both) != 1 || both[0].InstanceType != "t3.micro" {
+		t.Errorf("two threads a core: %v", both)
+	}
 }

@@ -97,11 +97,11 @@ func (tx *Tx) readRuleRequest(g *SecurityGroup, q *SecurityGroupRuleRequest) (Se
 			peers++
 		}
 	}
-	tcp := q.IpProtocol == "tcp" || q.IpProtocol == "6" || q.IpProtocol == "udp" || q.IpProtocol == "17"
+	protocol, _ := groupProtocol(q.IpProtocol) // what is none, rulePortsOf refuses
 	switch {
 	case q.IpProtocol == "":
 		return SecurityGroupRule{}, errInvalid("Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly.")
-	case tcp && (q.FromPort == nil || q.ToPort == nil):
+	case (protocol == "tcp" || protocol == "udp") && (q.FromPort == nil || q.ToPort == nil):
 		return SecurityGroupRule{}, errInvalid("Invalid value for portRange. Must specify both from and to ports with TCP/UDP.")
 	case peers == 0:
 		return SecurityGroupRule{}, errorf("MissingParameter", "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId")
