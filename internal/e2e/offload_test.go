@@ -191,8 +191,7 @@ func eachWay(t *testing.T, f func(t *testing.T, a, b *station, family int, m *mo
 	}
 }
 
-// ready sends small datagrams until one arrives: a kernel sets up addresses and carrier in
-// work queues, and on a busy machine drops what comes before that is done.
+// ready sends small datagrams from a to b until one arrives.
 func ready(t *testing.T, a, b *station, family int) {
 	t.Helper()
 	in := listenUDP(t, b, family, 54) // not the test's own: more than one may arrive
@@ -204,12 +203,22 @@ func ready(t *testing.T, a, b *station, family int) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for deadline := time.Now().Add(limit); ; {
+	untilOneArrives(t, in, func() {
 		if _, err := c.Write([]byte("ready?")); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// untilOneArrives repeats send: a kernel sets up carrier and the routes to IPv6 addresses in work
+// queues, up to a second later where other links change too, and drops what comes before.
+func untilOneArrives(t *testing.T, in *net.UDPConn, send func()) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; {
+		send()
 		_ = in.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		if _, err = in.Read(make([]byte, 8)); err == nil {
+		_, err := in.Read(make([]byte, 8))
+		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -292,8 +301,11 @@ func TestOffload_Coalesced(t *testing.T) {
 		from := [2]string{"10.77.0.1", "fd00::1"}[family]
 		tuple := packet.Tuple{
 			Src: packet.AddrFrom(netip.MustParseAddr(from)), SrcPort: 4000,
-			Dst: packet.AddrFrom(b.addr[family]), DstPort: 53, Proto: packet.ProtoUDP,
+			Dst: packet.AddrFrom(b.addr[family]), DstPort: 54, Proto: packet.ProtoUDP,
 		}
+		alone := append(make([]byte, packet.VnetLen), packet.BuildUDP(nil, tuple, 64, []byte("ready?"))...)
+		untilOneArrives(t, listenUDP(t, b, family, 54), func() { write(t, b, alone) })
+		tuple.DstPort = 53
 		c, all := packet.NewCoalescer(0), numbered(40*1200+7)
 		for at := 0; at < len(all); at += 1200 {
 			d := packet.BuildUDP(nil, tuple, 64, all[at:min(at+1200, len(all))])
