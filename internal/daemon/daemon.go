@@ -140,7 +140,13 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := finishRemoval(ctx, cfg); err != nil {
+	held, err := holdState(cfg)
+	if err != nil {
+		return nil, errors.Join(err, removeLock(cfg), lock.Close())
+	}
+	err = finishRemoval(ctx, cfg)
+	held.Close()
+	if err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -177,7 +183,7 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 			d.Close()
 		}
 	}()
-	if d.store, err = store.Open(filepath.Join(cfg.StateDir, "state.db")); err != nil {
+	if d.store, err = store.Open(statePath(cfg)); err != nil {
 		return nil, err
 	}
 	if d.metadataKeys, err = imds.OpenKeys(cfg.StateDir, cfg.Lab); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vpcemu/vpcemu/internal/store"
 )
 
 const (
@@ -40,6 +42,22 @@ func takeLock(ctx context.Context, cfg Config) (*os.File, error) {
 		}
 	}
 }
+
+// holdState keeps the state from a daemon that another lock would not keep from it: one with another
+// run directory. Closing the result, nil where there is no state yet, lets it go.
+func holdState(cfg Config) (*os.File, error) {
+	f, err := store.Hold(statePath(cfg))
+	if errors.Is(err, store.ErrInUse) {
+		return nil, fmt.Errorf("lab %s: %w with another run directory than %s (its state is in %s): set VPCEMU_RUN_DIR as it was when the lab was brought up",
+			cfg.Lab, ErrRunning, filepath.Dir(cfg.RunDir), cfg.StateDir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
+	}
+	return f, nil
+}
+
+func statePath(cfg Config) string { return filepath.Join(cfg.StateDir, "state.db") }
 
 // tryLock returns nil where another process has the lock.
 func tryLock(cfg Config) (*os.File, error) {

@@ -52,6 +52,11 @@ func Remove(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer lock.Close()
+	held, err := holdState(cfg)
+	if err != nil {
+		return errors.Join(err, removeLock(cfg))
+	}
+	defer held.Close()
 	if err := markRemoving(cfg); err != nil {
 		return err
 	}

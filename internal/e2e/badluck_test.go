@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -263,6 +264,22 @@ func TestBadLuck_SecondDaemon(t *testing.T) {
 	out, errs, status := l.try("", "daemon")
 	complaint(t, "daemon", out, errs, status, "lab "+l.name, "already running", "vpcemu down --lab "+l.name)
 	l.whole()
+}
+
+// A daemon with another run directory is not found through its socket, and yet has the state.
+func TestBadLuck_RunDirectoryForgotten(t *testing.T) {
+	p := newPlace(t, small)
+	p.must("up", p.file)
+	right, other := p.env, filepath.Join(p.dir(), "other")
+	for _, args := range [][]string{{"up", p.file}, {"ls"}, {"exec", "a", "true"}, {"daemon"}, {"down"}} {
+		p.env = append(slices.Clone(right), "VPCEMU_RUN_DIR="+other)
+		p.fails(args, "lab "+p.name, "already running", other, "set VPCEMU_RUN_DIR")
+		if _, err := os.Stat(other); err == nil {
+			t.Errorf("%v: %s is left", args, other)
+		}
+		p.env = right
+		p.must("exec", "a", "--", "ping", "-q", "-c1", "-W5", "10.30.1.11")
+	}
 }
 
 func TestBadLuck_FullDisk(t *testing.T) {

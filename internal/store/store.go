@@ -73,6 +73,26 @@ func Open(path string) (s *Store, err error) {
 	return s, nil
 }
 
+// Hold keeps daemons from opening the file until the result is closed, without looking into it.
+// The result is nil where there is no file; ErrInUse says that a daemon has it open.
+func Hold(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", path, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { // as bbolt does
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrInUse
+		}
+		return nil, fmt.Errorf("store %s: %w", path, err)
+	}
+	return f, nil
+}
+
 // isNoDatabase tells bbolt's complaints about a file from the system's.
 func isNoDatabase(err error) bool {
 	var system syscall.Errno

@@ -88,6 +88,27 @@ func TestOpen_SecondDaemonIsRefused(t *testing.T) {
 	}
 }
 
+func TestHold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	if f, err := Hold(path); f != nil || err != nil {
+		t.Fatalf("no file: got %v, %v", f, err)
+	}
+	s := open(t, path)
+	if f, err := Hold(path); f != nil || !errors.Is(err, ErrInUse) {
+		t.Fatalf("an open file: got %v, %v", f, err)
+	}
+	s.Close()
+	f, err := Hold(path)
+	if err != nil || f == nil {
+		t.Fatalf("got %v, %v", f, err)
+	}
+	if _, err := Open(path); !errors.Is(err, ErrInUse) {
+		t.Fatalf("opened while held: %v", err)
+	}
+	f.Close()
+	open(t, path)
+}
+
 func TestOpen_NotADatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	if err := os.WriteFile(path, []byte("this is no database, but it is long enough to be read as a page header"), 0o600); err != nil {
