@@ -247,12 +247,14 @@ func TestRT10_BlackholesByTarget(t *testing.T) {
 	hole(string(spare))
 	l.do(&vpc.DeleteNetworkInterfaceInput{NetworkInterfaceId: "spare"})
 	hole(string(spare))
-	// A NAT instance that is terminated.
+	// A NAT instance that is stopped, started and terminated.
 	l.do(&vpc.ReplaceRouteInput{RouteTableId: "private", DestinationCidrBlock: "0.0.0.0/0", InstanceId: "router"})
 	l.open("app", "server:80").Want(pt.At("router"))
 	router := l.eni("router").ID
 	l.do(&vpc.StopInstancesInput{InstanceIds: []vpc.InstanceID{"router"}})
-	l.fails("app", "server:80", dropped(dataplane.ENIDetached, "router", "")) // stopped: not gone
+	hole(string(router))
+	l.do(&vpc.StartInstancesInput{InstanceIds: []vpc.InstanceID{"router"}})
+	l.open("app", "server:80").Want(pt.At("router"))
 	l.do(&vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{"router"}})
 	hole(string(router))
 	l.works("app", "web:80", "web")

@@ -135,6 +135,9 @@ func adviseBlackhole(f *fault) []string {
 			return []string{why, f.command("attach-internet-gateway", "--internet-gateway-id "+refer(f, id, g.Name()), "--vpc-id "+f.vpcRef(table.VpcID))}
 		}
 	}
+	if i := f.stoppedTarget(route); i != nil {
+		return []string{why, f.command("start-instances", "--instance-ids "+refer(f, i.ID, i.Name()))}
+	}
 	flags := []string{"--route-table-id " + name, "--destination-cidr-block " + route.Dest.String()}
 	if route.Target == dataplane.TargetENI && route.Dest.Bits() > 0 {
 		if f.m.Vpcs.Get(table.VpcID) != nil && f.subnetWith(table.VpcID, f.pkt.Dst.Netip()) != nil {
@@ -163,11 +166,27 @@ func (f *fault) whatBecameOf(r *dataplane.Route) string {
 			return g.State
 		}
 	case dataplane.TargetENI:
+		if f.stoppedTarget(r) != nil {
+			return "an interface of a stopped instance"
+		}
 		if n := f.m.NetworkInterfaces.Get(vpc.NetworkInterfaceID(r.TargetID)); n != nil && n.Attachment == nil {
 			return "attached to nothing"
 		}
 	}
 	return "gone"
+}
+
+// stoppedTarget is the stopped instance whose interface a route leads to, nil for none.
+func (f *fault) stoppedTarget(r *dataplane.Route) *vpc.Instance {
+	n := f.m.NetworkInterfaces.Get(vpc.NetworkInterfaceID(r.TargetID))
+	if n == nil || n.Attachment == nil {
+		return nil
+	}
+	i := f.m.Instances.Get(n.Attachment.InstanceID)
+	if i == nil || i.State != vpc.StateStopped {
+		return nil
+	}
+	return i
 }
 
 // newNAT makes a NAT gateway in a public subnet. The flag is "" where there is none.

@@ -115,6 +115,7 @@ func TestAdviceMendsWhatItIsAbout(t *testing.T) {
 		{"detached gateway", "$ delete-nat-gateway --nat-gateway-id nat\n$ disassociate-address --public-ip %web*\n$ detach-internet-gateway --internet-gateway-id igw --vpc-id main", "web server tcp/80", "BAD_STATE_ROUTE IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 		{"deleted nat gateway", "$ delete-nat-gateway --nat-gateway-id nat", "app server tcp/80", "BAD_STATE_ROUTE"},
 		{"terminated nat instance", "$ replace-route --route-table-id private --destination-cidr-block 0.0.0.0/0 --instance-id router\n$ terminate-instances --instance-ids router", "app server tcp/80", "BAD_STATE_ROUTE"},
+		{"stopped nat instance", "$ replace-route --route-table-id private --destination-cidr-block 0.0.0.0/0 --instance-id router\n$ stop-instances --instance-ids router", "app server tcp/80", "BAD_STATE_ROUTE IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 		{"terminated firewall", "$ create-route --route-table-id private --destination-cidr-block 10.0.2.0/24 --instance-id router\n$ terminate-instances --instance-ids router", "app svc tcp/80", "BAD_STATE_ROUTE"},
 		{"no public address", "", "web2 server tcp/80", "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 		{"no public address, none free", "$ release-address --allocation-id spare", "web2 server tcp/80", "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},

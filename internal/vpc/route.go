@@ -42,7 +42,8 @@ const (
 
 // RouteState is active, or blackhole when the route's target is gone, is not
 // attached to the route's VPC, or is a network interface attached to nothing
-// (RT-10).
+// (RT-10) or to an instance that is stopped: AWS's text names terminated NAT
+// instances only; users see it for stopped ones, and not yet while they stop.
 func (m *Model) RouteState(r Route) string {
 	ok := r.Local
 	switch {
@@ -54,12 +55,17 @@ func (m *Model) RouteState(r Route) string {
 		ok = n != nil && n.Deleted.IsZero() && (n.State == "available" || n.State == "pending")
 	case r.NetworkInterfaceID != "":
 		n := m.NetworkInterfaces.Get(r.NetworkInterfaceID)
-		ok = n != nil && n.Deleted.IsZero() && (n.Attachment != nil || n.RequesterManaged)
+		ok = n != nil && n.Deleted.IsZero() && (n.RequesterManaged || n.Attachment != nil && !m.stopped(n.Attachment.InstanceID))
 	}
 	if ok {
 		return RouteActive
 	}
 	return RouteBlackhole
+}
+
+func (m *Model) stopped(id InstanceID) bool {
+	i := m.Instances.Get(id)
+	return i != nil && i.State == StateStopped
 }
 
 // CreateRouteInput and the other inputs and outputs below have the members of the EC2 API.

@@ -174,6 +174,19 @@ func TestRT09_RT10_States(t *testing.T) {
 	if state(2) != RouteActive {
 		t.Error("an attached interface is no blackhole")
 	}
+	router := b.NetworkInterfaces.Get(b.eni).Attachment.InstanceID
+	must(b.StopInstances(&StopInstancesInput{InstanceIds: []InstanceID{router}}))
+	if state(2) != RouteActive {
+		t.Error("the interface of an instance that is stopping is a blackhole")
+	}
+	b.InstanceStopped(router, "")
+	if state(2) != RouteBlackhole {
+		t.Error("the interface of a stopped instance is no blackhole")
+	}
+	must(b.StartInstances(&StartInstancesInput{InstanceIds: []InstanceID{router}}))
+	if state(2) != RouteActive {
+		t.Error("the interface of an instance that starts again is a blackhole")
+	}
 	gone := *nat
 	gone.State, gone.Deleted = "deleted", testNow
 	b.NatGateways.Put(nat.ID, &gone)
