@@ -44,6 +44,7 @@ var only = map[string][]string{
 	"github.com/google/nftables":           {"internal/hostlink"},
 	"github.com/google/gopacket":           {"internal/bench/forward"}, // else tests alone
 	"github.com/spf13/cobra":               {"cmd/vpcemu"},
+	"github.com/jmespath/go-jmespath":      {"internal/awscli"},
 	"go.etcd.io/bbolt":                     {"internal/store"},
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"github.com/smallstep/pkcs7":           {"internal/imds"},

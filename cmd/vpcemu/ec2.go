@@ -23,10 +23,11 @@ func newEC2() *cobra.Command {
 		Long: `ec2 runs one operation of Amazon EC2 on the lab. Actions, flags and output are those of
 ` + "`aws ec2`" + `; objects may also be named by their lab names. The flag --wait returns once the
 instances concerned have reached their state. --region names the Region, without it the lab's
-own. There is no --query: pipe JSON into jq.`,
+own.`,
 		Example: `  sudo vpcemu ec2 create-subnet --vpc-id book --cidr-block 172.30.2.0/24
   sudo vpcemu ec2 authorize-security-group-ingress --group-id web --protocol tcp --port 22 --cidr 0.0.0.0/0
   sudo vpcemu ec2 describe-subnets --filters Name=tag:Name,Values=public --output table
+  sudo vpcemu ec2 describe-instances --query 'Reservations[].Instances[].PrivateIpAddress' --output text
   sudo vpcemu ec2 run-instances help`,
 		DisableFlagParsing: true,
 		ValidArgsFunction:  completeEC2,
@@ -82,7 +83,7 @@ func callEC2(cmd *cobra.Command, action vpc.Action, input any, opts awscli.Optio
 	if err != nil {
 		return ec2Error(action, err)
 	}
-	return awscli.Print(cmd.OutOrStdout(), out, opts.Output)
+	return awscli.Print(cmd.OutOrStdout(), out, opts.Output, opts.Query)
 }
 
 // ec2Error words the error of an operation as the AWS CLI does; scripts look for

@@ -103,3 +103,26 @@ func TestActionsAndFlagsAreThoseOfTheAWSCLI(t *testing.T) {
 		}
 	}
 }
+
+func TestQueriesPrintWhatTheAWSCLIPrints(t *testing.T) {
+	var cases []struct{ Output, Query, Printed string }
+	readGolden(t, "queries.json", &cases)
+	answer, err := os.ReadFile(filepath.Join("testdata", "answer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		query, err := newQuery(c.Query)
+		if err != nil {
+			t.Errorf("%s: %v", c.Query, err)
+			continue
+		}
+		var b strings.Builder
+		if err := Print(&b, answer, c.Output, query); err != nil {
+			t.Errorf("%s: %v", c.Query, err)
+		}
+		if d := cmp.Diff(c.Printed, b.String()); d != "" {
+			t.Errorf("--output %s --query %s: -the AWS CLI +here:\n%s", c.Output, c.Query, d)
+		}
+	}
+}

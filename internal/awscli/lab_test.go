@@ -79,7 +79,7 @@ func run(t *testing.T, m vpc.Model, call vpc.Call, line string) (vpc.Model, stri
 	}
 	var text strings.Builder
 	for _, format := range Formats {
-		if err := Print(&text, b, format); err != nil {
+		if err := Print(&text, b, format, nil); err != nil {
 			t.Fatalf("%s: %s: %v", line, format, err)
 		}
 	}

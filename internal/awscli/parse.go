@@ -17,6 +17,7 @@ type Options struct {
 	Wait   bool   // --wait, vpcemu's own
 	Output string // a format of Print: json unless said otherwise
 	Region string // --region, "" if not given
+	Query  *Query // --query, nil if not given
 	// Ignored are the flags given that concern AWS's endpoints and accounts and
 	// change nothing here.
 	Ignored []string
@@ -42,6 +43,10 @@ var globals = []global{
 		o.inputJSON = v
 		return nil
 	}},
+	{"query", true, "which part of the answer to print, as a JMESPath expression", func(o *Options, v string) (err error) {
+		o.Query, err = newQuery(v)
+		return err
+	}},
 	{"wait", false, "return once the instances concerned have reached their state", func(o *Options, _ string) error {
 		o.Wait = true
 		return nil
@@ -63,7 +68,6 @@ var globals = []global{
 	ignored("color", true), ignored("ca-bundle", true), ignored("cli-read-timeout", true), ignored("cli-connect-timeout", true),
 	ignored("no-verify-ssl", false), ignored("no-sign-request", false), ignored("no-paginate", false), ignored("page-size", true),
 	ignored("cli-auto-prompt", false), ignored("no-cli-auto-prompt", false),
-	refused("query", "JMESPath is not supported: pipe --output json into jq"),
 	refused("max-items", "use --max-results"),
 	refused("starting-token", "use --next-token"),
 	refused("cli-input-yaml", "use --cli-input-json"),

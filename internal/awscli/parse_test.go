@@ -309,7 +309,7 @@ func TestErrorsNameFlagAndRemedy(t *testing.T) {
 		`describe-vpcs --filters '[{"Name":]'`:                                                         "--filters: character 10: not JSON",
 		"describe-vpcs --max-results many":                                                             `--max-results: a whole number expected, got "many"`,
 		"describe-vpcs --max-results 99999999999999999999":                                             "--max-results: 99999999999999999999 is too large a number",
-		"describe-vpcs --query Vpcs[].VpcId":                                                           "--query: JMESPath is not supported: pipe --output json into jq",
+		"describe-vpcs --query Vpcs[":                                                                  "--query: Vpcs[: invalid JMESPath expression: Expected tStar, received: tEOF",
 		"describe-vpcs --output xml":                                                                   "--output: xml: use json, yaml, text, table",
 		"describe-vpcs --no-cli-pager=x":                                                               "--no-cli-pager takes no value",
 		"describe-vpcs --filters file:///nowhere/x":                                                    "--filters: open /nowhere/x: no such file or directory",

@@ -21,9 +21,9 @@ func checkFormat(format string) error {
 	return nil
 }
 
-// Print writes the answer of an operation in one of the Formats, as the AWS CLI
-// would. An answer without members prints nothing.
-func Print(w io.Writer, out json.RawMessage, format string) error {
+// Print writes the answer of an operation, or what the query takes of it, in one of the
+// Formats, as the AWS CLI would. An answer without members prints nothing.
+func Print(w io.Writer, out json.RawMessage, format string, query *Query) error {
 	if err := checkFormat(format); err != nil {
 		return fmt.Errorf("--output %w", err)
 	}
@@ -31,7 +31,12 @@ func Print(w io.Writer, out json.RawMessage, format string) error {
 	if err != nil {
 		return err
 	}
-	if o, ok := tree.(object); ok && len(o) == 0 || tree == nil {
+	if query != nil {
+		if tree, err = query.of(tree); err != nil {
+			return err
+		}
+	}
+	if o, ok := tree.(object); ok && len(o) == 0 || tree == nil && query == nil {
 		return nil
 	}
 	var b bytes.Buffer
@@ -188,7 +193,7 @@ func isScalar(v any) bool {
 func textScalar(v any) string {
 	switch v := v.(type) {
 	case nil:
-		return ""
+		return "None"
 	case bool:
 		if v {
 			return "True"

@@ -19,7 +19,7 @@ const answer = `{"Vpcs":[{"OwnerId":"1","CidrBlock":"10.0.0.0/16","IsDefault":fa
 func printed(t *testing.T, answer, format string) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Print(&b, json.RawMessage(answer), format); err != nil {
+	if err := Print(&b, json.RawMessage(answer), format, nil); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -140,11 +140,11 @@ func TestPrintNothing(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"{", "[1,", `{"a":1}x`} {
-		if err := Print(&bytes.Buffer{}, json.RawMessage(bad), "json"); err == nil {
+		if err := Print(&bytes.Buffer{}, json.RawMessage(bad), "json", nil); err == nil {
 			t.Errorf("%s: no error", bad)
 		}
 	}
-	if err := Print(&bytes.Buffer{}, nil, "xml"); err == nil {
+	if err := Print(&bytes.Buffer{}, nil, "xml", nil); err == nil {
 		t.Error("xml: no error")
 	}
 }

@@ -30,15 +30,15 @@ func terminalWidth(w io.Writer) int {
 func writeTable(b *bytes.Buffer, tree any, width int) {
 	o, ok := tree.(object)
 	if !ok {
-		writeGrid(b, "", nil, [][]string{{cell(tree)}})
+		writeTableOf(b, tree, width)
 		return
 	}
 	single := object{}
 	for _, m := range o {
 		list, isList := m.value.([]any)
-		if inner, isObject := m.value.(object); isObject {
+		if inner, ok := m.value.(object); ok {
 			writeRecord(b, m.key, inner)
-		} else if isList && slices.ContainsFunc(list, func(v any) bool { _, ok := v.(object); return ok }) {
+		} else if isList && slices.ContainsFunc(list, isObject) {
 			writeRecords(b, m.key, list, width)
 		} else {
 			single = append(single, m)
@@ -46,6 +46,43 @@ func writeTable(b *bytes.Buffer, tree any, width int) {
 	}
 	if len(single) > 0 {
 		writeRecord(b, "", single)
+	}
+}
+
+func isObject(v any) bool { _, ok := v.(object); return ok }
+
+// writeTableOf writes what a query may give as well: a list, whose lists are the rows, or a scalar.
+func writeTableOf(b *bytes.Buffer, v any, width int) {
+	list, ok := v.([]any)
+	switch {
+	case v == nil:
+		return
+	case !ok:
+		list = []any{v}
+	case slices.ContainsFunc(list, isObject):
+		writeRecords(b, "", list, width)
+		return
+	}
+	var rows [][]string
+	for _, item := range list {
+		inner, isList := item.([]any)
+		if slices.ContainsFunc(inner, isObject) {
+			writeTableOf(b, inner, width)
+			continue
+		}
+		row := []string{}
+		for _, v := range inner {
+			row = append(row, cell(v))
+		}
+		if !isList {
+			row = append(row, cell(item))
+		}
+		if len(row) > 0 {
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) > 0 {
+		writeGrid(b, "", nil, rows)
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 // The answer of an operation as a tree that keeps the order of its members, for
-// all output formats: object, []any, string, json.Number and bool.
+// all output formats: object, []any, string, json.Number and bool; nil is in what a Query
+// takes of one.
 type (
 	object []member
 	member struct {
@@ -19,13 +20,14 @@ type (
 	}
 )
 
+// get is the value of a member, "" where there is none.
 func (o object) get(key string) any {
 	for _, m := range o {
 		if m.key == key {
 			return m.value
 		}
 	}
-	return nil
+	return ""
 }
 
 // decodeTree reads an answer. Members that are null are left out, as AWS's are.

@@ -1,15 +1,16 @@
 """Asks the AWS CLI (Python package awscli) what it makes of flags and values.
 
-Run in this folder to make ../aws.txt, shorthand.json and commands.json again:
+Run in this folder to make ../aws.txt, shorthand.json, commands.json and queries.json again:
     python3 golden.py
 Nothing is sent: each command line is stopped before its request is signed.
 """
-import base64, json, os, re, shlex, sys
+import argparse, base64, io, json, os, re, shlex, sys
 
 sys.argv = ['aws']
 os.environ.update(AWS_DEFAULT_REGION='us-east-1', AWS_ACCESS_KEY_ID='none', AWS_SECRET_ACCESS_KEY='none')
-import awscli, botocore.client
+import awscli, botocore.client, jmespath
 from awscli.clidriver import create_clidriver
+from awscli.formatter import get_formatter
 from awscli.shorthand import ShorthandParser
 
 HEAD = '''# The flags of `aws ec2`, one action a line, ! after those that are required.
@@ -70,6 +71,19 @@ def commands():
         json.dump(cases, out, indent=1, default=lambda b: base64.b64encode(b).decode())
 
 
+def queries():
+    cases = []
+    for line in open('queries.txt').read().splitlines():
+        output, query = line.split(' ', 1)
+        args = argparse.Namespace(query=jmespath.compile(query), color='off')
+        out = io.StringIO()
+        get_formatter(output, args)('describe-instances', json.load(open('answer.json')), out)
+        cases.append({'output': output, 'query': query, 'printed': out.getvalue()})
+    with open('queries.json', 'w') as out:
+        json.dump(cases, out, indent=1)
+
+
 flags(create_clidriver())
 shorthand()
 commands()
+queries()
