@@ -102,6 +102,9 @@ func TestEC2CallsTheDaemon(t *testing.T) {
 	if !strings.Contains(notes, "--endpoint-url is ignored") {
 		t.Errorf("notes: %q", notes)
 	}
+	if out, _, err := vpcemu("ec2", "describe-vpcs", "--lab", "book", "--query", "[Return, `a`]"); err != nil || out != "[\n    true,\n    \"a\"\n]\n" {
+		t.Errorf("--query: %q %v", out, err)
+	}
 	t.Setenv("AWS_REGION", "eu-west-1") // is about AWS
 	if _, notes, err := vpcemu("ec2", "describe-vpcs", "--lab", "book"); err != nil || notes != "" || d.region != "" {
 		t.Errorf("the lab's own Region: %q %v %q", notes, err, d.region)
