@@ -42,7 +42,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(work)
 	vpcemu = filepath.Join(work, "vpcemu")
 	for out, pkg := range map[string]string{vpcemu: "../../cmd/vpcemu", vpcemu + "-guest": "../../cmd/vpcemu/guest"} {
-		build := exec.Command("go", "build", "-o", out, pkg)
+		build := exec.Command("go", "build", "-trimpath", "-o", out, pkg) // as the scripts do: compiled once
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if msg, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go build %s: %v\n%s", pkg, err, msg)

@@ -151,7 +151,7 @@ func TestIM05_IM06_GoSDK(t *testing.T) {
 	l := up(t, metadataLab)
 	l.ec2("modify-instance-metadata-options --instance-id web --http-tokens required")
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "imdsclient"), "./imdsclient")
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "imdsclient"), "./imdsclient")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
