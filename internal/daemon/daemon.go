@@ -117,7 +117,7 @@ type Daemon struct {
 	// the host side, see reconcile.go
 	mu       sync.Mutex // guards what follows
 	actual   map[string]*sandbox
-	held     map[string]int // names in `ip netns` that sandboxes of actual have, and how many
+	held     map[string]int // names in `ip netns` that sandboxes have, of actual or being made, and how many
 	busy     map[string]bool
 	failed   map[string]failure
 	orphans  map[string]bool // instances that are gone but for their disks

@@ -340,6 +340,27 @@ func TestNames_AreUniqueInNetnsAndHandedOn(t *testing.T) {
 	equal(t, "running", b2.m.names(), []string{"a", "b", "far"})
 }
 
+// One that was renamed while it runs keeps its name in `ip netns`, which its successor would wait for.
+func TestNames_OfARenamedInstanceDoNotKeepItsSuccessorPending(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	a := b.instance("a")
+	b.must("CreateTags", `{"Resources":["`+string(a.ID)+`"],"Tags":[{"Key":"Name","Value":"a-old"}]}`)
+	run := `{"SubnetId":"` + string(a.SubnetID) + `","MinCount":1,"MaxCount":1,"TagSpecifications":[{"ResourceType":"instance","Tags":[{"Key":"Name","Value":"a"}]}]}`
+	b.must("RunInstances", run)
+	successor := b.instance("a")
+	if successor.State != vpc.StateRunning {
+		t.Fatalf("the successor is %s", successor.State)
+	}
+	equal(t, "names", b.m.names(), []string{"a", "b", "far", string(successor.ID)})
+	b.reopen()
+	equal(t, "names after a restart", b.m.names(), []string{"a", "b", "far", string(successor.ID)})
+	b.must("StopInstances", `{"InstanceIds":["a-old"]}`)
+	b.must("StopInstances", `{"InstanceIds":["a"]}`)
+	b.must("StartInstances", `{"InstanceIds":["a"]}`)
+	equal(t, "names once the first one is gone", b.m.names(), []string{"a", "b", "far"})
+}
+
 func TestNames_TakenByOthersAreRefusedBeforeTheCommit(t *testing.T) {
 	b := newBench(t)
 	b.m.taken["b"] = true

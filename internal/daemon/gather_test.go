@@ -83,7 +83,7 @@ func TestPlace_KeepsTheIndexOfNames(t *testing.T) {
 			count[s.netns]++
 		}
 		for _, name := range []string{"web", "db", "old"} {
-			if d.held[name] != count[name] || d.nameHeld(&wish{netns: name}) != (count[name] > 0) {
+			if d.held[name] != count[name] || d.nameGoing(nil, &wish{netns: name}) != (count[name] > 0) {
 				t.Errorf("%+v: name %s held by %d, want %d", step, name, d.held[name], count[name])
 			}
 		}

@@ -162,7 +162,7 @@ func (d *Daemon) next(wishes map[string]*wish, id string) (do step, blocked bool
 		return func(ctx context.Context) error { return d.stopSandbox(ctx, have, stopGrace, false) }, false
 	case !want.run:
 		return nil, false
-	case have == nil && d.nameHeld(want):
+	case have == nil && d.nameGoing(wishes, want):
 		return nil, true
 	case have == nil:
 		return func(ctx context.Context) error { return d.start(ctx, want) }, false
@@ -193,18 +193,51 @@ func (d *Daemon) nextNIC(want *wish, have *sandbox) step {
 	return nil
 }
 
-// nameHeld tells whether an instance that is going still has the name in `ip
+// nameGoing tells whether an instance that is going still has the name in `ip
 // netns` that another is to start with, which has no sandbox. d.mu is held.
-func (d *Daemon) nameHeld(w *wish) bool { return d.held[w.netns] > 0 }
+func (d *Daemon) nameGoing(wishes map[string]*wish, w *wish) bool {
+	if d.held[w.netns] == 0 { // nearly always
+		return false
+	}
+	for id, s := range d.actual {
+		is := wishes[id]
+		if s.netns == w.netns && (is == nil || !is.run || is.boot != s.boot || s.exit != nil) {
+			return true
+		}
+	}
+	return false
+}
+
+// reserve gives the name that a sandbox is to have in `ip netns`, and keeps it for its start. An
+// instance that was renamed while it runs keeps the name that it has there: who comes after it
+// goes by the ID.
+func (d *Daemon) reserve(w *wish) (name string, release func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if name = w.netns; d.held[name] > 0 {
+		name = w.id
+	}
+	d.held[name]++
+	return name, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.giveName(name)
+	}
+}
+
+// giveName takes back one claim to a name. d.mu is held.
+func (d *Daemon) giveName(name string) {
+	if d.held[name]--; d.held[name] == 0 {
+		delete(d.held, name)
+	}
+}
 
 // place puts a sandbox in the place of the one that the instance had, if any; nil
 // leaves none. d.mu is held.
 func (d *Daemon) place(id string, s *sandbox) {
 	if old := d.actual[id]; old != nil {
 		delete(d.actual, id)
-		if d.held[old.netns]--; d.held[old.netns] == 0 {
-			delete(d.held, old.netns)
-		}
+		d.giveName(old.netns)
 	}
 	if s != nil {
 		d.actual[id] = s

@@ -70,7 +70,11 @@ func (d *Daemon) passes(ctx context.Context, id, state string) bool {
 }
 
 func (d *Daemon) boot(ctx context.Context, w *wish) error {
-	in, err := d.host.Start(ctx, w.spec(d))
+	spec := w.spec(d)
+	name, release := d.reserve(w)
+	defer release()
+	spec.Name = name
+	in, err := d.host.Start(ctx, spec)
 	if err != nil {
 		return err
 	}
