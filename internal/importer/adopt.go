@@ -30,7 +30,7 @@ func Adopt(tx *vpc.Tx) (*Result, error) {
 	}
 	m := tx.Clone()
 	adopter{c, &m}.all()
-	f, err := topology.Parse(tx.Lab+".yaml", r.Text)
+	f, err := topology.Parse(fileName(tx.Lab)+".yaml", r.Text)
 	if err != nil {
 		return nil, err
 	}

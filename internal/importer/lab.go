@@ -67,7 +67,7 @@ func convertLab(m *vpc.Model, region string) (*converter, *Result, error) {
 		return nil, nil, err
 	}
 	r := &Result{Text: text, Notes: c.notes.sorted(), Counts: c.counts(), HasUserData: c.hasUserData()}
-	_, r.Invalid = topology.Parse(m.Lab+".yaml", text)
+	_, r.Invalid = topology.Parse(fileName(m.Lab)+".yaml", text)
 	return c, r, nil
 }
 
@@ -176,10 +176,27 @@ func sortRules(l topology.List[topology.GroupRule]) {
 	})
 }
 
+// fileName is the name of a lab in its file, which has narrower rules than --lab.
+func fileName(lab string) string {
+	if ValidName(lab) {
+		return lab
+	}
+	name := strings.TrimLeft(strings.Map(func(r rune) rune {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return '-'
+		}
+		return r
+	}, strings.ToLower(lab)), "-0123456789")
+	return cmp.Or(name[:min(len(name), 24)], DefaultName)
+}
+
 // settings are the lab's own.
 func (l labAdditions) settings() {
 	f, m := l.file, l.m
-	f.Version, f.Name, f.Region, f.Account = set(1), set(m.Lab), set(l.region), set(m.Account)
+	f.Version, f.Name, f.Region, f.Account = set(1), set(fileName(m.Lab)), set(l.region), set(m.Account)
+	if f.Name.V != m.Lab {
+		l.note("lab", "", "the lab's name is none that a file can have: `vpcemu up` with the file changes it with --lab %s only", m.Lab)
+	}
 	if m.DefaultVpc() == nil {
 		f.DefaultVpc = set(false)
 	}

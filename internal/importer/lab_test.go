@@ -453,3 +453,21 @@ elastic_ips: {web: {address: 52.1.2.3}}
 		t.Errorf("%s", text)
 	}
 }
+
+// --lab takes names that a topology file does not.
+func TestLab_NameThatIsNoFiles(t *testing.T) {
+	for lab, want := range map[string]string{
+		"My_Lab.2": "my-lab-2", "2": DefaultName, strings.Repeat("x", 64): strings.Repeat("x", 24), "book": "book",
+	} {
+		tx := byCalls(t)
+		tx.Lab = lab
+		r, err := Adopt(tx)
+		if err != nil {
+			t.Errorf("%s: %v", lab, err)
+			continue
+		}
+		if text := string(r.Text); !strings.Contains(text, "\nname: "+want+"\n") || strings.Contains(text, "name is none that a file can have") != (lab != want) {
+			t.Errorf("%s:\n%.400s", lab, text)
+		}
+	}
+}
