@@ -31,6 +31,14 @@ import (
 // Do implements ec2api.Backend: one operation for a client of the API. It returns once the
 // change is committed and the next packet meets it; instances follow.
 func (d *Daemon) Do(ctx context.Context, region, action string, in any) (any, error) {
+	out, err := d.do(ctx, region, action, in)
+	if errors.Is(err, errStopping) {
+		return nil, &vpc.Error{Code: "Unavailable", Message: "The server cannot handle the request: " + err.Error() + "."} // to be tried again
+	}
+	return out, err
+}
+
+func (d *Daemon) do(ctx context.Context, region, action string, in any) (any, error) {
 	if err := d.openRegion(ctx, region); err != nil {
 		return nil, err
 	}

@@ -195,6 +195,18 @@ func TestAPI_ComesBackAfterARestart(t *testing.T) {
 	}
 }
 
+// Calls under way when the lab goes down are told so with what clients try again, in AWS's form.
+func TestAPI_IsUnavailableWhileTheDaemonEnds(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(emptyAccount)
+	c := client{t, "any", "any", nil}
+	addr := b.api(control.APIRequest{Listen: anyPort})
+	b.stop()
+	for range 20 { // the call meets the end in several places
+		c.want(addr, "Action=CreateKeyPair&KeyName=k", http.StatusServiceUnavailable, "<Code>Unavailable</Code><Message>The server cannot handle the request: the lab&#39;s daemon is stopping.")
+	}
+}
+
 func TestAPI_MovesAndEnds(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.API(t.Context(), &control.APIRequest{Listen: anyPort}); err == nil {

@@ -48,6 +48,9 @@ func (d *Daemon) submit(ctx context.Context, r *request) error {
 	case <-d.ctx.Done():
 		return errStopping
 	case <-ctx.Done():
+		if d.ctx.Err() != nil { // a request of the API ends with the daemon
+			return errStopping
+		}
 		return ctx.Err()
 	}
 	select {
