@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vpcemu/vpcemu/internal/control"
+	"github.com/vpcemu/vpcemu/internal/daemon"
 )
 
 func newAPI() *cobra.Command {
@@ -82,9 +83,18 @@ func (f *apiFlags) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	if err = serveAPI(ctx, w, c, req, f.env, f.out); err != nil && fresh { // made for nothing but this
-		err = errors.Join(err, runDown(context.WithoutCancel(ctx), labDirs(lab)))
+		err = errors.Join(err, dropUnserved(context.WithoutCancel(ctx), c, labDirs(lab)))
 	}
 	return err
+}
+
+// dropUnserved removes a lab that was made for an API that cannot be served, unless another command
+// has the lab serve one meanwhile.
+func dropUnserved(ctx context.Context, c *control.Client, cfg daemon.Config) error {
+	if is, err := c.API(ctx, nil); err != nil || is.Listen != "" {
+		return err
+	}
+	return runDown(ctx, cfg)
 }
 
 // connect brings the lab up, unless it is to serve nothing.
@@ -252,7 +262,8 @@ func upEmpty(ctx context.Context, lab, region string) (*control.Client, error) {
 			break
 		}
 	}
-	req := control.UpRequest{File: "no file", Text: "version: 1\nname: " + lab + "\nregion: " + region + "\n"}
+	// The name of a file has narrower rules than that of a lab, which the daemon knows.
+	req := control.UpRequest{File: "no file", Text: "version: 1\nname: " + emptyLab + "\nregion: " + region + "\n"}
 	if _, err := c.Up(ctx, req, nil); err != nil {
 		if fresh {
 			err = errors.Join(err, dropEmpty(ctx, c, cfg))

@@ -74,6 +74,9 @@ machine's /etc/resolv.conf, or in the file that VPCEMU_RESOLV_CONF names.`,
 			cfg.Profile = profile
 			cfg.ResolvConf = os.Getenv("VPCEMU_RESOLV_CONF")
 			cfg.NoCounters = os.Getenv("VPCEMU_COUNTERS") == "off"
+			if err := daemon.CheckDirs(cfg); err != nil {
+				return err
+			}
 			if !background { // else the command that started it has made it
 				if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
 					return errors.Join(needRoot(), err)
@@ -121,6 +124,9 @@ func runDaemon(ctx context.Context, cfg daemon.Config, ready io.Writer) error {
 // connect returns a client of the lab's daemon, starting one where none runs. A
 // lab that does not exist is made if create says so.
 func connect(ctx context.Context, cfg daemon.Config, create bool) (*control.Client, error) {
+	if err := daemon.CheckDirs(cfg); err != nil {
+		return nil, err
+	}
 	c := control.NewClient(cfg.RunDir)
 	if err := ping(ctx, c, cfg); !errors.Is(err, control.ErrNoDaemon) {
 		return c, err

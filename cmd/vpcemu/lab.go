@@ -74,6 +74,9 @@ func validLab(name string) error {
 	if !host.ValidName(name) {
 		return fmt.Errorf("lab %q: not a name: letters, digits, '-', '_' and '.' only, at most 64, the first a letter or digit", name)
 	}
+	if strings.HasSuffix(name, ".lock") { // what another lab's lock is called
+		return fmt.Errorf("lab %q: a name cannot end in .lock", name)
+	}
 	return nil
 }
 
@@ -89,6 +92,9 @@ func client(ctx context.Context) (*control.Client, daemon.Config, error) {
 		return nil, daemon.Config{}, err
 	}
 	cfg := labDirs(name)
+	if err := daemon.CheckDirs(cfg); err != nil { // or there would seem to be none
+		return nil, cfg, err
+	}
 	if _, err := os.Stat(cfg.StateDir); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, cfg, noLab(name)

@@ -170,6 +170,9 @@ func dropEmpty(ctx context.Context, c *control.Client, cfg daemon.Config) error 
 // had: for a lab that does not exist it needs no root either. The result is nil
 // where a daemon runs.
 func planOffline(ctx context.Context, cfg daemon.Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
+	if err := daemon.CheckDirs(cfg); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
 		return daemon.PlanNew(f, cfg.Lab, req)
 	}
@@ -264,6 +267,9 @@ func newDown() *cobra.Command {
 // runDown has the daemon remove the lab and sees it off; without a daemon, or
 // where it dies over it, it does so itself.
 func runDown(ctx context.Context, cfg daemon.Config) error {
+	if err := daemon.CheckDirs(cfg); err != nil {
+		return err
+	}
 	c := control.NewClient(cfg.RunDir)
 	ended := daemonEnd(ctx, c)
 	err := c.Down(ctx, progress(""))

@@ -144,6 +144,10 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, errors.Join(err, removeLock(cfg), lock.Close())
 	}
+	if err := CheckDirs(cfg); err != nil {
+		held.Close()
+		return nil, errors.Join(err, leaveLock(cfg), lock.Close())
+	}
 	err = finishRemoval(ctx, cfg)
 	held.Close()
 	if err != nil {
@@ -158,6 +162,9 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	if err != nil {
 		lock.Close()
 		return nil, err
+	}
+	if err := bindDirs(cfg); err != nil { // a disk that is full keeps no lab from coming back
+		cfg.Log.Warn("directories", "error", err)
 	}
 	return open(ctx, cfg, lock, h, openServices)
 }

@@ -57,6 +57,9 @@ func Remove(ctx context.Context, cfg Config) error {
 		return errors.Join(err, removeLock(cfg))
 	}
 	defer held.Close()
+	if err := CheckDirs(cfg); err != nil {
+		return errors.Join(err, leaveLock(cfg))
+	}
 	if err := markRemoving(cfg); err != nil {
 		return err
 	}
@@ -140,6 +143,15 @@ func removeAll(ctx context.Context, cfg Config, h machine) error {
 		}
 	}
 	return nil
+}
+
+// leaveLock is removeLock for who held the lock of a lab that is not its own to remove: where there is a
+// run directory, its lock stays.
+func leaveLock(cfg Config) error {
+	if _, err := os.Stat(cfg.RunDir); err == nil {
+		return nil
+	}
+	return removeLock(cfg)
 }
 
 // removeLock removes the lock's file while the lock is held; who opened it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -266,20 +267,38 @@ func TestBadLuck_SecondDaemon(t *testing.T) {
 	l.whole()
 }
 
-// A daemon with another run directory is not found through its socket, and yet has the state.
-func TestBadLuck_RunDirectoryForgotten(t *testing.T) {
+// With one of its two directories forgotten a lab is not found, or half of it: a command with the other one
+// changes nothing and leaves nothing, whether the daemon runs or was killed and the instances run on.
+func TestBadLuck_ADirectoryForgotten(t *testing.T) {
 	p := newPlace(t, small)
 	p.must("up", p.file)
 	right, other := p.env, filepath.Join(p.dir(), "other")
-	for _, args := range [][]string{{"up", p.file}, {"ls"}, {"exec", "a", "true"}, {"daemon"}, {"down"}} {
-		p.env = append(slices.Clone(right), "VPCEMU_RUN_DIR="+other)
-		p.fails(args, "lab "+p.name, "already running", other, "set VPCEMU_RUN_DIR")
-		if _, err := os.Stat(other); err == nil {
-			t.Errorf("%v: %s is left", args, other)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	refused := func() {
+		for _, forgotten := range []string{"VPCEMU_RUN_DIR", "VPCEMU_STATE_DIR"} {
+			for _, args := range [][]string{{"up", p.file}, {"up"}, {"plan", p.file}, {"ls"}, {"daemon"}, {"api", "--listen", busy.Addr().String()}, {"down"}} {
+				p.env = append(slices.Clone(right), forgotten+"="+other)
+				p.fails(args, "lab "+p.name, other, "set "+forgotten)
+				if _, err := os.Stat(other); err == nil {
+					t.Errorf("%s forgotten: %v: %s is left", forgotten, args, other)
+				}
+			}
 		}
 		p.env = right
-		p.must("exec", "a", "--", "ping", "-q", "-c1", "-W5", "10.30.1.11")
 	}
+	refused()
+	p.must("exec", "a", "--", "ping", "-q", "-c1", "-W5", "10.30.1.11")
+	p.must("exec", "a", "--", "touch", "/run/here")
+	p.crash()
+	refused()
+	p.must("exec", "a", "--", "test", "-e", "/run/here")
+	p.must("ls")
+	p.must("exec", "a", "--", "test", "-e", "/run/here")
+	p.must("exec", "a", "--", "ping", "-q", "-c1", "-W5", "10.30.1.11")
 }
 
 func TestBadLuck_FullDisk(t *testing.T) {
@@ -556,6 +575,7 @@ func TestBadLuck_WrongCommandLines(t *testing.T) {
 		{[]string{"ls"}, 1, "vpcemu up FILE --lab " + p.name},
 		{[]string{"exec", "a", "true"}, 1, "there is no lab " + p.name},
 		{[]string{"--lab", "../x", "down"}, 1, "not a name"},
+		{[]string{"--lab", "x.lock", "up"}, 1, "cannot end in .lock"}, // the lock of x
 	} {
 		out, errs, status := p.run(c.args...)
 		complaint(t, strings.Join(c.args, " "), out, errs, status, c.words)

@@ -35,6 +35,27 @@ func TestLabs_SideBySideFromOneFile(t *testing.T) {
 	second.login("laptop", "ec2-user@"+second.publicOf("web")+" true")
 }
 
+// What --lab takes may be no topology file's name.
+func TestLabs_WithoutAFileMayHaveAnyName(t *testing.T) {
+	p := newPlace(t, small)
+	p.name += ".My_Lab-" + strings.Repeat("x", 64-len(p.name)-len(".My_Lab-"))
+	p.must("up")
+	p.must("ec2", "run-instances", "--count", "1", "--tag-specifications", "ResourceType=instance,Tags=[{Key=Name,Value="+strings.Repeat("y", 63)+"}]")
+	eventually(t, "it runs", func() error {
+		if _, errs, status := p.run("exec", strings.Repeat("y", 63), "--", "true"); status != 0 {
+			return fmt.Errorf("%s", errs)
+		}
+		return nil
+	})
+	exported := filepath.Join(p.dir(), "exported.yaml")
+	if err := os.WriteFile(exported, []byte(p.must("export")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.must("validate", exported)
+	p.must("down")
+	p.must("api", "--listen", "127.0.0.1:0")
+}
+
 func TestLabs_OneMustBeNamedWhereThereAreSeveral(t *testing.T) {
 	p := newPlace(t, small)
 	run := func(args ...string) (string, string, int) {
