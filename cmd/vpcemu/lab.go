@@ -24,6 +24,25 @@ var labFlag string
 func stateBase() string { return envOr("VPCEMU_STATE_DIR", "/var/lib/vpcemu") }
 func runBase() string   { return envOr("VPCEMU_RUN_DIR", "/run/vpcemu") }
 
+// absolutePaths makes paths in the environment those of the directory that the command runs in, for the
+// daemon that it may start as well, which runs in none.
+func absolutePaths() error {
+	for _, name := range []string{"VPCEMU_STATE_DIR", "VPCEMU_RUN_DIR", "VPCEMU_GUEST", "VPCEMU_HOSTS_FILE", "VPCEMU_RESOLV_CONF"} {
+		path := os.Getenv(name)
+		if path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(path)
+		if err == nil {
+			err = os.Setenv(name, abs)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 func envOr(name, value string) string {
 	if v := os.Getenv(name); v != "" {
 		return v

@@ -26,7 +26,10 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 func main() {
 	daemon.SampleMemory(false) // until a daemon is to serve profiles
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := newRoot().ExecuteContext(ctx)
+	err := absolutePaths()
+	if err == nil {
+		err = newRoot().ExecuteContext(ctx)
+	}
 	stop()
 	os.Exit(report(err))
 }

@@ -301,6 +301,20 @@ func TestBadLuck_ADirectoryForgotten(t *testing.T) {
 	p.must("exec", "a", "--", "ping", "-q", "-c1", "-W5", "10.30.1.11")
 }
 
+// Directories may be named from where the command runs, which the daemon does not.
+func TestBadLuck_RelativeDirectories(t *testing.T) {
+	p := newPlace(t, small)
+	p.prefix = []string{"env", "-C", p.dir(), "VPCEMU_STATE_DIR=state", "VPCEMU_RUN_DIR=./run/"}
+	p.must("up", p.file)
+	p.must("exec", "a", "--", "true")
+	p.prefix = nil
+	p.must("exec", "a", "--", "true")
+	p.must("ls")
+	p.prefix = []string{"env", "-C", filepath.Join(p.dir(), "state"), "VPCEMU_STATE_DIR=.", "VPCEMU_RUN_DIR=../run"}
+	p.must("down")
+	p.nothingMade()
+}
+
 func TestBadLuck_FullDisk(t *testing.T) {
 	p := newPlace(t, small)
 	state := filepath.Join(p.dir(), "state")
