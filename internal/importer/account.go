@@ -213,6 +213,7 @@ type rawGroupName struct{ GroupId, GroupName string }
 type rawAttachment struct {
 	InstanceId, InstanceOwnerId, Status string
 	DeviceIndex, NetworkCardIndex       int
+	DeleteOnTermination                 bool
 }
 
 type rawPrivate struct {

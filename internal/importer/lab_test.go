@@ -471,3 +471,23 @@ func TestLab_NameThatIsNoFiles(t *testing.T) {
 		}
 	}
 }
+
+// What goes with an instance that is shutting down is in no file, and keeps none from being adopted.
+func TestAdopt_WhileAnInstanceShutsDown(t *testing.T) {
+	tx := byCalls(t)
+	var i *vpc.Instance
+	for _, o := range tx.Instances.All() {
+		i = o
+	}
+	own := tx.InstanceInterfaces(i.ID)[0]
+	if _, err := tx.Run("TerminateInstances", &vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{i.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Adopt(tx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(r.Text); !strings.Contains(text, "is shutting-down") || strings.Contains(text, string(own.ID)) || strings.Contains(text, own.PrivateIps[0].PrivateIp.String()) {
+		t.Errorf("%s:\n%s", own.PrivateIps[0].PrivateIp, text)
+	}
+}

@@ -321,8 +321,12 @@ func (c *converter) orphans() {
 	}
 }
 
-// keepMachines drops instances that are no more, or elsewhere, and interfaces that are elsewhere.
+// keepMachines drops instances that are no more, with the interfaces that go with them, and what is elsewhere.
 func (c *converter) keepMachines(chosen, subnets map[string]bool) {
+	going := map[string]bool{}
+	for _, i := range c.Instances {
+		going[i.InstanceId] = gone(i.State.Name)
+	}
 	c.Instances = slices.DeleteFunc(c.Instances, func(i *rawInstance) bool {
 		switch name := label(nameOf(i.Tags), i.InstanceId, i.origin); {
 		case gone(i.State.Name):
@@ -341,7 +345,10 @@ func (c *converter) keepMachines(chosen, subnets map[string]bool) {
 		}
 		return !subnets[i.SubnetId]
 	})
-	c.NetworkInterfaces = slices.DeleteFunc(c.NetworkInterfaces, func(n *rawInterface) bool { return !subnets[n.SubnetId] })
+	c.NetworkInterfaces = slices.DeleteFunc(c.NetworkInterfaces, func(n *rawInterface) bool {
+		a := n.Attachment
+		return !subnets[n.SubnetId] || a != nil && a.DeleteOnTermination && going[a.InstanceId]
+	})
 }
 
 // keepOthers drops what belongs to VPCs indirectly.
