@@ -550,3 +550,33 @@ func TestReopen_WhatEndedIsToldBeforeAnybodyAsks(t *testing.T) {
 	b.mustUp(twoInstances)
 	equal(t, "running", b.m.names(), []string{"a", "b", "far"})
 }
+
+// A call of the API answers when an instance begins to shut down; a file that wants what it still has waits
+// for its end.
+func TestUp_WaitsForWhatIsShuttingDown(t *testing.T) {
+	b := newBench(t)
+	fixed := strings.Replace(twoInstances, "a: {subnet: s}", "a: {subnet: s, private_ip: 10.0.1.77}", 1)
+	for _, text := range []string{fixed, emptyAccount + "default_vpc: false\n"} { // its address, its subnet
+		b.mustUp(fixed)
+		id := b.instance("a").ID
+		b.m.mu.Lock()
+		b.m.failRemove[string(id)] = errors.New("busy")
+		b.m.mu.Unlock()
+		if _, err := b.Do(t.Context(), "us-east-1", "TerminateInstances", &vpc.TerminateInstancesInput{InstanceIds: []vpc.InstanceID{id}}); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- b.up(text) }()
+		select {
+		case err := <-done:
+			t.Fatalf("up while the instance shuts down: %v", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		b.m.mu.Lock()
+		delete(b.m.failRemove, string(id))
+		b.m.mu.Unlock()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 	}
 	var changes []topology.Change
 	since := d.moment()
-	err = d.Apply(ctx, func(tx *vpc.Tx) error {
+	converge := func(tx *vpc.Tx) error {
 		m, list, keys, err := file.Converge(&tx.Model, tx.Call.Now, opt)
 		if err != nil {
 			return err
@@ -56,7 +56,10 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 		}
 		tx.Model, changes = m, list
 		return nil
-	})
+	}
+	if err = d.Apply(ctx, converge); inUse(err) && d.awaitEnds(ctx) {
+		err = d.Apply(ctx, converge)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +68,45 @@ func (d *Daemon) Up(ctx context.Context, req control.UpRequest, progress func(st
 		return nil, fmt.Errorf("the lab is as the file says, but for its API: %w", err)
 	}
 	return d.isUp(ctx, since, changes, progress)
+}
+
+// inUse tells whether something was refused because of what another object has or is in.
+func inUse(err error) bool {
+	e := (*vpc.Error)(nil)
+	return errors.As(err, &e) && (e.Code == "DependencyViolation" || strings.HasSuffix(e.Code, ".InUse"))
+}
+
+// awaitEnds waits for the end of the instances that are shutting down, which keep their addresses and
+// interfaces until then, and tells whether there were any. One that does not end is not waited for for ever.
+func (d *Daemon) awaitEnds(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, upTimeout)
+	defer cancel()
+	going := shuttingDown(d.Model())
+	for {
+		d.mu.Lock()
+		changed := d.changed
+		d.mu.Unlock()
+		still := shuttingDown(d.Model())
+		if !slices.ContainsFunc(going, func(id vpc.InstanceID) bool { return slices.Contains(still, id) }) {
+			return len(going) > 0
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		case <-d.ctx.Done():
+			return true // whoever goes on is told
+		}
+	}
+}
+
+func shuttingDown(m *vpc.Model) (ids []vpc.InstanceID) {
+	for id, i := range m.Instances.All() {
+		if i.State == vpc.StateShuttingDown {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // joinUp is `up --join` or `up --hosts` without a file.
