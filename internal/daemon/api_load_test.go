@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -123,6 +124,11 @@ func lifeOfAnInstance(b *bench, n int) error {
 	}
 	if again.NetworkInterface.NetworkInterfaceId != id {
 		return fmt.Errorf("the same token made %s and %s", id, again.NetworkInterface.NetworkInterfaceId)
+	}
+	for deadline := time.Now().Add(limit); b.Model().Instances.Get(instance).State == vpc.StatePending; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) { // not eventually, which ends the test's own goroutine only
+			return fmt.Errorf("%s is pending", instance)
+		}
 	}
 	attached, err := call[vpc.AttachNetworkInterfaceOutput](b, "AttachNetworkInterface", &vpc.AttachNetworkInterfaceInput{NetworkInterfaceId: id, InstanceId: instance, DeviceIndex: &device})
 	if err != nil {
