@@ -131,8 +131,8 @@ func printLab(w io.Writer, lab *control.Lab) error {
 		return err
 	}
 	for _, i := range lab.Instances {
-		if i.State == "stopped" && strings.HasPrefix(i.Reason, "Server.") {
-			fmt.Fprintf(w, "%s was stopped: %s\n", i.Name, i.Reason)
+		if (i.State == "stopped" || i.State == "terminated") && strings.HasPrefix(i.Reason, "Server.") {
+			fmt.Fprintf(w, "%s was %s: %s\n", i.Name, i.State, i.Reason)
 		}
 	}
 	if a := lab.API; a != nil && a.Problem == "" {

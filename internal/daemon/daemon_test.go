@@ -53,6 +53,36 @@ func TestStart_FailureIsToldOnceAndLeavesTheInstanceStopped(t *testing.T) {
 	equal(t, "running", b.m.names(), []string{"a", "b", "far"})
 }
 
+// A launch that fails ends the instance, as on AWS: a client that waits until it runs would wait on for one that is
+// stopped. A later start that fails leaves it stopped.
+func TestIN01_ALaunchThatFailsIsTerminated(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	launch := func(name string) error {
+		return b.do("RunInstances", `{"SubnetId":"`+string(b.instance("a").SubnetID)+`","MinCount":1,"MaxCount":1,"TagSpecifications":[{"ResourceType":"instance","Tags":[{"Key":"Name","Value":"`+name+`"}]}]}`)
+	}
+	b.m.failStart["c"], b.m.failStart["d"] = errors.New("no space left on device"), nil
+	if err := launch("c"); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Fatalf("launch: %v", err)
+	}
+	c := b.instance("c")
+	if c.State != vpc.StateTerminated || !strings.HasPrefix(c.StateReason, "Server.InternalError: ") || len(b.Model().InstanceInterfaces(c.ID)) > 0 {
+		t.Errorf("c is %s: %s", c.State, c.StateReason)
+	}
+	b.eventually("its disk is gone", func() bool { b.m.mu.Lock(); defer b.m.mu.Unlock(); return !b.m.disks[string(c.ID)] })
+	if err := launch("d"); err != nil {
+		t.Fatal(err)
+	}
+	b.must("StopInstances", `{"InstanceIds":["d"]}`)
+	b.m.failStart["d"] = errors.New("no space left on device")
+	if err := b.do("StartInstances", `{"InstanceIds":["d"]}`); err == nil {
+		t.Fatal("it was started")
+	}
+	if d := b.instance("d"); d.State != vpc.StateStopped || !b.m.disks[string(d.ID)] {
+		t.Errorf("d is %s: %s", d.State, d.StateReason)
+	}
+}
+
 func TestEnd_KilledInstanceIsStoppedWithTheReason(t *testing.T) {
 	b := newBench(t)
 	b.mustUp(twoInstances)

@@ -59,8 +59,9 @@ func (d *Daemon) reconcile() {
 	for id := range d.orphans {
 		d.employ(wishes, id)
 	}
-	for id := range d.failed {
-		if wishes[id] == nil && d.actual[id] == nil {
+	for id, f := range d.failed {
+		launch := !f.retrying && d.Model().Instances.Get(vpc.InstanceID(id)) != nil // who waits for it may not have been told
+		if wishes[id] == nil && d.actual[id] == nil && !launch {
 			delete(d.failed, id)
 		}
 	}

@@ -157,6 +157,15 @@ func markStopped(tx *vpc.Tx, id, reason string) {
 	}
 }
 
+// markNotStarted records that a sandbox cannot be made.
+func markNotStarted(tx *vpc.Tx, id, reason string) {
+	if isHost(id) {
+		tx.InternetHostStopped(vpc.InternetHostID(id), reason)
+	} else {
+		tx.InstanceNotStarted(vpc.InstanceID(id), reason)
+	}
+}
+
 func markTerminated(tx *vpc.Tx, id string) {
 	if isHost(id) {
 		tx.InternetHostTerminated(vpc.InternetHostID(id))

@@ -79,6 +79,9 @@ func (d *Daemon) unsettled(since uint64, ids map[string]bool) (wake <-chan struc
 	for id := range d.orphans {
 		all[id] = true
 	}
+	for id := range d.failed { // also of launches that ended with it
+		all[id] = true
+	}
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		if ids != nil && !ids[id] {

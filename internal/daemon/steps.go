@@ -19,7 +19,7 @@ const (
 )
 
 // start makes a sandbox and reports it running. One that cannot be made leaves
-// nothing, and its instance is stopped with the reason, as on AWS.
+// nothing, and its instance is stopped or, just launched, terminated, with the reason, as on AWS.
 func (d *Daemon) start(ctx context.Context, w *wish) error {
 	leave, err := d.occupy(ctx)
 	if err != nil {
@@ -35,7 +35,7 @@ func (d *Daemon) start(ctx context.Context, w *wish) error {
 	}
 	d.log.Error("instance cannot be started", "id", w.id, "error", err)
 	d.fail(w.id, err, false)
-	return d.record(ctx, func(tx *vpc.Tx) { markStopped(tx, w.id, "Server.InternalError: "+err.Error()) })
+	return d.record(ctx, func(tx *vpc.Tx) { markNotStarted(tx, w.id, "Server.InternalError: "+err.Error()) })
 }
 
 // running reports a sandbox running, once its instance may leave the state pending. One that has

@@ -219,6 +219,7 @@ func (w *world) settle() {
 		w.InstanceRunning, w.InstanceRunning, w.InstanceTerminated, w.InstanceRebooted,
 		func(id InstanceID) { w.InstanceStopped(id, ReasonInternalError) },
 		func(id InstanceID) { w.InstanceStopped(id, ReasonInstanceInitiated) },
+		func(id InstanceID) { w.InstanceNotStarted(id, ReasonInternalError) },
 	}
 	for id := range w.Instances.All() {
 		sample(w.rng, hooks)(id)

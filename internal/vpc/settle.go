@@ -48,6 +48,18 @@ func (tx *Tx) InstanceStopped(id InstanceID, reason string) {
 	tx.releasePublic(id)
 }
 
+// InstanceNotStarted: the sandbox of a pending instance cannot be made. One that was just launched is
+// terminated, as on AWS (EC2 User Guide, Instance terminates immediately): clients that wait for it to run
+// take that for a failure, and would wait on for one that is stopped. Any other is stopped, and so is one of a
+// topology file, which the next `up` starts.
+func (tx *Tx) InstanceNotStarted(id InstanceID, reason string) {
+	if i := tx.Instances.Get(id); i != nil && i.State == StatePending && i.BootID == 1 && i.Source == "" {
+		tx.endInstance(i, reason)
+		return
+	}
+	tx.InstanceStopped(id, reason)
+}
+
 // InstanceTerminated: the sandbox and the disk of an instance that was shutting
 // down are gone. Its interfaces are deleted or become available, as each
 // attachment says, and its Elastic IPs are disassociated (IN-03).
