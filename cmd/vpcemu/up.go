@@ -136,6 +136,9 @@ func runUp(ctx context.Context, w io.Writer, name string, req control.UpRequest,
 		return "", err
 	}
 	cfg := labDirs(lab)
+	if err := daemon.CheckDirs(cfg); err != nil { // or the lab would seem to be none yet
+		return "", err
+	}
 	if req.Plan {
 		if plan, err := planOffline(ctx, cfg, f, req); plan != nil || err != nil {
 			return lab, printUp(w, plan, req, out, err)
@@ -170,9 +173,6 @@ func dropEmpty(ctx context.Context, c *control.Client, cfg daemon.Config) error 
 // had: for a lab that does not exist it needs no root either. The result is nil
 // where a daemon runs.
 func planOffline(ctx context.Context, cfg daemon.Config, f *topology.File, req control.UpRequest) (*control.UpResult, error) {
-	if err := daemon.CheckDirs(cfg); err != nil {
-		return nil, err
-	}
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
 		return daemon.PlanNew(f, cfg.Lab, req)
 	}

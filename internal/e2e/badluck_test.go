@@ -282,7 +282,9 @@ func TestBadLuck_ADirectoryForgotten(t *testing.T) {
 		for _, forgotten := range []string{"VPCEMU_RUN_DIR", "VPCEMU_STATE_DIR"} {
 			for _, args := range [][]string{{"up", p.file}, {"up"}, {"plan", p.file}, {"ls"}, {"daemon"}, {"api", "--listen", busy.Addr().String()}, {"down"}} {
 				p.env = append(slices.Clone(right), forgotten+"="+other)
-				p.fails(args, "lab "+p.name, other, "set "+forgotten)
+				if errs := p.fails(args, "lab "+p.name, other, "set "+forgotten); strings.Count(errs, "set VPCEMU") > 1 {
+					t.Errorf("%v says it twice:\n%s", args, errs)
+				}
 				if _, err := os.Stat(other); err == nil {
 					t.Errorf("%s forgotten: %v: %s is left", forgotten, args, other)
 				}
