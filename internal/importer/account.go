@@ -137,7 +137,8 @@ type rawSecurityGroup struct {
 	GroupId, GroupName, Description, VpcId, OwnerId, SecurityGroupArn string
 	IpPermissions, IpPermissionsEgress                                []rawPermission
 	Tags                                                              []rawTag
-	noRules                                                           bool // its rules were not dumped
+	noRules                                                           bool   // its rules were not dumped
+	namePrefix                                                        string // of a planned group, whose name will begin so
 	origin
 }
 

@@ -142,7 +142,7 @@ func (c *converter) nameAll() {
 			n.by[g.GroupId] = topology.DefaultName
 			continue
 		}
-		n.give("security_groups", g.GroupId, g.GroupName, nameOf(g.Tags), own(g.origin))
+		n.give("security_groups", g.GroupId, firstOf(g.GroupName, g.namePrefix), nameOf(g.Tags), own(g.origin))
 	}
 	for _, o := range c.DhcpOptions {
 		if !c.regionsOwn(o) {
@@ -215,7 +215,7 @@ func own(at origin) string {
 	if at.address == "" {
 		return ""
 	}
-	parts := strings.Split(at.address, ".")
+	parts := splitAddress(at.address)
 	name := parts[len(parts)-1]
 	if plain := withoutIndexes(name); len(parts) > 3 && (plain == "this" || plain == "main" || plain == "default") {
 		return parts[len(parts)-3] + strings.TrimPrefix(name, plain)

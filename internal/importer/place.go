@@ -226,7 +226,7 @@ func (c *converter) likeLabDefault(v *rawVpc) bool {
 		}
 		delete(want, s.AvailabilityZone)
 	}
-	if len(want) > 0 {
+	if len(want) > 0 && !(c.terraform && !c.cli) { // Terraform need not know all of them
 		return false
 	}
 	for _, t := range c.RouteTables {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -313,5 +314,62 @@ func TestState_WhatAFileCanSay(t *testing.T) {
 	want := []string{"Web servers (blue)", "prefix 10.9.0.64/28 pods", "private 10.9.0.20 10.9.0.21", "public 10.9.0.10 10.9.0.11", "stop protection true"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\n%s", got, r.Text)
+	}
+}
+
+// testdata/modules-plan.json is what Terraform 1.11.4 showed of a plan with a module for each of two ranges, and once more in
+// another Region by a provider of its own: each instance of a module has what it made itself, a data source stands in the state before
+// the plan alone, and what cannot be told, such as a table chosen by a condition, is left open.
+func TestPlan_InstancesOfModules(t *testing.T) {
+	b, err := os.ReadFile("testdata/modules-plan.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for region, want := range map[string][]string{
+		"us-east-1": {
+			`net-a-pub-a: net-10.1.0.0-16 10.1.0.0/24`, `net-a-b-c.d: net-10.1.0.0-16 10.1.1.0/24`, `net-b-pub-a: net-10.2.0.0-16 10.2.0.0/24`, `net-b-b-c.d: net-10.2.0.0-16 10.2.1.0/24`,
+			`net-a-0: net-a-pub-a nat-0 nat-1`, `net-b-0: net-b-pub-a nat-0-2 nat-1-2`,
+			`web-0: net-a-b-c.d g g-2`, `web-1: net-a-b-c.d g g-2`, `def: default-us-east-1c indefault`, `extra: net-a-b-c.d g`,
+		},
+		"us-west-2": {`west-0-pub-a: net-10.1.0.0-16 10.1.0.0/24`, `west-0-0: west-0-pub-a nat-0 nat-1`},
+	} {
+		r, err := Import([]Source{{"plan.json", b}}, Options{Region: region})
+		if err != nil || r.Invalid != nil {
+			t.Fatal(region, err, r.Invalid)
+		}
+		f, err := topology.Parse("plan.yaml", r.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		add := func(name string, first string, more ...string) {
+			got = append(got, strings.Join(append([]string{name + ": " + first}, more...), " "))
+		}
+		words := func(l topology.List[string]) (list []string) {
+			for _, v := range l.V {
+				list = append(list, v.V)
+			}
+			return list
+		}
+		for _, s := range f.Subnets.List {
+			add(s.Name, s.Vpc.V, s.CidrBlock.V.String())
+		}
+		for _, n := range f.NatGateways.List {
+			add(n.Name, n.Subnet.V, append([]string{n.ElasticIp.V}, words(n.SecondaryElasticIps)...)...)
+		}
+		for _, i := range f.Instances.List {
+			add(i.Name, i.Subnet.V, words(i.SecurityGroups)...)
+		}
+		for _, n := range f.NetworkInterfaces.List {
+			add(n.Name, n.Subnet.V, words(n.SecurityGroups)...)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", region, got, want)
+		}
+		if said := fmt.Sprint(r.Notes); !strings.Contains(said, "the plan does not tell its route_table_id: one of module.") || strings.Contains(said, "its route table") {
+			t.Errorf("%s: %s", region, said)
+		}
 	}
 }

@@ -54,7 +54,12 @@ func (r *reader) terraformDocument(members map[string]json.RawMessage) error {
 	}
 	list := values.RootModule.all(0)
 	if _, ok := members["planned_values"]; ok {
-		plan, err := newPlan(members, list)
+		known, err := priorData(list, members["prior_state"])
+		if err != nil {
+			return err
+		}
+		list = append(list, known...)
+		plan, err := newPlan(members, list, &r.notes)
 		if err != nil {
 			return err
 		}
@@ -62,6 +67,30 @@ func (r *reader) terraformDocument(members map[string]json.RawMessage) error {
 	}
 	t.resources(list)
 	return nil
+}
+
+// priorData are the data sources that were read for a plan. They are in the state before it, and not in that after it.
+func priorData(list []*tfResource, raw json.RawMessage) (known []*tfResource, err error) {
+	var prior struct {
+		Values struct {
+			RootModule *tfModule `json:"root_module"`
+		} `json:"values"`
+	}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &prior); err != nil {
+			return nil, fmt.Errorf("prior_state: %w", typeError(err))
+		}
+	}
+	planned := map[string]bool{}
+	for _, r := range list {
+		planned[r.Address] = true
+	}
+	for _, r := range prior.Values.RootModule.all(0) {
+		if r.Mode == "data" && !planned[r.Address] {
+			known = append(known, r)
+		}
+	}
+	return known, nil
 }
 
 // typeError is an error of the decoder without the names of Go types.
@@ -191,6 +220,16 @@ func (t *tfReader) notRead(r *tfResource) {
 	}
 }
 
+// missing notes that what a resource changes is not there.
+func (t *tfReader) missing(r *tfResource, what, id string) {
+	switch {
+	case id != "":
+		t.notes.add(r.Type, r.Address, "its %s %s is not in what was read", what, id)
+	case t.plan == nil || !t.plan.open[r]:
+		t.notes.add(r.Type, r.Address, "what was read does not tell its %s", what)
+	}
+}
+
 // id is the account's, or the address where the resource is only planned.
 func (r *tfResource) id() string { return firstOf(r.str("id"), r.Address) }
 
@@ -275,7 +314,7 @@ func (r *tfResource) tags() (list []rawTag) {
 
 // from is where the resource's object is: provider 6 tells the Region of each.
 func (t *tfReader) from(r *tfResource) origin {
-	region := firstOf(r.str("region"), regionOfArn(r.str("arn")), zoneRegion.FindString(r.str("availability_zone")), t.region)
+	region := firstOf(r.str("region"), regionOfArn(r.str("arn")), zoneRegion.FindString(r.str("availability_zone")), t.plan.region(r), t.region)
 	return origin{region: region, address: r.Address}
 }
 

@@ -187,7 +187,7 @@ func (t *tfReader) tfRoute(r *tfResource) {
 		if table := t.table(r.str("route_table_id")); table != nil {
 			table.Routes = append(table.Routes, tfTarget(r))
 		} else {
-			t.notes.add(r.Type, r.Address, "its route table %s is not in what was read", r.str("route_table_id"))
+			t.missing(r, "route table", r.str("route_table_id"))
 		}
 	})
 }
@@ -196,7 +196,7 @@ func (t *tfReader) tfTableAssociation(r *tfResource) {
 	t.later = append(t.later, func() {
 		table := t.table(r.str("route_table_id"))
 		if table == nil {
-			t.notes.add(r.Type, r.Address, "its route table %s is not in what was read", r.str("route_table_id"))
+			t.missing(r, "route table", r.str("route_table_id"))
 			return
 		}
 		table.Associations = append(table.Associations, rawAssociation{Main: r.Type == "aws_main_route_table_association", SubnetId: r.str("subnet_id"), GatewayId: r.str("gateway_id")})

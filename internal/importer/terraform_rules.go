@@ -8,7 +8,7 @@ func (t *tfReader) tfGroup(r *tfResource) {
 		g.GroupName = "default"
 	}
 	if g.GroupName == "" { // only planned, with a name of Terraform's own
-		g.GroupName = firstOf(r.str("name_prefix"), r.Name)
+		g.namePrefix = firstOf(r.str("name_prefix"), r.Name)
 	}
 	for _, b := range r.blocks("ingress") {
 		g.IpPermissions = append(g.IpPermissions, t.tfPermission(b, g.GroupId))
@@ -56,7 +56,7 @@ func (t *tfReader) addRule(r *tfResource, group string, egress bool, p rawPermis
 		t.ownObjects() // it may be a VPC's own group
 		switch g := t.group(group); {
 		case g == nil:
-			t.notes.add(r.Type, r.Address, "its group %s is not in what was read", group)
+			t.missing(r, "group", group)
 		case egress:
 			g.IpPermissionsEgress = append(g.IpPermissionsEgress, p)
 		default:
@@ -120,7 +120,7 @@ func (t *tfReader) tfAclRule(r *tfResource) {
 		if a := t.acl(r.str("network_acl_id")); a != nil {
 			a.Entries = append(a.Entries, tfEntry(r, "rule_number", "rule_action", r.is("egress")))
 		} else {
-			t.notes.add(r.Type, r.Address, "its network ACL %s is not in what was read", r.str("network_acl_id"))
+			t.missing(r, "network ACL", r.str("network_acl_id"))
 		}
 	})
 }
