@@ -295,7 +295,10 @@ func (c *converter) keep() {
 // orphans notes what belongs to a VPC of which nothing was read.
 func (c *converter) orphans() {
 	say := func(kind, object, vpc string) {
-		if vpc != "" && c.vpc(vpc) == nil {
+		switch {
+		case vpc == "" && len(c.opt.Vpcs) == 0:
+			c.note(kind, object, "what was read does not tell its VPC")
+		case vpc != "" && c.vpc(vpc) == nil:
 			c.note(kind, object, "its VPC %s is not in what was read (aws ec2 describe-vpcs)", vpc)
 		}
 	}
@@ -319,6 +322,29 @@ func (c *converter) orphans() {
 			c.note("instance", said, "its subnet %s is not in what was read (aws ec2 describe-subnets)", i.SubnetId)
 		}
 	}
+	c.orphansOfSubnets()
+}
+
+// orphansOfSubnets notes what is in a subnet of which nothing was read, where neither its VPC nor an instance is noted for it.
+func (c *converter) orphansOfSubnets() {
+	say := func(kind, object, subnet, vpc string) {
+		switch {
+		case subnet == "" && vpc == "" && len(c.opt.Vpcs) == 0:
+			c.note(kind, object, "what was read does not tell its subnet")
+		case subnet != "" && c.subnet(subnet) == nil && (vpc == "" && len(c.opt.Vpcs) == 0 || c.vpc(vpc) != nil):
+			c.note(kind, object, "its subnet %s is not in what was read (aws ec2 describe-subnets)", subnet)
+		}
+	}
+	for _, n := range c.NetworkInterfaces {
+		if a := n.Attachment; !n.managed() && (a == nil || a.InstanceId == "" || a.DeviceIndex > 0) {
+			say("network interface", label(firstOf(nameOf(n.TagSet), n.Description), n.NetworkInterfaceId, n.origin), n.SubnetId, n.VpcId)
+		}
+	}
+	for _, g := range c.NatGateways {
+		if g.VpcId == "" {
+			say("NAT gateway", label(nameOf(g.Tags), g.NatGatewayId, g.origin), g.SubnetId, "")
+		}
+	}
 }
 
 // keepMachines drops instances that are no more, with the interfaces that go with them, and what is elsewhere.
@@ -334,7 +360,7 @@ func (c *converter) keepMachines(chosen, subnets map[string]bool) {
 				c.note("instance", name, "is %s", i.State.Name)
 			}
 			return true
-		case i.SubnetId == "" && len(i.NetworkInterfaces) == 0:
+		case i.SubnetId == "":
 			if len(c.opt.Vpcs) == 0 {
 				c.note("instance", name, "is in no subnet that is known")
 			}

@@ -373,3 +373,44 @@ func TestPlan_InstancesOfModules(t *testing.T) {
 		}
 	}
 }
+
+// A plan does not show local values, by which the best-known module for VPCs names its own: they are taken for the one thing that fits,
+// which the notes say, and what has no such thing is said to be left out.
+func TestPlan_LocalValues(t *testing.T) {
+	b, err := os.ReadFile("testdata/locals-plan.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Import([]Source{{"plan.json", b}}, Options{})
+	if err != nil || r.Invalid != nil {
+		t.Fatal(err, r.Invalid)
+	}
+	golden(t, "locals-plan.yaml", r.Text)
+	if got := fmt.Sprint(r.Counts); got != "[1 VPC 4 subnets 1 Internet gateway 2 Elastic IPs 2 NAT gateways 3 route tables 1 security group]" {
+		t.Error(got)
+	}
+}
+
+// What is in no VPC or subnet that is known is told of, whatever it is.
+func TestImport_TellsOfWhatIsNowhere(t *testing.T) {
+	const state = `{"format_version":"1.0","terraform_version":"1.11.4","values":{"root_module":{"resources":[
+{"address":"aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{"id":"vpc-1","cidr_block":"10.9.0.0/16"}},
+{"address":"aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","values":{"cidr_block":"10.9.0.0/24"}},
+{"address":"aws_route_table.t","mode":"managed","type":"aws_route_table","name":"t","values":{}},
+{"address":"aws_security_group.g","mode":"managed","type":"aws_security_group","name":"g","values":{"name":"g"}},
+{"address":"aws_network_acl.a","mode":"managed","type":"aws_network_acl","name":"a","values":{}},
+{"address":"aws_nat_gateway.n","mode":"managed","type":"aws_nat_gateway","name":"n","values":{"connectivity_type":"private"}},
+{"address":"aws_network_interface.e","mode":"managed","type":"aws_network_interface","name":"e","values":{}},
+{"address":"aws_network_interface.f","mode":"managed","type":"aws_network_interface","name":"f","values":{"subnet_id":"subnet-9"}},
+{"address":"aws_route.r","mode":"managed","type":"aws_route","name":"r","values":{}},
+{"address":"aws_instance.i","mode":"managed","type":"aws_instance","name":"i","values":{}}]}}}`
+	r, err := Import([]Source{{"state.json", []byte(state)}}, Options{})
+	if err != nil || r.Invalid != nil {
+		t.Fatal(err, r.Invalid)
+	}
+	for _, address := range []string{"aws_subnet.s", "aws_route_table.t", "aws_security_group.g", "aws_network_acl.a", "aws_nat_gateway.n", "aws_network_interface.e", "aws_network_interface.f", "aws_route.r", "aws_instance.i"} {
+		if !slices.ContainsFunc(r.Notes, func(n Note) bool { return slices.Contains(n.Objects, address) }) {
+			t.Errorf("no note tells of %s: %v", address, r.Notes)
+		}
+	}
+}

@@ -32,12 +32,14 @@ type tfReader struct {
 	*reader
 	later []func()
 	plan  *tfPlan // nil for a state
+	// ownAcls are the network ACLs that VPCs were made with -> the VPC.
+	ownAcls map[string]string
 }
 
 // terraformDocument reads a state, or a plan: the state as it would be.
 func (r *reader) terraformDocument(members map[string]json.RawMessage) error {
 	r.terraform = true
-	t := &tfReader{reader: r}
+	t := &tfReader{reader: r, ownAcls: map[string]string{}}
 	raw := members["values"]
 	if planned, ok := members["planned_values"]; ok {
 		raw = planned

@@ -71,7 +71,11 @@ func (t *tfReader) tfVpc(r *tfResource) {
 	if table := r.str("default_route_table_id"); table != "" {
 		t.ownTables[table] = id
 	}
+	if acl := r.str("default_network_acl_id"); acl != "" {
+		t.ownAcls[acl] = id
+	}
 	if t.plan != nil && r.Mode != "data" {
+		t.ownAcls[id+"#default_network_acl_id"] = id
 		v.ownGroup = firstOf(v.ownGroup, id+"#default_security_group_id")
 		t.ownTables[id+"#default_route_table_id"], t.ownTables[id+"#main_route_table_id"] = id, id
 	}

@@ -179,6 +179,8 @@ func (p *tfPlan) fillAll(at cfgPlace, r *tfResource, values map[string]any, expr
 			continue
 		}
 		switch ids := p.resolve(at, e.References); {
+		case len(ids) == 0 && values[attribute] == nil:
+			p.guess(at, r, values, attribute, e.References)
 		case len(ids) == 0:
 		case values[attribute] != nil:
 			fillOpen(attribute, values[attribute].([]any), ids)
@@ -217,6 +219,41 @@ func (p *tfPlan) fillOne(r *tfResource, values map[string]any, attribute string,
 		p.open[r] = true
 		p.notes.add(r.Type, r.Address, "the plan does not tell its %s: one of %s", attribute, strings.Join(ids, ", "))
 	}
+}
+
+// guess takes a local value, which a plan does not show, for the one thing that it can be: the only resource in its module that the
+// attribute can name, or the one with the index at hand.
+func (p *tfPlan) guess(at cfgPlace, r *tfResource, values map[string]any, attribute string, references []string) {
+	types := tfTargets[attribute]
+	if attribute != "vpc_id" {
+		types = slices.DeleteFunc(slices.Clone(types), func(kind string) bool { return strings.HasSuffix(kind, "_vpc") })
+	}
+	if len(types) == 0 {
+		return
+	}
+	if ids := p.follow(at, references, "", &search{seen: map[string]bool{}, locals: types}); len(ids) == 1 {
+		values[attribute] = ids[0]
+		p.notes.add(r.Type, r.Address, "a plan does not show local values, on which its %s depends: it is taken for that of %s, the only one that fits", attribute, ids[0])
+	}
+}
+
+// local are the resources of the types in a module instance.
+func (p *tfPlan) local(at cfgPlace, types []string, index string) (ids []string) {
+	var all []*tfResource
+	for _, list := range p.instances {
+		for _, o := range list {
+			if slices.Contains(types, o.Type) && slices.Equal(placeOf(nil, o, nil).steps, at.steps) {
+				all = append(all, o)
+			}
+		}
+	}
+	same := func(o *tfResource) bool { return indexOf(o.Address) == index }
+	for _, o := range all {
+		if len(all) == 1 || index == "" || same(o) {
+			ids = append(ids, o.id())
+		}
+	}
+	return ids
 }
 
 func isList(v any) bool { _, ok := v.([]any); return ok }
@@ -378,14 +415,20 @@ func indexOf(address string) string {
 	return ""
 }
 
+// search is one resolution.
+type search struct {
+	seen   map[string]bool // references that were followed
+	locals []string        // types of resources that a local value is taken for; none to leave it
+}
+
 // resolve are the IDs that an expression's references stand for.
 func (p *tfPlan) resolve(at cfgPlace, references []string) (ids []string) {
-	return p.follow(at, references, "", map[string]bool{})
+	return p.follow(at, references, "", &search{seen: map[string]bool{}})
 }
 
 // follow is resolve without the references that were followed before: a second time they lead to nothing new. index is that of
 // the one instance which is meant, "" for all.
-func (p *tfPlan) follow(at cfgPlace, references []string, index string, seen map[string]bool) (ids []string) {
+func (p *tfPlan) follow(at cfgPlace, references []string, index string, s *search) (ids []string) {
 	if at.m == nil {
 		return nil
 	}
@@ -398,11 +441,11 @@ func (p *tfPlan) follow(at cfgPlace, references []string, index string, seen map
 			continue
 		}
 		key := fmt.Sprintf("%p %q %q %q", at.m, at.steps, index, ref)
-		if seen[key] {
+		if s.seen[key] {
 			continue
 		}
-		seen[key] = true
-		for _, id := range p.one(at, ref, index, seen) {
+		s.seen[key] = true
+		for _, id := range p.one(at, ref, index, s) {
 			if !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
@@ -415,12 +458,12 @@ func (p *tfPlan) follow(at cfgPlace, references []string, index string, seen map
 func ofEach(ref string) bool { return ref == "count.index" || strings.HasPrefix(ref, "each.") }
 
 // one are the IDs that one reference stands for.
-func (p *tfPlan) one(at cfgPlace, ref, index string, seen map[string]bool) []string {
+func (p *tfPlan) one(at cfgPlace, ref, index string, s *search) []string {
 	switch parts := splitAddress(ref); parts[0] {
 	case "var":
 		var e cfgExpression
 		if raw := at.m.inputs[withoutIndexes(parts[min(1, len(parts)-1)])]; len(raw) > 0 && json.Unmarshal(raw, &e) == nil {
-			return p.follow(at.outer(), e.References, firstOf(indexOf(parts[min(1, len(parts)-1)]), index), seen)
+			return p.follow(at.outer(), e.References, firstOf(indexOf(parts[min(1, len(parts)-1)]), index), s)
 		}
 	case "module":
 		if len(parts) < 3 {
@@ -431,12 +474,16 @@ func (p *tfPlan) one(at cfgPlace, ref, index string, seen map[string]bool) []str
 			return nil
 		}
 		inner := cfgPlace{m: call.Module, steps: append(slices.Clone(at.steps), p.moduleInstance(at, parts[1], index))}
-		return p.follow(inner, call.Module.Outputs[withoutIndexes(output)].Expression.References, firstOf(indexOf(output), index), seen)
+		return p.follow(inner, call.Module.Outputs[withoutIndexes(output)].Expression.References, firstOf(indexOf(output), index), s)
 	case "each":
 		if strings.HasPrefix(ref, "each.value") {
-			return p.follow(cfgPlace{m: at.m, steps: at.steps}, at.forEach, index, seen)
+			return p.follow(cfgPlace{m: at.m, steps: at.steps}, at.forEach, index, s)
 		}
-	case "count", "local", "path", "self", "terraform":
+	case "local":
+		if len(s.locals) > 0 {
+			return p.local(at, s.locals, index)
+		}
+	case "count", "path", "self", "terraform":
 	default:
 		return p.instance(at, ref, index)
 	}

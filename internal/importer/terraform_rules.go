@@ -95,6 +95,9 @@ func (t *tfReader) tfAcl(r *tfResource) {
 	for _, b := range r.blocks("egress") {
 		a.Entries = append(a.Entries, tfEntry(b, "rule_no", "action", true))
 	}
+	if a.IsDefault && a.VpcId == "" { // a plan names the VPC by the ACL that it comes with
+		t.later = append(t.later, func() { a.VpcId = t.ownAcls[r.str("default_network_acl_id")] })
+	}
 	t.NetworkAcls = append(t.NetworkAcls, a)
 }
 
