@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -80,10 +81,15 @@ func (c *converter) tags(kind, object string, tags []rawTag) map[string]string {
 
 // fits tells whether a topology file can have the tag, or notes that it can not.
 func (c *converter) fits(kind, object, key, value string) bool {
-	if len(key) <= 128 && len(value) <= 256 && !strings.ContainsFunc(key+value, func(r rune) bool { return r < ' ' || r == '\ufffd' }) {
+	odd := func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0xfffd && r <= 0xffff }
+	switch {
+	case strings.ContainsFunc(key+value, odd):
+		c.note(kind, object, "the tag %q: it has characters that no tag can have, or was not written as UTF-8", printable(shorten(key)))
+	case utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256:
+		c.note(kind, object, "the tag %q: a tag has at most 128 characters as its key and 256 as its value", printable(shorten(key)))
+	default:
 		return true
 	}
-	c.note(kind, object, "the tag %q: a topology file's have at most 128 and 256 bytes of printable text", printable(shorten(key)))
 	return false
 }
 

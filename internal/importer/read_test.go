@@ -414,3 +414,45 @@ func TestImport_TellsOfWhatIsNowhere(t *testing.T) {
 		}
 	}
 }
+
+// Tags of AWS have any text, as long as characters count: it is in the file as it was, and a reader of YAML 1.1 takes none for anything
+// but text.
+func TestTags_AnyText(t *testing.T) {
+	texts := []string{"", "no", "Yes", "null", "1e3", "0x1f", "1:20", "12:30:45.5", "~", "- x", "# x", "a: b", "{a: b}", "[x", "&a *b", "%YAML", "`x", "@x", "!x", "? x", "| x", " lead", "trail ", "a\nb", "\na", "a\n", "a\n\n",
+		" a\n b", "a\tb", "\t", "a\r\nb", "x\u2028y", "x\u0085y", "'", `"`, `\`, `a"b'c\n`, "日本 🚀", strings.Repeat("é", 256), strings.Repeat("x", 256), "---", "...", "a #b", "=", "<<", "2001-01-01", ".inf", "a: |\n  b"}
+	dump := map[string]any{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}
+	var tags []map[string]string
+	for i, text := range texts {
+		tags = append(tags, map[string]string{"Key": fmt.Sprint("k", i), "Value": text})
+		if text != "" && len([]rune(text)) <= 128 {
+			tags = append(tags, map[string]string{"Key": text, "Value": "v"})
+		}
+	}
+	// An object has 50 tags at most.
+	for len(tags) > 0 {
+		some := tags[:min(40, len(tags))]
+		tags = tags[len(some):]
+		dump["Tags"] = some
+		b, err := json.Marshal(map[string]any{"Vpcs": []any{dump}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Import([]Source{{"x.json", b}}, Options{})
+		if err != nil || r.Invalid != nil {
+			t.Fatal(err, r.Invalid)
+		}
+		f, err := topology.Parse("x.yaml", r.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := f.Vpcs.List[0].Tags.V
+		for _, tag := range some {
+			if v, ok := got[tag["Key"]]; !ok || v != tag["Value"] {
+				t.Errorf("%q is %q: %q, %v", tag["Key"], tag["Value"], v, ok)
+			}
+		}
+	}
+	if s := text("no"); s.Style == 0 {
+		t.Error("no is not quoted")
+	}
+}

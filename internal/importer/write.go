@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,9 +136,16 @@ func fieldsOf(v reflect.Value) (own []field) {
 	return append(own, head...)
 }
 
+// olderYaml are words that readers of YAML 1.1, of which there are many, take for something else than text: yes and no, and numbers to
+// the base of sixty.
+var olderYaml = regexp.MustCompile(`^(?i:y|yes|n|no|on|off)$|^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$`)
+
 func text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
-	if strings.Contains(s, "\n") {
+	switch {
+	case strings.ContainsAny(s, "\r\u2028\u2029\u0085") || olderYaml.MatchString(s):
+		n.Style = yaml.DoubleQuotedStyle
+	case strings.Contains(s, "\n"):
 		n.Style = yaml.LiteralStyle
 	}
 	return n

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // decoder fills the types of this package from nodes, as their tags say.
@@ -232,7 +233,7 @@ func (d *decoder) tags(n *node, v reflect.Value, path string) bool {
 			d.fail(p.line, join(path, p.key), "is given twice")
 		case p.value.kind != scalarNode && p.value.kind != nullNode:
 			d.fail(p.line, join(path, p.key), "text is wanted here, not %s", p.value)
-		case p.key == "" || len(p.key) > 128 || len(p.value.text) > 256 || strings.HasPrefix(strings.ToLower(p.key), "aws:"):
+		case p.key == "" || utf8.RuneCountInString(p.key) > 128 || utf8.RuneCountInString(p.value.text) > 256 || strings.HasPrefix(strings.ToLower(p.key), "aws:"):
 			d.fail(p.line, path, "tag %q: keys have 1 to 128 characters and do not start with aws:, values have up to 256", shorten(p.key))
 		default:
 			tags[p.key] = p.value.text
