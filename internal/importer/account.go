@@ -32,6 +32,9 @@ type account struct {
 	terraform bool // it comes from a Terraform state, which need not know the whole account
 	has       map[string]bool
 	ownTables map[string]string // of a Terraform state: the route table that a VPC was made with -> the VPC
+	files     []string
+	parts     []part
+	last      map[string]bool // of which the last part was read
 	notes     notes
 }
 

@@ -12,9 +12,8 @@ import (
 
 // answers reads what the AWS CLI printed: the members tell which calls it was.
 func (r *reader) answers(members map[string]json.RawMessage) error {
-	if token, ok := members["NextToken"]; ok && string(token) != `""` && string(token) != "null" {
-		r.notes.add("file", r.name, "is only the first part of the answer (it has a NextToken): dump it again without --max-items and --no-paginate")
-	}
+	token, more := members["NextToken"]
+	more = more && string(token) != `""` && string(token) != "null"
 	known := false
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		read, ok := readers[key]
@@ -23,6 +22,11 @@ func (r *reader) answers(members map[string]json.RawMessage) error {
 		}
 		known, r.cli = true, true
 		r.has[key] = true
+		if of := key + " " + r.region; more {
+			r.parts = append(r.parts, part{r.name, of})
+		} else {
+			r.last[of] = true
+		}
 		if err := read(r, members[key]); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
@@ -242,14 +246,17 @@ func (r *reader) attributes(members map[string]json.RawMessage) bool {
 			*to = v.Value
 		}
 	}
-	if id := text("VpcId"); id != "" {
+	told := func(keys ...string) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { _, ok := members[key]; return ok })
+	}
+	if id := text("VpcId"); id != "" && told("EnableDnsHostnames", "EnableDnsSupport", "EnableNetworkAddressUsageMetrics") {
 		v := r.vpcAttributes[id]
 		flag("EnableDnsHostnames", &v.EnableDnsHostnames)
 		flag("EnableDnsSupport", &v.EnableDnsSupport)
 		r.vpcAttributes[id] = v
 		return true
 	}
-	if id := text("InstanceId"); id != "" {
+	if id := text("InstanceId"); id != "" && !told("ImageId", "State") { // those are of a whole instance
 		i := r.instanceAttributes[id]
 		value := func(key string) string {
 			var v struct{ Value string }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -16,7 +17,7 @@ var zoneRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]`)
 // place decides which VPCs are brought over: those of one Region, those that were asked for.
 func (c *converter) place() error {
 	if len(c.Vpcs) == 0 {
-		return fmt.Errorf("no VPC in what was read: a dump needs at least the answers of describe-vpcs and describe-subnets (`vpcemu import --print-commands` prints the commands)")
+		return c.nothing()
 	}
 	regions := map[string][]*rawVpc{}
 	for _, v := range c.Vpcs {
@@ -41,6 +42,28 @@ func (c *converter) place() error {
 	c.chooseDefault(chosen, in)
 	c.keep()
 	return nil
+}
+
+// nothing is the error of sources without a VPC: what they hold instead is told of each.
+func (c *converter) nothing() error {
+	const most = 8
+	read := strings.Join(c.files[:min(len(c.files), most)], ", ")
+	if n := len(c.files) - most; n > 0 {
+		read += fmt.Sprintf(" and %d more", n)
+	}
+	need := "a dump needs at least the answers of describe-vpcs and describe-subnets (`vpcemu import --print-commands` prints the commands)"
+	if c.terraform && !c.cli {
+		need = "Terraform's state or plan needs an aws_vpc, or a data source of one"
+	}
+	text := fmt.Sprintf("no VPC in what was read (%s): %s", printable(read), need)
+	said := 0
+	for _, n := range c.notes.sorted() {
+		if n.Kind == "file" && said < most {
+			text += "\n  " + n.String()
+			said++
+		}
+	}
+	return errors.New(text)
 }
 
 func (c *converter) chooseRegion(regions map[string][]*rawVpc) error {

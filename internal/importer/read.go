@@ -28,17 +28,26 @@ const MaxSource = 256 << 20
 // read takes in all sources. An error names the file, and the place in it.
 func read(sources []Source) (*account, error) {
 	a := &account{vpcAttributes: map[string]vpcAttributes{}, instanceAttributes: map[string]instanceAttributes{},
-		prefixLists: map[string]*prefixList{}, has: map[string]bool{}, ownTables: map[string]string{}}
+		prefixLists: map[string]*prefixList{}, has: map[string]bool{}, last: map[string]bool{}, ownTables: map[string]string{}}
 	for _, s := range sources {
 		if len(s.Data) > MaxSource {
 			return nil, fmt.Errorf("%s: larger than %d MiB; that is no dump of describe calls", s.Name, MaxSource>>20)
 		}
+		a.files = append(a.files, s.Name)
 		if err := a.readSource(s); err != nil {
 			return nil, err
 		}
 	}
+	for _, p := range a.parts {
+		if !a.last[p.of] {
+			a.notes.add("file", p.file, "is only a part of the answer (it has a NextToken), and the last part was not read: dump it again without --max-items and --no-paginate")
+		}
+	}
 	return a, nil
 }
+
+// part is an answer that has a NextToken, which all but the last part of one have. of is what is in it, and the Region.
+type part struct{ file, of string }
 
 // readSource reads the JSON documents of a file: mostly one, but a loop over instances may have appended many.
 func (a *account) readSource(s Source) error {
@@ -49,6 +58,9 @@ func (a *account) readSource(s Source) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		a.notes.add("file", s.Name, "is empty; nothing was read of it")
 		return nil
+	}
+	if at := invalidAt(text); at >= 0 {
+		a.notes.add("file", s.Name, "is no UTF-8 (at offset %d): letters beyond ASCII are lost in names and tags. Dump it again as UTF-8", at)
 	}
 	if why := otherFormat(text); why != "" {
 		return fmt.Errorf("%s: %s", s.Name, why)
@@ -69,9 +81,31 @@ func (a *account) readSource(s Source) error {
 	}
 }
 
-// decodeText makes UTF-8 of what a shell redirected: PowerShell 5 writes UTF-16 with a byte order mark.
+// invalidAt is where text is no UTF-8, or -1.
+func invalidAt(text []byte) int {
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
+
+// decodeText makes UTF-8 of what a shell redirected: PowerShell 5 writes UTF-16 with a byte order mark, other tools without.
 func decodeText(b []byte) ([]byte, error) {
 	switch {
+	case bytes.HasPrefix(b, []byte("\x1f\x8b")):
+		return nil, errors.New("this is compressed (gzip); unpack it first")
+	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
+		return nil, errors.New("this is an archive, as a plan file of Terraform is; import reads what `terraform show -json PLAN` prints, and no archives")
+	case bytes.HasPrefix(b, []byte("\xff\xfe\x00\x00")), bytes.HasPrefix(b, []byte("\x00\x00\xfe\xff")):
+		return nil, errors.New("this is UTF-32; write it as UTF-8")
+	case len(b) > 2 && b[0] == '{' && b[1] == 0 && b[2] != 0:
+		return decodeText(append([]byte("\xff\xfe"), b...))
+	case len(b) > 2 && b[0] == 0 && b[1] == '{' && b[2] == 0:
+		return decodeText(append([]byte("\xfe\xff"), b...))
 	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
 		return b[3:], nil
 	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
@@ -97,6 +131,7 @@ func decodeText(b []byte) ([]byte, error) {
 var (
 	yamlStart = regexp.MustCompile(`^(---\s|\s*[A-Za-z]+:(\s|$))`)
 	textStart = regexp.MustCompile(`^[A-Z0-9]+(\t|\n|$)`)
+	hclStart  = regexp.MustCompile(`^\s*((#|//|/\*)|(resource|data|provider|variable|module|locals|terraform|output|import|moved|check)\b[^:\n]*\{)`)
 )
 
 // otherFormat tells what a file is that is no JSON but some other output of the same tools, and the remedy.
@@ -105,11 +140,15 @@ func otherFormat(text []byte) string {
 	switch {
 	case bytes.HasPrefix(start, []byte("----")):
 		return "this is a table (`aws --output table`); dump it again with --output json"
-	case yamlStart.Match(start):
+	case yamlStart.Match(start), bytes.HasPrefix(start, []byte("- ")):
 		return "this is YAML (`aws --output yaml`); dump it again with --output json"
 	case textStart.Match(start) && !json.Valid(text):
 		return "this is text (`aws --output text`); dump it again with --output json"
-	case bytes.HasPrefix(start, []byte("# ")) || bytes.HasPrefix(start, []byte("resource ")):
+	case bytes.HasPrefix(bytes.TrimSpace(start), []byte("<")):
+		return "this is HTML or XML; import reads what `aws ec2 describe-… --output json` and `terraform show -json` print"
+	case bytes.HasPrefix(bytes.TrimSpace(start), []byte("An error occurred")):
+		return "this is an error of `aws` instead of its answer; dump it again"
+	case hclStart.Match(start):
 		return "this is Terraform's own language; import reads what `terraform show -json` prints"
 	}
 	return ""
@@ -130,7 +169,11 @@ func jsonError(text []byte, start int64, err error) error {
 	before := text[:at]
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-	return fmt.Errorf("no JSON at offset %d (line %d, column %d): %w", at, line, column, err)
+	remedy := "dump it again"
+	if len(bytes.TrimSpace(before)) == 0 {
+		remedy = "import reads what `aws ec2 describe-… --output json` and `terraform show -json` print"
+	}
+	return fmt.Errorf("no JSON at offset %d (line %d, column %d): %w; %s", at, line, column, err, remedy)
 }
 
 // regionInPath is the AWS Region that a folder or file is called after, or "".
@@ -159,9 +202,11 @@ func (r *reader) document(raw json.RawMessage) error {
 		return errors.New("an object is wanted at the top, as `aws ec2 describe-… --output json` and `terraform show -json` print it")
 	}
 	switch has := func(key string) bool { _, ok := members[key]; return ok }; {
-	case has("terraform_version") && has("lineage"):
+	case has("terraform_version") && (has("lineage") || has("version") && (has("resources") || has("modules"))):
 		return errors.New("this is Terraform's state file itself; import reads what `terraform show -json` prints")
-	case has("format_version") && (has("values") || has("planned_values") || has("terraform_version")):
+	case has("@level") && has("@message"):
+		return errors.New("this is the log of Terraform's -json; import reads what `terraform show -json`, of a state or a plan file, prints")
+	case has("format_version") && !has("provider_schemas") && !has("valid"):
 		return r.terraformDocument(members)
 	}
 	return r.answers(members)

@@ -29,13 +29,28 @@ func TestUnreadable(t *testing.T) {
 		"null":         {"null", "an object is wanted at the top"},
 		"state file":   {`{"version": 4, "terraform_version": "1.11.4", "lineage": "x", "resources": []}`, "this is Terraform's state file itself; import reads what `terraform show -json` prints"},
 		"hcl":          {"# a file\nresource \"aws_vpc\" \"x\" {}\n", "this is Terraform's own language"},
-		"binary":       {"PK\x03\x04\x00", "no text: a zero byte at offset 4"},
+		"binary":       {"PK\x03\x04\x00", "this is an archive, as a plan file of Terraform is; import reads what `terraform show -json PLAN` prints"},
+		"zeros":        {"{\"Vpcs\": [\x00", "no text: a zero byte at offset 10"},
+		"gzip":         {"\x1f\x8b\x08\x00", "this is compressed (gzip); unpack it first"},
+		"UTF-32":       {"\xff\xfe\x00\x00{\x00\x00\x00", "this is UTF-32"},
+		"yaml list":    {"- VpcId: vpc-1\n", "this is YAML"},
+		"html":         {"\n<html>502</html>", "this is HTML or XML; import reads"},
+		"error":        {"\nAn error occurred (UnauthorizedOperation) when calling", "this is an error of `aws`"},
+		"provider":     {"provider \"aws\" {\n}\n", "this is Terraform's own language"},
+		"terraform":    {"// x\nterraform {\n}\n", "this is Terraform's own language"},
+		"words":        {"vpc-1\tvpc-2\n", "x.json: no JSON at offset 0 (line 1, column 1): invalid character 'v' looking for beginning of value; import reads what `aws ec2 describe-… --output json`"},
+		"log":          {`{"@level":"info","@message":"Terraform 1.11.4","type":"version"}`, "x.json: this is the log of Terraform's -json; import reads what `terraform show -json`"},
+		"old state":    {`{"version": 4, "terraform_version": "1.11.4", "resources": []}`, "this is Terraform's state file itself"},
+		"template":     {`{"AWSTemplateFormatVersion": "2010-09-09", "Resources": {}}`, `x.json: holds "AWSTemplateFormatVersion", "Resources", which import does not read`},
+		"one of many":  {`{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}`, `x.json: holds "CidrBlock", "VpcId", which import does not read`},
+		"one instance": {`{"InstanceId": "i-1", "ImageId": "ami-1", "State": {}}`, `x.json: holds "ImageId", "InstanceId", "State", which import does not read`},
 		"half UTF-16":  {"\xff\xfe{", "half a character at its end"},
 		"wrong type":   {`{"Vpcs": {"a": 1}}`, "Vpcs: it is an object, not what AWS has there"},
 		"wrong module": {`{"format_version": "1.0", "values": {"root_module": []}}`, "values: root_module has an array where Terraform has something else"},
 		"nothing":      {`{"Subnets": []}`, "no VPC in what was read"},
-		"empty":        {"", "no VPC in what was read"},
-		"empty state":  {`{"format_version": "1.0", "terraform_version": "1.11.4"}`, "no VPC in what was read"},
+		"empty":        {"", "no VPC in what was read (x.json): a dump needs at least the answers of describe-vpcs and describe-subnets (`vpcemu import --print-commands` prints the commands)\n  file x.json: is empty"},
+		"empty state":  {`{"format_version": "1.0", "terraform_version": "1.11.4"}`, "no VPC in what was read (x.json): Terraform's state or plan needs an aws_vpc, or a data source of one\n  file x.json: is the output of terraform show for an empty state"},
+		"no state":     {`{"format_version": "1.0"}`, "file x.json: is the output of terraform show for an empty state"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Import([]Source{{"x.json", []byte(c.text)}}, Options{})
@@ -60,7 +75,7 @@ func TestReadTolerantly(t *testing.T) {
 		return b
 	}
 	for name, data := range map[string][]byte{
-		"plain": []byte(oneVpc), "BOM": []byte("\xef\xbb\xbf" + oneVpc), "UTF-16LE": sixteen("\xff\xfe"), "UTF-16BE": sixteen("\xfe\xff"),
+		"plain": []byte(oneVpc), "BOM": []byte("\xef\xbb\xbf" + oneVpc), "UTF-16LE": sixteen("\xff\xfe"), "UTF-16BE": sixteen("\xfe\xff"), "UTF-16LE without a mark": sixteen("\xff\xfe")[2:], "UTF-16BE without a mark": sixteen("\xfe\xff")[2:],
 		"several":      []byte(`{"Subnets": []}` + oneVpc + oneVpc),
 		"merged":       []byte(`{"Subnets": [], "Unknown": 1, ` + oneVpc[1:]),
 		"odd members":  []byte(strings.Replace(oneVpc, `"Tags"`, `"OwnerId": 12, "InstanceTenancy": [], "Tags"`, 1)),
@@ -454,5 +469,32 @@ func TestTags_AnyText(t *testing.T) {
 	}
 	if s := text("no"); s.Style == 0 {
 		t.Error("no is not quoted")
+	}
+}
+
+// A dump in parts is whole if its last part is there; what is no UTF-8 is said, as letters are lost.
+func TestParts(t *testing.T) {
+	first, last := `{"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}], "NextToken": "eyJ"}`, `{"Vpcs": [{"VpcId": "vpc-2", "CidrBlock": "10.1.0.0/16"}]}`
+	for _, c := range []struct {
+		sources []Source
+		vpcs    int
+		said    bool
+	}{
+		{[]Source{{"1.json", []byte(first)}}, 1, true},
+		{[]Source{{"1.json", []byte(first)}, {"2.json", []byte(last)}}, 2, false},
+		{[]Source{{"eu-west-1/1.json", []byte(first)}, {"us-east-1/2.json", []byte(last)}}, 1, true},
+	} {
+		r, err := Import(c.sources, Options{Region: "eu-west-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := slices.ContainsFunc(r.Notes, func(n Note) bool { return strings.Contains(n.String(), "1.json: is only a part of the answer") })
+		if f, err := topology.Parse("x.yaml", r.Text); err != nil || len(f.Vpcs.List) != c.vpcs || said != c.said {
+			t.Errorf("%v %s\n%v", err, r.Text, r.Notes)
+		}
+	}
+	r, err := Import([]Source{{"x.json", []byte(strings.Replace(oneVpc, "main", "caf\xe9", 1))}}, Options{})
+	if err != nil || !strings.Contains(fmt.Sprint(r.Notes), "x.json: is no UTF-8 (at offset 95)") {
+		t.Errorf("%v %v", err, r.Notes)
 	}
 }
