@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -95,11 +96,21 @@ func (c *converger) rules(id vpc.SecurityGroupID, want List[GroupRule], egress b
 	for _, r := range extra {
 		c.did("%s: without %s", direction, c.ruleText(r))
 	}
-	for _, w := range wishes {
+	made := 0 // how many of the wishes are there already, by a call for several
+	for at, w := range wishes {
 		c.line = w.line
 		i := slices.IndexFunc(have, func(h vpc.SecurityGroupRule) bool { return sameRule(w.rule, h) })
 		if i < 0 {
-			c.authorize(id, w.rule, egress)
+			if at >= made {
+				var alike []vpc.SecurityGroupRule
+				for _, next := range wishes[at:] {
+					if !maps.Equal(next.rule.Tags, w.rule.Tags) || slices.ContainsFunc(have, func(h vpc.SecurityGroupRule) bool { return sameRule(next.rule, h) }) {
+						break
+					}
+					alike = append(alike, next.rule)
+				}
+				made = at + c.authorizeAll(id, alike, egress)
+			}
 			c.did("%s: with %s", direction, c.ruleText(w.rule))
 			continue
 		}
@@ -149,25 +160,46 @@ func (c *converger) ruleText(r vpc.SecurityGroupRule) string {
 	return what + " " + r.CidrIpv4.String()
 }
 
-func (c *converger) authorize(id vpc.SecurityGroupID, r vpc.SecurityGroupRule, egress bool) {
-	p := vpc.IpPermission{IpProtocol: r.IpProtocol}
-	if slices.Contains([]string{"tcp", "udp", "icmp", "icmpv6"}, r.IpProtocol) {
-		p.FromPort, p.ToPort = &r.FromPort, &r.ToPort
+// authorizeAll makes rules that have the same tags by one call, as a call for each copies the tables of a large lab each
+// time, and returns how many it made. If one of them is refused, the first is made by itself, so that the line of the one at fault is told.
+func (c *converger) authorizeAll(id vpc.SecurityGroupID, rules []vpc.SecurityGroupRule, egress bool) int {
+	if c.err == nil && len(rules) > 1 {
+		action, in := authorization(id, rules, egress)
+		if _, err := c.tx.Run(action, in); err == nil {
+			return len(rules)
+		}
 	}
-	if r.GroupID != "" {
-		p.UserIdGroupPairs = []vpc.UserIdGroupPair{{GroupId: r.GroupID, Description: r.Description}}
+	if _, in := authorization(id, rules[:1], egress); egress {
+		call[vpc.AuthorizeSecurityGroupEgressOutput](c, in)
 	} else {
-		p.IpRanges = []vpc.IpRange{{CidrIp: r.CidrIpv4.String(), Description: r.Description}}
+		call[vpc.AuthorizeSecurityGroupIngressOutput](c, in)
 	}
-	permissions, tags := []vpc.IpPermission{p}, []vpc.TagSpecification(nil)
-	if len(r.Tags) > 0 {
-		tags = []vpc.TagSpecification{{ResourceType: "security-group-rule", Tags: tagList(r.Tags)}}
+	return 1
+}
+
+// authorization is the call that makes the rules, whose tags are those of the first.
+func authorization(id vpc.SecurityGroupID, rules []vpc.SecurityGroupRule, egress bool) (action string, in any) {
+	var permissions []vpc.IpPermission
+	for _, r := range rules {
+		p := vpc.IpPermission{IpProtocol: r.IpProtocol}
+		if slices.Contains([]string{"tcp", "udp", "icmp", "icmpv6"}, r.IpProtocol) {
+			p.FromPort, p.ToPort = &r.FromPort, &r.ToPort
+		}
+		if r.GroupID != "" {
+			p.UserIdGroupPairs = []vpc.UserIdGroupPair{{GroupId: r.GroupID, Description: r.Description}}
+		} else {
+			p.IpRanges = []vpc.IpRange{{CidrIp: r.CidrIpv4.String(), Description: r.Description}}
+		}
+		permissions = append(permissions, p)
+	}
+	var tags []vpc.TagSpecification
+	if len(rules[0].Tags) > 0 {
+		tags = []vpc.TagSpecification{{ResourceType: "security-group-rule", Tags: tagList(rules[0].Tags)}}
 	}
 	if egress {
-		call[vpc.AuthorizeSecurityGroupEgressOutput](c, &vpc.AuthorizeSecurityGroupEgressInput{GroupId: id, IpPermissions: permissions, TagSpecifications: tags})
-		return
+		return "AuthorizeSecurityGroupEgress", &vpc.AuthorizeSecurityGroupEgressInput{GroupId: id, IpPermissions: permissions, TagSpecifications: tags}
 	}
-	call[vpc.AuthorizeSecurityGroupIngressOutput](c, &vpc.AuthorizeSecurityGroupIngressInput{GroupId: id, IpPermissions: permissions, TagSpecifications: tags})
+	return "AuthorizeSecurityGroupIngress", &vpc.AuthorizeSecurityGroupIngressInput{GroupId: id, IpPermissions: permissions, TagSpecifications: tags}
 }
 
 func (c *converger) revoke(id vpc.SecurityGroupID, rules []vpc.SecurityGroupRule, egress bool) {

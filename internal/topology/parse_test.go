@@ -2,10 +2,12 @@ package topology
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vpcemu/vpcemu/topologies"
 )
@@ -57,7 +59,7 @@ func TestNameComesFromPath(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	_, err := Parse("big.yaml", []byte("version: 1\n#"+strings.Repeat("x", maxFileSize)))
-	if err == nil || err.Error() != "big.yaml:1: the file is larger than 1048576 bytes" {
+	if err == nil || err.Error() != "big.yaml:1: the file is larger than 8388608 bytes" {
 		t.Fatal(err)
 	}
 }
@@ -111,4 +113,37 @@ func FuzzParse(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// A file holds what a large account has; in it the line of a rule that is refused is told, however many are made with it.
+func TestLargeAccount(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("version: 1\nvpcs: {main: {cidr_block: 10.0.0.0/16}}\nsecurity_groups:\n")
+	const groups, rules = 2000, 10
+	for g := range groups {
+		fmt.Fprintf(&b, "  group-%d:\n    vpc: main\n    description: a group of a large account\n    ingress:\n", g)
+		for r := range rules {
+			fmt.Fprintf(&b, "      - {port: %d, cidr_blocks: [10.0.%d.0/24], description: what the port is for}\n", 1000+r, g%250)
+		}
+	}
+	f, err := Parse("large.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, _, err := f.Converge(nil, time.Now(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, g := range m.SecurityGroups.All() {
+		n += len(g.Ingress)
+	}
+	if n < groups*rules || b.Len() < 1<<20 {
+		t.Errorf("%d rules, %d bytes", n, b.Len())
+	}
+	_, err = Parse("bad.yaml", []byte("version: 1\nquotas: {rules-per-security-group: 3}\nvpcs: {main: {cidr_block: 10.0.0.0/16}}\nsecurity_groups:\n  web:\n    vpc: main\n    ingress:\n"+
+		"      - {port: 1, cidr_blocks: [10.0.0.0/8]}\n      - {port: 2, cidr_blocks: [10.0.0.0/8]}\n      - {port: 3, cidr_blocks: [10.0.0.0/8]}\n      - {port: 4, cidr_blocks: [10.0.0.0/8]}\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), "bad.yaml:11: ") {
+		t.Errorf("%v", err)
+	}
 }

@@ -14,8 +14,8 @@ import (
 // Limits of a file. An alias counts as often as it is used, so that a few lines
 // cannot unfold into gigabytes.
 const (
-	maxFileSize  = 1 << 20
-	maxFileNodes = 100_000
+	maxFileSize  = 8 << 20
+	maxFileNodes = 1_000_000
 	maxFileDepth = 16
 )
 
