@@ -32,6 +32,7 @@ type account struct {
 	terraform bool // it comes from a Terraform state, which need not know the whole account
 	has       map[string]bool
 	ownTables map[string]string // of a Terraform state: the route table that a VPC was made with -> the VPC
+	absent    []absent          // what a lab has not, of all Regions
 	files     []string
 	parts     []part
 	last      map[string]bool // of which the last part was read
@@ -199,7 +200,7 @@ type rawAclEntry struct {
 
 type rawInterface struct {
 	NetworkInterfaceId, SubnetId, VpcId, Description, InterfaceType, Status, RequesterId string
-	AvailabilityZone, PrivateIpAddress                                                   string
+	AvailabilityZone, PrivateIpAddress, OwnerId                                          string
 	RequesterManaged                                                                     bool
 	SourceDestCheck                                                                      *bool
 	Attachment                                                                           *rawAttachment

@@ -282,6 +282,9 @@ type unread struct {
 	reason   string
 }
 
+// absent is such an object.
+type absent struct{ region, kind, object, reason string }
+
 var notRead = map[string]unread{
 	"VpcPeeringConnections":        {"peering connection", "VpcPeeringConnectionId", "a lab has no peering yet"},
 	"VpcEndpoints":                 {"VPC endpoint", "VpcEndpointId", "a lab has no endpoints, and none of the services behind them"},
@@ -317,7 +320,7 @@ func (k unread) read(r *reader, raw json.RawMessage) error {
 		_ = json.Unmarshal(o["Status"], &status)
 		_ = json.Unmarshal(o["Tags"], &tags)
 		if gone := slices.Contains([]string{"deleted", "deleting", "rejected", "expired", "failed"}, firstOf(state, status.Code)); id != "" && !gone {
-			r.notes.add(k.kind, label(nameOf(tags), id, origin{}), "%s", k.reason)
+			r.absent = append(r.absent, absent{r.region, k.kind, label(nameOf(tags), id, origin{}), k.reason})
 		}
 	}
 	return nil

@@ -36,6 +36,9 @@ func (c *converter) unread() {
 		{"NetworkAcls", "describe-network-acls", "every subnet has its VPC's default network ACL, which allows everything"},
 		{"NatGateways", "describe-nat-gateways", "there are none in the file"},
 		{"Addresses", "describe-addresses", "Elastic IPs that nothing uses are not in the file"},
+		{"SecurityGroups", "describe-security-groups", "every VPC has its default group alone, as AWS makes it"},
+		{"NetworkInterfaces", "describe-network-interfaces", "interfaces that no instance has are not in the file"},
+		{"FlowLogs", "describe-flow-logs", "there are none in the file"},
 		{"Reservations", "describe-instances", "there are none in the file"},
 	} {
 		if !c.has[m.member] {
@@ -159,15 +162,18 @@ func (c *converter) addInterfaces() {
 			if more := c.networkInterface(n.NetworkInterfaceId); more != nil {
 				more.Attachment = n.Attachment
 				n = more
-			} else if n.Attachment.DeviceIndex > 0 {
+			} else if !n.Attachment.first() {
 				c.NetworkInterfaces = append(c.NetworkInterfaces, n)
 			}
-			if n.Attachment.DeviceIndex == 0 || c.primaries[i.InstanceId] == nil {
+			if n.Attachment.first() || c.primaries[i.InstanceId] == nil {
 				c.primaries[i.InstanceId] = n
 			}
 		}
 	}
 }
+
+// first tells whether it is that of the interface which an instance was launched with. Each network card counts for itself.
+func (a *rawAttachment) first() bool { return a.DeviceIndex == 0 && a.NetworkCardIndex == 0 }
 
 // implied is the one interface of an instance of which only the instance itself tells.
 func (i *rawInstance) implied() *rawInterface {
@@ -180,18 +186,22 @@ func (i *rawInstance) implied() *rawInterface {
 }
 
 // addGateways adds the Internet gateways that routes lead to, where they were not dumped: a gateway that routes lead
-// to is attached to the VPC of their table.
+// to is attached to the VPC of their table. That of a VPC which another account shares shows to its owner alone.
 func (c *converter) addGateways() {
-	if c.has["InternetGateways"] {
-		return
-	}
 	for _, t := range c.RouteTables {
+		why := "describe-internet-gateways was not read; the gateway is in the file because routes lead to it, without its tags"
+		if c.has["InternetGateways"] {
+			if c.terraform || c.lab != nil {
+				continue
+			}
+			why = "describe-internet-gateways does not tell of it, as of that of a VPC which another account shares; it is in the file because routes lead to it, without its tags"
+		}
 		for _, r := range t.Routes {
 			if strings.HasPrefix(r.GatewayId, "igw-") && r.State != "blackhole" && !slices.ContainsFunc(c.InternetGateways, func(g *rawInternetGateway) bool { return g.vpc() == t.VpcId || g.InternetGatewayId == r.GatewayId }) {
 				g := &rawInternetGateway{InternetGatewayId: r.GatewayId}
 				g.Attachments = append(g.Attachments, struct{ VpcId, State string }{t.VpcId, "available"})
 				c.InternetGateways = append(c.InternetGateways, g)
-				c.note("Internet gateway", r.GatewayId, "describe-internet-gateways was not read; the gateway is in the file because routes lead to it, without its tags")
+				c.note("Internet gateway", r.GatewayId, "%s", why)
 			}
 		}
 	}
@@ -275,9 +285,12 @@ func (c *converter) addKeyPairs() {
 	}
 }
 
-// managed tells whether an AWS service made the interface for itself.
+// managed tells whether an AWS service made the interface for itself, or has it: what it is attached to is then no instance that
+// the account sees, and belongs to another.
 func (n *rawInterface) managed() bool {
-	return n.RequesterManaged || n.InterfaceType != "" && n.InterfaceType != "interface" && n.InterfaceType != "efa" && n.InterfaceType != "trunk" && n.InterfaceType != "branch"
+	a := n.Attachment
+	foreign := a != nil && a.InstanceId == "" && a.InstanceOwnerId != "" && a.InstanceOwnerId != n.OwnerId && !strings.HasPrefix(a.Status, "detach")
+	return n.RequesterManaged || foreign || n.InterfaceType != "" && !slices.Contains([]string{"interface", "efa", "efa-only", "trunk", "branch"}, n.InterfaceType)
 }
 
 // standsAlone tells whether the interface becomes one of the file's network_interfaces: it is not the first one of

@@ -40,7 +40,7 @@ func (c *converter) convertInstances() {
 			o.InstanceType = set(kind)
 		}
 		c.addresses(o, i, n, said)
-		o.SecurityGroups = c.groupNames("instance", said, groupIDs(n.Groups, i.SecurityGroups))
+		o.SecurityGroups = c.groupNames("instance", said, firstOf(c.vpcOf(n), i.VpcId), groupIDs(n.Groups, i.SecurityGroups))
 		if check := n.SourceDestCheck; check != nil && !*check || check == nil && i.SourceDestCheck != nil && !*i.SourceDestCheck {
 			o.SourceDestCheck = set(false)
 		}
@@ -110,12 +110,16 @@ func groupIDs(lists ...[]rawGroupName) (ids []string) {
 
 // groupNames are the groups of an interface; not set for the VPC's default group alone, which is also what an interface
 // has whose groups were not read.
-func (c *converter) groupNames(kind, said string, ids []string) topology.List[string] {
+func (c *converter) groupNames(kind, said, vpc string, ids []string) topology.List[string] {
 	var l topology.List[string]
 	for _, id := range ids {
 		name, ok := c.names.of(id)
 		if !ok {
 			c.note(kind, said, "its group %s is not in what was read (describe-security-groups)", id)
+			continue
+		}
+		if g := c.group(id); g != nil && g.VpcId != vpc {
+			c.note(kind, said, "its group %s is of another VPC, and associated with this one: a group of a lab is in one VPC", label(g.GroupName, id, g.origin))
 			continue
 		}
 		l.V, l.Set = append(l.V, set(name)), true
@@ -280,14 +284,20 @@ func (c *converter) convertInterfaces() {
 		if !c.standsAlone(n) {
 			continue
 		}
-		o := &topology.NetworkInterface{Subnet: set(c.names.by[n.SubnetId])}
+		subnet, ok := c.names.of(n.SubnetId)
+		if !ok { // one without IPv4
+			c.note("network interface", said, "its subnet was not brought over")
+			delete(c.names.by, n.NetworkInterfaceId)
+			continue
+		}
+		o := &topology.NetworkInterface{Subnet: set(subnet)}
 		c.begin(&o.Head, "network_interfaces", c.names.by[n.NetworkInterfaceId], n.NetworkInterfaceId, n.TagSet, n.origin)
 		for _, text := range append([]string{n.primary()}, n.secondary()...) {
 			if a, ok := address(text); ok {
 				o.PrivateIps.V, o.PrivateIps.Set = append(o.PrivateIps.V, set(a)), true
 			}
 		}
-		o.SecurityGroups = c.groupNames("network interface", said, groupIDs(n.Groups))
+		o.SecurityGroups = c.groupNames("network interface", said, c.vpcOf(n), groupIDs(n.Groups))
 		if n.SourceDestCheck != nil && !*n.SourceDestCheck {
 			o.SourceDestCheck = set(false)
 		}

@@ -21,6 +21,9 @@ func (c *converter) settings() {
 		f.Region = set(c.region)
 	}
 	owners := map[string]int{}
+	if c.labDefault != nil {
+		owners[c.labDefault.OwnerId]++
+	}
 	for _, v := range c.vpcs {
 		owners[v.OwnerId]++
 	}
@@ -35,6 +38,11 @@ func (c *converter) settings() {
 	}
 	if best != "" {
 		f.Account = set(best)
+	}
+	for _, v := range c.vpcs {
+		if len(v.OwnerId) == 12 && v.OwnerId != best {
+			c.note("VPC", label(nameOf(v.Tags), v.VpcId, v.origin), "is that of the account %s: a lab has one account, here %s", v.OwnerId, best)
+		}
 	}
 }
 

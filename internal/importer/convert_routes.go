@@ -107,7 +107,9 @@ func (c *converter) routes(t *rawRouteTable, said string) topology.List[topology
 				one := r
 				one.DestinationPrefixListId, one.DestinationCidrBlock = "", cidr
 				if p, ok := ipv4(cidr); ok {
-					l.V = c.route(l.V, t, one, topology.Route{CidrBlock: set(p)}, said)
+					l.V = c.route(l.V, t, one, topology.Route{CidrBlock: set(c.mapped(p, "route table", said))}, said)
+				} else {
+					six++
 				}
 			}
 			continue

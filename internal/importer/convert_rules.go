@@ -303,7 +303,7 @@ func (c *converter) expand(id, kind, said, what string) []string {
 		c.note(kind, said, "%s names the prefix list %s, whose entries were not read (get-managed-prefix-list-entries)", what, name)
 		return nil
 	}
-	c.note(kind, said, "%s names the prefix list %s: its %d ranges stand there instead", what, label(l.name, id, origin{}), len(l.cidrs))
+	c.note(kind, said, "%s names the prefix list %s: its %d ranges stand for it", what, label(l.name, id, origin{}), len(l.cidrs))
 	return l.cidrs
 }
 

@@ -205,6 +205,9 @@ func (c *converter) chooseDefault(chosen, in []*rawVpc) {
 		switch name := label(nameOf(v.Tags), v.VpcId, v.origin); {
 		case !v.IsDefault:
 			c.vpcs = append(c.vpcs, v)
+		case c.labDefault != nil: // of another account
+			c.note("VPC", name, "a second default VPC, that of the account %s, brought over as an ordinary one: a lab has one account", firstOf(v.OwnerId, "(unknown)"))
+			c.vpcs = append(c.vpcs, v)
 		case like:
 			c.labDefault = v
 		case c.unused(v):
@@ -403,6 +406,11 @@ func (c *converter) keepMachines(chosen, subnets map[string]bool) {
 // keepOthers drops what belongs to VPCs indirectly.
 func (c *converter) keepOthers(chosen map[string]bool) {
 	all := len(c.opt.Vpcs) == 0
+	for _, n := range c.absent {
+		if n.region == "" || n.region == c.region {
+			c.note(n.kind, n.object, "%s", n.reason)
+		}
+	}
 	here := func(at origin) bool { return at.region == "" || at.region == c.region }
 	c.InternetGateways = slices.DeleteFunc(c.InternetGateways, func(g *rawInternetGateway) bool {
 		if v := g.vpc(); v != "" {
@@ -422,7 +430,21 @@ func (c *converter) keepOthers(chosen map[string]bool) {
 			ips[a.AllocationId] = true
 		}
 	}
-	c.KeyPairs = slices.DeleteFunc(c.KeyPairs, func(k *rawKeyPair) bool { return !keys[k.KeyName] && !(all && here(k.origin)) })
+	named := map[string]*rawKeyPair{} // another Region, or account, may have one of the same name
+	for _, k := range c.KeyPairs {
+		if was := named[k.KeyName]; was == nil || !here(was.origin) && here(k.origin) {
+			named[k.KeyName] = k
+		}
+	}
+	c.KeyPairs = slices.DeleteFunc(c.KeyPairs, func(k *rawKeyPair) bool {
+		if named[k.KeyName] != k {
+			if here(k.origin) {
+				c.note("key pair", label(k.KeyName, k.KeyPairId, k.origin), "there is another one of this name, as of another account or Region; a lab has one")
+			}
+			return true
+		}
+		return !keys[k.KeyName] && !(all && here(k.origin))
+	})
 	c.DhcpOptions = slices.DeleteFunc(c.DhcpOptions, func(o *rawDhcpOptions) bool { return !options[o.DhcpOptionsId] && !(all && here(o.origin)) })
 	c.Addresses = slices.DeleteFunc(c.Addresses, func(a *rawAddress) bool {
 		if r := zoneRegion.FindString(a.NetworkBorderGroup); r != "" {

@@ -24,6 +24,7 @@ type tfResource struct {
 	Name    string         `json:"name"`
 	Index   any            `json:"index"` // of count or for_each; nil without
 	Values  map[string]any `json:"values"`
+	Deposed string         `json:"deposed_key"` // of an object that another has replaced, and that is still there
 }
 
 // tfReader turns resources into objects in the shapes of the API. What changes an object of another resource waits until
@@ -129,6 +130,9 @@ func (t *tfReader) resources(list []*tfResource) {
 		case managed && convert != nil, convert != nil && (r.Type == "aws_vpc" || r.Type == "aws_subnet"):
 			if t.plan != nil {
 				t.plan.fill(r)
+			}
+			if r.Deposed != "" {
+				t.notes.add(r.Type, fmt.Sprintf("%s (%s)", r.Address, r.id()), "is deposed: another has replaced it, and Terraform will destroy it. It is brought over, as it is there")
 			}
 			convert(t, r)
 		case managed:

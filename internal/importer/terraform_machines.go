@@ -47,6 +47,21 @@ func (t *tfReader) tfNatGateway(r *tfResource) {
 	t.NatGateways = append(t.NatGateways, g)
 }
 
+// tfNatAssociation is a further Elastic IP of a gateway.
+func (t *tfReader) tfNatAssociation(r *tfResource) {
+	t.later = append(t.later, func() {
+		g := byID(t.NatGateways, r.str("nat_gateway_id"), func(g *rawNatGateway) string { return g.NatGatewayId })
+		id := r.str("allocation_id")
+		switch {
+		case g == nil:
+			t.missing(r, "NAT gateway", r.str("nat_gateway_id"))
+		case !slices.ContainsFunc(g.NatGatewayAddresses, func(a rawNatAddress) bool { return a.AllocationId == id }):
+			no := false
+			g.NatGatewayAddresses = append(g.NatGatewayAddresses, rawNatAddress{AllocationId: id, PrivateIp: r.str("private_ip_address"), IsPrimary: &no})
+		}
+	})
+}
+
 func (t *tfReader) tfKeyPair(r *tfResource) {
 	t.KeyPairs = append(t.KeyPairs, &rawKeyPair{KeyPairId: r.str("key_pair_id"), KeyName: firstOf(r.str("key_name"), r.Name), PublicKey: r.str("public_key"), Tags: r.tags(), origin: t.from(r)})
 }

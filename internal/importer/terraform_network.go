@@ -40,6 +40,7 @@ func init() {
 		"aws_eip":                             (*tfReader).tfAddress,
 		"aws_eip_association":                 (*tfReader).tfAddressAssociation,
 		"aws_nat_gateway":                     (*tfReader).tfNatGateway,
+		"aws_nat_gateway_eip_association":     (*tfReader).tfNatAssociation,
 		"aws_key_pair":                        (*tfReader).tfKeyPair,
 		"aws_network_interface":               (*tfReader).tfInterface,
 		"aws_network_interface_attachment":    (*tfReader).tfAttachment,
