@@ -156,6 +156,9 @@ func (w *writer) name() {
 		w.call(kind, string(id), short(a.IsDefault, w.nameOf(string(a.VpcID)), a.Name()), "acl")
 	}
 	for id, t := range m.RouteTables.All() {
+		if w.spare(t) {
+			continue
+		}
 		kind := "aws_route_table"
 		if w.builtIn(t) {
 			kind = "aws_default_route_table"
@@ -217,6 +220,14 @@ func (w *writer) builtIn(t *vpc.RouteTable) bool {
 	}
 	v := w.m.Vpcs.Get(t.VpcID)
 	return t.Name() == "" || v != nil && t.Created.Equal(v.Created) && !strings.HasPrefix(t.Source, "route_tables.")
+}
+
+// spare tells whether a table is the one that its VPC was made with, unused as another is the main one: AWS makes it
+// again.
+func (w *writer) spare(t *vpc.RouteTable) bool {
+	v := w.m.Vpcs.Get(t.VpcID)
+	return v != nil && t.Created.Equal(v.Created) && !strings.HasPrefix(t.Source, "route_tables.") && len(t.Tags)+len(t.Associations) == 0 &&
+		!slices.ContainsFunc(t.Routes, func(r vpc.Route) bool { return !r.Local })
 }
 
 // block begins a top-level block.

@@ -209,3 +209,29 @@ func must[O any](out O, err error) O {
 	}
 	return out
 }
+
+// The table that a VPC was made with comes with it, also where another is the main one: it is not made once more.
+func TestLab_MainTableWithName(t *testing.T) {
+	f, err := topology.Parse("lab.yaml", []byte("version: 1\nname: lab\ndefault_vpc: false\nvpcs: {v: {cidr_block: 10.0.0.0/16}}\nroute_tables: {named: {vpc: v, main: true}, unused: {vpc: v}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, _, err := f.Converge(nil, time.Now(), topology.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := Lab(&m, "")
+	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatalf("%v\n%s", diags, text)
+	}
+	var got []string
+	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+		if b.Type == "resource" && strings.Contains(b.Labels[0], "route_table") {
+			got = append(got, strings.Join(b.Labels, "."))
+		}
+	}
+	if want := "aws_route_table.named aws_main_route_table_association.named aws_route_table.unused"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %s", got, want)
+	}
+}

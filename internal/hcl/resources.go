@@ -596,7 +596,7 @@ func (w *writer) routes() {
 	for id, t := range byName(w, &w.m.RouteTables) {
 		v := w.m.Vpcs.Get(t.VpcID)
 		built := w.builtIn(t)
-		if v == nil || v.IsDefault && !w.used(v.ID) || built && w.tableAsAWS(v, t) {
+		if v == nil || v.IsDefault && !w.used(v.ID) || built && w.tableAsAWS(v, t) || w.spare(t) {
 			continue
 		}
 		b := w.resource(string(id))
