@@ -32,6 +32,10 @@ type account struct {
 	terraform bool // it comes from a Terraform state, which need not know the whole account
 	has       map[string]bool
 	ownTables map[string]string // of a Terraform state: the route table that a VPC was made with -> the VPC
+	ownAcls   map[string]string // and the network ACL
+	documents []func() error    // states and plans that are still to be read
+	data      []func()          // their data sources
+	later     []func()          // what changes an object of another of their resources
 	absent    []absent          // what a lab has not, of all Regions
 	files     []string
 	parts     []part

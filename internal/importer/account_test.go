@@ -3,6 +3,7 @@ package importer
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -159,4 +160,61 @@ func TestState_AssociationsAndDeposed(t *testing.T) {
 		t.Error(text)
 	}
 	mustSay(t, fmt.Sprint(r.Notes), "aws_security_group.w (sg-1): is deposed")
+}
+
+// What is in several states is brought over as if it were in one, in whatever order they are read: routes, rules and associations
+// often stand in another one than what they are of, which there is a data source alone.
+func TestStates_Several(t *testing.T) {
+	b, err := os.ReadFile("testdata/terraform/show.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Values struct {
+			RootModule *tfModule `json:"root_module"`
+		} `json:"values"`
+	}
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	var networks, rest []*tfResource
+	for _, r := range all.Values.RootModule.all(0) {
+		switch r.Type {
+		case "aws_vpc", "aws_subnet":
+			data := *r
+			data.Mode, data.Address = "data", "data."+r.Type+"."+r.Name
+			rest = append(rest, &data)
+			networks = append(networks, r)
+		case "aws_route_table", "aws_security_group", "aws_network_acl", "aws_internet_gateway", "aws_nat_gateway", "aws_eip":
+			networks = append(networks, r)
+		default:
+			rest = append(rest, r)
+		}
+	}
+	state := func(name string, list []*tfResource) Source {
+		b, err := json.Marshal(map[string]any{"format_version": "1.0", "values": map[string]any{"root_module": map[string]any{"resources": list}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Source{name, b}
+	}
+	whole, want := mustImport(t, []Source{{"show.json", b}}, Options{})
+	for name, sources := range map[string][]Source{"networks first": {state("1.json", networks), state("2.json", rest)}, "networks last": {state("1.json", rest), state("2.json", networks)}} {
+		r, is := mustImport(t, sources, Options{})
+		if d := difference(facts(t, want), facts(t, is)); len(d) > 0 || fmt.Sprint(whole.Counts) != fmt.Sprint(r.Counts) {
+			t.Errorf("%s: %v, not %v\n%s", name, r.Counts, whole.Counts, strings.Join(d, "\n"))
+		}
+	}
+}
+
+// Two plans may have resources of one address; that the second was passed over is said.
+func TestPlans_OfOneAddress(t *testing.T) {
+	plan := func(cidr string) []byte {
+		return []byte(`{"format_version":"1.2","planned_values":{"root_module":{"resources":[{"address":"aws_vpc.main","mode":"managed","type":"aws_vpc","name":"main","values":{"cidr_block":"` + cidr + `"}}]}}}`)
+	}
+	r, err := Import([]Source{{"a.json", plan("10.0.0.0/16")}, {"b.json", plan("10.1.0.0/16")}}, Options{})
+	if err != nil || r.Invalid != nil {
+		t.Fatal(err, r.Invalid)
+	}
+	mustSay(t, fmt.Sprint(r.Notes), "aws_vpc aws_vpc.main: another plan has a resource of this address")
 }

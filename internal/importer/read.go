@@ -28,7 +28,7 @@ const MaxSource = 256 << 20
 // read takes in all sources. An error names the file, and the place in it.
 func read(sources []Source) (*account, error) {
 	a := &account{vpcAttributes: map[string]vpcAttributes{}, instanceAttributes: map[string]instanceAttributes{},
-		prefixLists: map[string]*prefixList{}, has: map[string]bool{}, last: map[string]bool{}, ownTables: map[string]string{}}
+		prefixLists: map[string]*prefixList{}, has: map[string]bool{}, last: map[string]bool{}, ownTables: map[string]string{}, ownAcls: map[string]string{}}
 	for _, s := range sources {
 		if len(s.Data) > MaxSource {
 			return nil, fmt.Errorf("%s: larger than %d MiB; that is no dump of describe calls", s.Name, MaxSource>>20)
@@ -37,6 +37,9 @@ func read(sources []Source) (*account, error) {
 		if err := a.readSource(s); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.readTerraform(); err != nil {
+		return nil, err
 	}
 	for _, p := range a.parts {
 		if !a.last[p.of] {
@@ -207,7 +210,13 @@ func (r *reader) document(raw json.RawMessage) error {
 	case has("@level") && has("@message"):
 		return errors.New("this is the log of Terraform's -json; import reads what `terraform show -json`, of a state or a plan file, prints")
 	case has("format_version") && !has("provider_schemas") && !has("valid"):
-		return r.terraformDocument(members)
+		r.documents = append(r.documents, func() error {
+			if err := r.terraformDocument(members); err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			return nil
+		})
+		return nil
 	}
 	return r.answers(members)
 }

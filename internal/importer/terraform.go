@@ -24,23 +24,20 @@ type tfResource struct {
 	Name    string         `json:"name"`
 	Index   any            `json:"index"` // of count or for_each; nil without
 	Values  map[string]any `json:"values"`
-	Deposed string         `json:"deposed_key"` // of an object that another has replaced, and that is still there
+	Deposed string         `json:"deposed_key,omitempty"` // of an object that another has replaced, and that is still there
 }
 
 // tfReader turns resources into objects in the shapes of the API. What changes an object of another resource waits until
-// all are there.
+// all are there, those of other states among them.
 type tfReader struct {
 	*reader
-	later []func()
-	plan  *tfPlan // nil for a state
-	// ownAcls are the network ACLs that VPCs were made with -> the VPC.
-	ownAcls map[string]string
+	plan *tfPlan // nil for a state
 }
 
 // terraformDocument reads a state, or a plan: the state as it would be.
 func (r *reader) terraformDocument(members map[string]json.RawMessage) error {
 	r.terraform = true
-	t := &tfReader{reader: r, ownAcls: map[string]string{}}
+	t := &tfReader{reader: r}
 	raw := members["values"]
 	if planned, ok := members["planned_values"]; ok {
 		raw = planned
@@ -127,7 +124,13 @@ func (t *tfReader) resources(list []*tfResource) {
 		convert := tfConverters[r.Type]
 		switch managed := r.Mode != "data"; {
 		case convert != nil && had[firstOf(r.str("spot_instance_id"), r.id())]: // the AWS CLI, or another state, has told of it
-		case managed && convert != nil, convert != nil && (r.Type == "aws_vpc" || r.Type == "aws_subnet"):
+			if r.str("id") == "" {
+				t.notes.add(r.Type, r.Address, "another plan has a resource of this address; this one was passed over. Bring over one plan at a time")
+			}
+		case !managed && convert != nil && (r.Type == "aws_vpc" || r.Type == "aws_subnet"):
+			t.data = append(t.data, func() { convert(t, r) }) // another state may manage it, and tells more
+		case !managed:
+		case convert != nil:
 			if t.plan != nil {
 				t.plan.fill(r)
 			}
@@ -135,16 +138,31 @@ func (t *tfReader) resources(list []*tfResource) {
 				t.notes.add(r.Type, fmt.Sprintf("%s (%s)", r.Address, r.id()), "is deposed: another has replaced it, and Terraform will destroy it. It is brought over, as it is there")
 			}
 			convert(t, r)
-		case managed:
+		default:
 			t.notRead(r)
 		}
 	}
-	for i := 0; i < len(t.later); i++ { // one may add another
-		t.later[i]()
+}
+
+// readTerraform reads the states and plans, when the answers of the AWS CLI were read, which tell more of the same
+// objects.
+func (a *account) readTerraform() error {
+	for _, document := range a.documents {
+		if err := document(); err != nil {
+			return err
+		}
 	}
+	for _, source := range a.data {
+		source()
+	}
+	for i := 0; i < len(a.later); i++ { // one may add another
+		a.later[i]()
+	}
+	t := &tfReader{reader: &reader{account: a}}
 	t.mainTables()
 	t.placeMachines()
 	t.ownObjects()
+	return nil
 }
 
 // ids are those of all objects that were read.
