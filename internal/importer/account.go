@@ -54,6 +54,7 @@ type rawVpc struct {
 	IsDefault                                                 bool
 	CidrBlockAssociationSet                                   []rawCidrBlock
 	Ipv6CidrBlockAssociationSet                               []rawIpv6Block
+	BlockPublicAccessStates                                   rawPublicAccess
 	Tags                                                      []rawTag
 	ownGroup, mainTable                                       string // the IDs of its default group and main route table, where only the VPC tells of them
 	origin
@@ -71,7 +72,11 @@ type rawIpv6Block struct {
 
 type vpcAttributes struct{ EnableDnsHostnames, EnableDnsSupport *bool }
 
+// rawPublicAccess is what VPC Block Public Access does to a VPC or subnet.
+type rawPublicAccess struct{ InternetGatewayBlockMode string }
+
 type rawSubnet struct {
+	BlockPublicAccessStates                                          rawPublicAccess
 	SubnetId, VpcId, CidrBlock, AvailabilityZone, SubnetArn, OwnerId string
 	DefaultForAz, MapPublicIpOnLaunch                                bool
 	Ipv6CidrBlockAssociationSet                                      []struct{ Ipv6CidrBlock string }
@@ -212,6 +217,7 @@ type rawInterface struct {
 	Groups                                                                               []rawGroupName
 	Ipv6Addresses                                                                        []struct{ Ipv6Address string }
 	Ipv4Prefixes                                                                         []struct{ Ipv4Prefix string }
+	Ipv6Prefixes                                                                         []struct{ Ipv6Prefix string }
 	PrivateIpAddresses                                                                   []rawPrivate
 	TagSet                                                                               []rawTag // describe-network-interfaces calls the tags so
 	origin

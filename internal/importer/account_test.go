@@ -218,3 +218,16 @@ func TestPlans_OfOneAddress(t *testing.T) {
 	}
 	mustSay(t, fmt.Sprint(r.Notes), "aws_vpc aws_vpc.main: another plan has a resource of this address")
 }
+
+// Block Public Access, propagation and IPv6 prefixes change what packets do, or what there is: a lab has none of them.
+func TestImport_TellsOfWhatPacketsDo(t *testing.T) {
+	_, said := imported(t, Options{}, `eu-west-1: {"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16", "BlockPublicAccessStates": {"InternetGatewayBlockMode": "block-ingress"}}]}`,
+		`eu-west-1: {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24", "AvailabilityZone": "eu-west-1a", "BlockPublicAccessStates": {"InternetGatewayBlockMode": "block-bidirectional"}},
+			{"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24", "AvailabilityZone": "eu-west-1a", "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"}}]}`,
+		`eu-west-1: {"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{"Main": true}], "PropagatingVgws": [{"GatewayId": "vgw-1"}], "Routes": []}]}`,
+		`eu-west-1: {"NetworkInterfaces": [{"NetworkInterfaceId": "eni-2", "SubnetId": "subnet-1", "VpcId": "vpc-1", "PrivateIpAddress": "10.0.0.11", "InterfaceType": "interface", "Ipv6Prefixes": [{"Ipv6Prefix": "2001:db8::/80"}]}]}`)
+	mustSay(t, said, "VPC vpc-1: AWS blocks its way to and from the Internet (VPC Block Public Access, block-ingress)", "subnet subnet-1: AWS blocks its way", "route table rtb-1: the routes that vgw-1 propagates", "network interface eni-2: its IPv6 addresses")
+	if strings.Contains(said, "subnet-2") {
+		t.Error(said)
+	}
+}

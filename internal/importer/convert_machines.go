@@ -265,7 +265,7 @@ func isText(s string) bool {
 
 // interfaceNotes tells what of an interface a lab has not.
 func (c *converter) interfaceNotes(kind, said string, n *rawInterface) {
-	if len(n.Ipv6Addresses) > 0 {
+	if len(n.Ipv6Addresses)+len(n.Ipv6Prefixes) > 0 {
 		c.note(kind, said, "its IPv6 addresses: a lab has no IPv6 yet")
 	}
 	if len(n.Ipv4Prefixes) > 0 {

@@ -165,6 +165,7 @@ func (c *converter) convertVpcs() {
 		if six := v.ipv6(); len(six) > 0 {
 			c.note("VPC", name, "its IPv6 ranges %s: a lab has no IPv6 yet", strings.Join(six, ", "))
 		}
+		c.publicAccess("VPC", name, v.BlockPublicAccessStates)
 		if v.InstanceTenancy == "dedicated" || v.InstanceTenancy == "host" {
 			o.InstanceTenancy = set("dedicated")
 		}
@@ -175,6 +176,13 @@ func (c *converter) convertVpcs() {
 	}
 	if guessed {
 		c.note("file", "", "describe-vpc-attribute (enableDnsHostnames, enableDnsSupport) was not read of every VPC: AWS's default was taken, hostnames in a default VPC only")
+	}
+}
+
+// publicAccess tells of VPC Block Public Access, which keeps packets from Internet gateways whatever the routes say.
+func (c *converter) publicAccess(kind, said string, p rawPublicAccess) {
+	if mode := p.InternetGatewayBlockMode; mode != "" && mode != "off" {
+		c.note(kind, said, "AWS blocks its way to and from the Internet (VPC Block Public Access, %s): a lab does not, and its routes hold", printable(shorten(mode)))
 	}
 }
 
@@ -239,6 +247,9 @@ func (c *converter) convertSubnets() {
 				c.note("subnet", name, "its CIDR reservations: a topology file has none for what the default VPC comes with")
 			}
 			continue
+		}
+		if v := c.vpc(s.VpcId); v == nil || v.BlockPublicAccessStates != s.BlockPublicAccessStates {
+			c.publicAccess("subnet", name, s.BlockPublicAccessStates)
 		}
 		block, ok := ipv4(s.CidrBlock)
 		if !ok {

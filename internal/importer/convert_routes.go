@@ -56,6 +56,9 @@ func (t *rawRouteTable) gateway() string {
 func (c *converter) convertRouteTables() {
 	for _, t := range c.RouteTables {
 		said := label(nameOf(t.Tags), t.RouteTableId, t.origin)
+		for _, g := range t.PropagatingVgws {
+			c.note("route table", said, "the routes that %s propagates: a lab has no VPN", g.GatewayId)
+		}
 		if !c.listed(t) {
 			if v := c.vpcObject(t.VpcId); v != nil && t.main() {
 				if r := c.routes(t, said); len(r.V) > 0 {

@@ -210,7 +210,7 @@ func (c *converter) pair(s *ruleSet, like topology.GroupRule, key string, g *raw
 		c.note("security group", said, "one of its %s rules names %s, a group of the account %s: a lab has one account", direction, name, pair.UserId)
 		return
 	default:
-		c.note("security group", said, "one of its %s rules names %s, a group that is not in what was read", direction, name)
+		c.note("security group", said, "one of its %s rules names %s, a group that is not in what was read, or in a VPC that was not chosen", direction, name)
 		return
 	}
 	r := s.at(like, key, pair.Description, other.GroupId)
