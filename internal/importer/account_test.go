@@ -231,3 +231,22 @@ func TestImport_TellsOfWhatPacketsDo(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// What a resource was given it passes on, and a default subnet of a plan is in the default VPC.
+func TestPlan_PassedOnAndDefaults(t *testing.T) {
+	const plan = `{"format_version":"1.2","planned_values":{"root_module":{"resources":[
+{"address":"aws_default_vpc.d","mode":"managed","type":"aws_default_vpc","name":"d","values":{}},
+{"address":"aws_default_subnet.a","mode":"managed","type":"aws_default_subnet","name":"a","values":{"availability_zone":"eu-west-1a"}},
+{"address":"aws_instance.i","mode":"managed","type":"aws_instance","name":"i","values":{"instance_type":"t3.micro"}},
+{"address":"aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{"cidr_block":"10.0.0.0/16"}},
+{"address":"aws_vpc_ipv4_cidr_block_association.more[\"x\"]","mode":"managed","type":"aws_vpc_ipv4_cidr_block_association","name":"more","index":"x","values":{"cidr_block":"10.1.0.0/16"}},
+{"address":"aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","values":{"cidr_block":"10.1.0.0/24","availability_zone":"eu-west-1a"}}]}},
+"configuration":{"root_module":{"resources":[
+{"address":"aws_instance.i","expressions":{"subnet_id":{"references":["aws_default_subnet.a.id","aws_default_subnet.a"]}}},
+{"address":"aws_vpc_ipv4_cidr_block_association.more","expressions":{"vpc_id":{"references":["aws_vpc.v.id","aws_vpc.v"]}}},
+{"address":"aws_subnet.s","expressions":{"vpc_id":{"references":["aws_vpc_ipv4_cidr_block_association.more[\"x\"].vpc_id","aws_vpc_ipv4_cidr_block_association.more[\"x\"]","aws_vpc_ipv4_cidr_block_association.more"]}}}]}}}`
+	f, said := imported(t, Options{}, "plan: "+plan)
+	if len(f.Vpcs.List) != 1 || len(f.Subnets.List) != 1 || f.Subnets.List[0].Vpc.V != "v" || f.Instances.List[0].Subnet.V != "default-eu-west-1a" {
+		t.Errorf("%v %v %s", f.Subnets.List, f.Instances.List, said)
+	}
+}

@@ -236,7 +236,7 @@ func (c *converter) unused(v *rawVpc) bool {
 // its own may be there.
 func (c *converter) likeLabDefault(v *rawVpc) bool {
 	const all = "0.0.0.0/0"
-	if len(v.associated()) != 1 || v.CidrBlock != "172.31.0.0/16" || len(v.ipv6()) > 0 || !isDefaultTenancy(v.InstanceTenancy) || !c.defaultDns(v) || !c.defaultDhcp(v) {
+	if len(v.associated()) != 1 || v.CidrBlock != "172.31.0.0/16" && v.CidrBlock != "" || len(v.ipv6()) > 0 || !isDefaultTenancy(v.InstanceTenancy) || !c.defaultDns(v) || !c.defaultDhcp(v) {
 		return false
 	}
 	want := map[string]string{}
@@ -247,7 +247,7 @@ func (c *converter) likeLabDefault(v *rawVpc) bool {
 		if s.VpcId != v.VpcId || !s.DefaultForAz {
 			continue
 		}
-		if want[s.AvailabilityZone] != s.CidrBlock || !s.MapPublicIpOnLaunch || len(s.Ipv6CidrBlockAssociationSet) > 0 || !s.plainNames() {
+		if want[s.AvailabilityZone] == "" || want[s.AvailabilityZone] != s.CidrBlock && s.CidrBlock != "" || !s.MapPublicIpOnLaunch || len(s.Ipv6CidrBlockAssociationSet) > 0 || !s.plainNames() {
 			return false
 		}
 		delete(want, s.AvailabilityZone)

@@ -114,6 +114,16 @@ func (t *tfReader) tfSubnet(r *tfResource) {
 	if six := r.str("ipv6_cidr_block"); six != "" {
 		s.Ipv6CidrBlockAssociationSet = append(s.Ipv6CidrBlockAssociationSet, struct{ Ipv6CidrBlock string }{six})
 	}
+	if r.Type == "aws_default_subnet" { // a plan tells its zone alone
+		s.MapPublicIpOnLaunch = s.MapPublicIpOnLaunch || r.boolean("map_public_ip_on_launch") == nil
+		t.later = append(t.later, func() {
+			for _, v := range t.Vpcs {
+				if v.IsDefault && s.VpcId == "" {
+					s.VpcId = v.VpcId
+				}
+			}
+		})
+	}
 	s.PrivateDnsNameOptionsOnLaunch.HostnameType = r.str("private_dns_hostname_type_on_launch")
 	s.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord = r.is("enable_resource_name_dns_a_record_on_launch")
 	t.Subnets = append(t.Subnets, s)

@@ -485,7 +485,7 @@ func (p *tfPlan) one(at cfgPlace, ref, index string, s *search) []string {
 		}
 	case "count", "path", "self", "terraform":
 	default:
-		return p.instance(at, ref, index)
+		return p.instance(at, ref, index, s)
 	}
 	return nil
 }
@@ -506,7 +506,7 @@ func (p *tfPlan) moduleInstance(at cfgPlace, step, index string) string {
 
 // instance are the IDs of the resource that a reference names: of one instance where it says which, or where one has
 // the index that is meant, else of all.
-func (p *tfPlan) instance(at cfgPlace, ref, index string) (ids []string) {
+func (p *tfPlan) instance(at cfgPlace, ref, index string, s *search) (ids []string) {
 	parts := reference.FindStringSubmatch(ref)
 	if parts == nil {
 		return nil
@@ -518,6 +518,10 @@ func (p *tfPlan) instance(at cfgPlace, ref, index string) (ids []string) {
 		}
 	}
 	for _, o := range meant(all, parts[2], index) {
+		if more := p.passedOn(o, parts[3], s); len(more) > 0 {
+			ids = append(ids, more...)
+			continue
+		}
 		switch known := o.str(parts[3]); {
 		case known != "":
 			ids = append(ids, known)
@@ -528,6 +532,24 @@ func (p *tfPlan) instance(at cfgPlace, ref, index string) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// passedOn are the IDs that a resource was given itself and passes on, such as the vpc_id of an association.
+func (p *tfPlan) passedOn(o *tfResource, attribute string, s *search) []string {
+	if tfTargets[attribute] == nil || o.str(attribute) != "" {
+		return nil
+	}
+	m, address := p.moduleOf(withoutIndexes(o.Address))
+	if m == nil {
+		return nil
+	}
+	for _, c := range m.Resources {
+		var e cfgExpression
+		if c != nil && c.Address == address && json.Unmarshal(c.Expressions[attribute], &e) == nil {
+			return p.follow(placeOf(m, o, c.ForEach.References), e.References, "", s)
+		}
+	}
+	return nil
 }
 
 // meant is the one instance of several that has the index. A number counts instances of for_each in the order of their
