@@ -250,3 +250,26 @@ func TestPlan_PassedOnAndDefaults(t *testing.T) {
 		t.Errorf("%v %v %s", f.Subnets.List, f.Instances.List, said)
 	}
 }
+
+// A group that is attached to an interface without groups comes to its VPC's own.
+func TestPlan_GroupAttachment(t *testing.T) {
+	const plan = `{"format_version":"1.2","planned_values":{"root_module":{"resources":[
+{"address":"aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{"cidr_block":"10.0.0.0/16"}},
+{"address":"aws_subnet.s","mode":"managed","type":"aws_subnet","name":"s","values":{"cidr_block":"10.0.0.0/24","availability_zone":"eu-west-1a"}},
+{"address":"aws_security_group.g","mode":"managed","type":"aws_security_group","name":"g","values":{"name":"g"}},
+{"address":"aws_network_interface.e","mode":"managed","type":"aws_network_interface","name":"e","values":{}},
+{"address":"aws_network_interface_sg_attachment.a","mode":"managed","type":"aws_network_interface_sg_attachment","name":"a","values":{}}]}},
+"configuration":{"root_module":{"resources":[
+{"address":"aws_subnet.s","expressions":{"vpc_id":{"references":["aws_vpc.v.id","aws_vpc.v"]}}},
+{"address":"aws_security_group.g","expressions":{"vpc_id":{"references":["aws_vpc.v.id","aws_vpc.v"]}}},
+{"address":"aws_network_interface.e","expressions":{"subnet_id":{"references":["aws_subnet.s.id","aws_subnet.s"]}}},
+{"address":"aws_network_interface_sg_attachment.a","expressions":{"security_group_id":{"references":["aws_security_group.g.id","aws_security_group.g"]},"network_interface_id":{"references":["aws_network_interface.e.id","aws_network_interface.e"]}}}]}}}`
+	f, said := imported(t, Options{}, "plan: "+plan)
+	var got []string
+	for _, g := range f.NetworkInterfaces.List[0].SecurityGroups.V {
+		got = append(got, g.V)
+	}
+	if fmt.Sprint(got) != "[default g]" {
+		t.Errorf("%v %s", got, said)
+	}
+}

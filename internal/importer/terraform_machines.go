@@ -105,17 +105,22 @@ func (t *tfReader) tfAttachment(r *tfResource) {
 func (t *tfReader) tfGroupAttachment(r *tfResource) {
 	t.later = append(t.later, func() {
 		id := r.str("network_interface_id")
-		groups := func(to *[]rawGroupName) {
+		groups := func(to *[]rawGroupName, subnet string) {
+			if s := t.subnet(subnet); s != nil && len(*to) == 0 { // as planned it has its VPC's own, which a plan does not list
+				if v := t.vpc(s.VpcId); v != nil && v.ownGroup != "" {
+					*to = append(*to, rawGroupName{GroupId: v.ownGroup})
+				}
+			}
 			if g := r.str("security_group_id"); !slices.ContainsFunc(*to, func(x rawGroupName) bool { return x.GroupId == g }) {
 				*to = append(*to, rawGroupName{GroupId: g})
 			}
 		}
 		if n := t.networkInterface(id); n != nil {
-			groups(&n.Groups)
+			groups(&n.Groups, n.SubnetId)
 		}
 		for _, i := range t.Instances {
 			if len(i.NetworkInterfaces) > 0 && i.NetworkInterfaces[0].NetworkInterfaceId == id {
-				groups(&i.NetworkInterfaces[0].Groups)
+				groups(&i.NetworkInterfaces[0].Groups, i.SubnetId)
 			}
 		}
 	})
