@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -150,7 +151,7 @@ func watchPidfd(pid int) (<-chan syscall.WaitStatus, error) {
 type procInfo struct {
 	pid, parent, session int
 	name                 string
-	zombie               bool
+	zombie, kernel       bool // kernel: a thread of it
 }
 
 func processes() []procInfo {
@@ -171,7 +172,10 @@ func processes() []procInfo {
 	return out
 }
 
-// readProc reads /proc/PID/stat: pid (name) state ppid pgrp session.
+// kernelThread is PF_KTHREAD of a process's flags.
+const kernelThread = 0x00200000
+
+// readProc reads /proc/PID/stat: pid (name) state ppid pgrp session tty tpgid flags.
 func readProc(pid int) (procInfo, bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	end := bytes.LastIndexByte(b, ')')
@@ -180,12 +184,14 @@ func readProc(pid int) (procInfo, bool) {
 		return procInfo{}, false
 	}
 	f := strings.Fields(string(b[end+1:]))
-	if len(f) < 4 {
+	if len(f) < 7 {
 		return procInfo{}, false
 	}
 	p := procInfo{pid: pid, name: string(b[begin+1 : end]), zombie: f[0] == "Z" || f[0] == "X"}
 	p.parent, _ = strconv.Atoi(f[1])
 	p.session, _ = strconv.Atoi(f[3])
+	flags, _ := strconv.ParseUint(f[6], 10, 64)
+	p.kernel = flags&kernelThread != 0
 	return p, true
 }
 
@@ -196,7 +202,7 @@ func members(invocation string, roots []int) []procInfo {
 	mark := []byte("INVOCATION_ID=" + invocation)
 	in := map[int]bool{}
 	for _, p := range all {
-		if slices.Contains(roots, p.pid) || slices.Contains(roots, p.session) || carries(p.pid, mark) {
+		if slices.Contains(roots, p.pid) || slices.Contains(roots, p.session) || p.carries(mark) {
 			in[p.pid] = true
 		}
 	}
@@ -211,15 +217,33 @@ func members(invocation string, roots []int) []procInfo {
 	return slices.DeleteFunc(all, func(p procInfo) bool { return !in[p.pid] || p.zombie || p.pid == os.Getpid() || p.pid == 1 })
 }
 
-func carries(pid int, mark []byte) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
+// carries tells whether a process has the mark in its environment. While it becomes another program it has for
+// a moment neither environment nor arguments, and what was opened before that moment is empty after it.
+func (p procInfo) carries(mark []byte) bool {
+	if p.zombie || p.kernel {
 		return false
 	}
-	for v := range bytes.SplitSeq(b, []byte{0}) {
-		if bytes.Equal(v, mark) {
-			return true
+	for look := 0; look < execPatience; look++ {
+		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.pid))
+		if err != nil {
+			return false
 		}
+		if len(env) > 0 {
+			return slices.ContainsFunc(bytes.Split(env, []byte{0}), func(v []byte) bool { return bytes.Equal(v, mark) })
+		}
+		if args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid)); err != nil {
+			return false
+		} else if len(args) > 0 {
+			look += execPatience / 4 // it may have no environment
+			continue
+		}
+		if is, ok := readProc(p.pid); !ok || is.zombie {
+			return false
+		}
+		time.Sleep(time.Millisecond)
 	}
 	return false
 }
+
+// execPatience is for how many milliseconds one that becomes another program is looked at.
+const execPatience = 40

@@ -437,3 +437,23 @@ func TestMembers_OfADaemonThatHidItsEnvironment(t *testing.T) {
 		t.Errorf("processes %v of main process %d outlived the unit", pids, st.MainPID)
 	}
 }
+
+// A process that becomes one program after the other, in a session of its own, is never missed.
+func TestMembers_WhileAProcessBecomesAnotherProgram(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "again")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec \"$0\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(script)
+	cmd.Env, cmd.SysProcAttr = []string{"INVOCATION_ID=again"}, &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	for i := range 2000 {
+		found := members("again", nil)
+		if len(found) != 1 || found[0].pid != cmd.Process.Pid {
+			t.Fatalf("look %d: %+v, want process %d", i, found, cmd.Process.Pid)
+		}
+	}
+}
