@@ -235,7 +235,11 @@ func (o *oracle) alive(r vpc.Route, v vpc.VpcID) bool {
 		return n != nil && n.State == "available"
 	}
 	e := o.m.NetworkInterfaces.Get(r.NetworkInterfaceID)
-	return e != nil && (e.Attachment != nil || e.InterfaceType == "natGateway")
+	if e != nil && e.Attachment != nil {
+		i := o.m.Instances.Get(e.Attachment.InstanceID)
+		return i == nil || i.State != "stopped"
+	}
+	return e != nil && e.InterfaceType == "natGateway"
 }
 
 // local: RT-18.
