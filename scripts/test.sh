@@ -77,14 +77,7 @@ run go test -timeout 15m "${long[@]}"
 finish "$terraform" || die "$(<"$tmp/circle")"
 cat "$tmp/circle"
 
-step "Every benchmark, once"
-mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
-run go test -run '^$' -bench . -benchtime 1x "${benchmarks[@]}"
-
-step "The benchmark against a kernel router, in short"
-run "$repo/scripts/bench.sh" --short --rounds 1 --json "$tmp/bench.json"
-
-# The end-to-end tests wait more than they compute: fuzzing takes what they leave.
+# Fuzzing takes what the others leave: the end-to-end tests wait more than they compute.
 mapfile -t targets < <(tests_named Fuzz)
 seconds=$((fuzz_seconds / ${#targets[@]}))
 touch "$tmp/fuzzing"
@@ -112,9 +105,18 @@ fuzz_all() {
 	done
 }
 
-step "End-to-end tests, and beside them ${#targets[@]} fuzz targets for $seconds seconds each"
+echo "beside what follows: ${#targets[@]} fuzz targets for $seconds seconds each"
 start fuzz_all >"$tmp/fuzzed" 2>&1
 fuzzing=$started
+
+step "Every benchmark, once"
+mapfile -t benchmarks < <(tests_named Benchmark | cut -d' ' -f1 | sort -u)
+run go test -run '^$' -bench . -benchtime 1x "${benchmarks[@]}"
+
+step "The benchmark against a kernel router, in short"
+run "$repo/scripts/bench.sh" --short --rounds 1 --json "$tmp/bench.json"
+
+step "End-to-end tests"
 # Those that install packages and wait for programs of others go on beside all others, which
 # begin with those that are alone.
 waiting='^(TestB14_.*|TestTerraform|TestAnsible|TestIM05_CloudInit|TestCT05_RulesRevokedByTheAWSCLI.*)$'
