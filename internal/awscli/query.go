@@ -47,6 +47,7 @@ func quoteLiteral(part string) string {
 	return part
 }
 
+// namesIn are the names that an expression gives, in its order.
 func namesIn(text string) (names []string) {
 	for _, m := range parts.FindAllStringSubmatch(text, -1) {
 		name := m[1]

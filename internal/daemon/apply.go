@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,10 +49,7 @@ func (d *Daemon) submit(ctx context.Context, r *request) error {
 	case <-d.ctx.Done():
 		return errStopping
 	case <-ctx.Done():
-		if d.ctx.Err() != nil { // a request of the API ends with the daemon
-			return errStopping
-		}
-		return ctx.Err()
+		return cmp.Or(whyEnded(ctx), ctx.Err())
 	}
 	select {
 	case <-r.done: // also when ctx ends: whether it was applied must be known

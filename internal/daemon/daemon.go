@@ -183,7 +183,8 @@ func open(ctx context.Context, cfg Config, lock *os.File, h machine, opener serv
 	d.names, d.forward = dns.NewDirectory(d.Model), dns.NewForwarder(cmp.Or(cfg.ResolvConf, "/etc/resolv.conf"))
 	d.services.open = func(id vpc.VpcID, resolver netip.Addr) (servers, error) { return opener(d, id, resolver) }
 	d.outside = newOutside(h.Link())
-	d.ctx, d.stop = context.WithCancel(context.Background())
+	stopping, cancel := context.WithCancelCause(context.Background())
+	d.ctx, d.stop = stopping, func() { cancel(errStopping) }
 	d.ssm = ssm.New(d.ctx, managed{d}, d.Account, func(c context.Context) string { return ec2api.CallerOf(c).Region })
 	defer func() {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -460,6 +461,32 @@ func TestLock_SecondDaemonIsRefused(t *testing.T) {
 	}
 	if took := time.Since(begin); took > 2*lockPatience {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// The state is locked itself: two directories that do not name each other, as on a disk that was full, keep
+// nobody from it.
+func TestLock_StateOfADaemonWithAnotherRunDirectory(t *testing.T) {
+	b := newBench(t)
+	b.mustUp(twoInstances)
+	other := b.cfg
+	other.RunDir = filepath.Join(t.TempDir(), "run", b.cfg.Lab)
+	for _, named := range []string{filepath.Join(b.cfg.StateDir, runNamed), filepath.Join(b.cfg.RunDir, stateNamed)} {
+		if err := os.Remove(named); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	_, opened := Open(t.Context(), other)
+	for what, err := range map[string]error{"Open": opened, "Remove": Remove(t.Context(), other)} {
+		if !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), "set VPCEMU_RUN_DIR") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Dir(other.RunDir)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+	if _, err := os.Stat(statePath(b.cfg)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -15,6 +15,30 @@ import (
 	"github.com/vpcemu/vpcemu/topologies"
 )
 
+// configuration is what Lab makes of a topology.
+func configuration(t *testing.T, name string, topologyText []byte) []byte {
+	t.Helper()
+	f, err := topology.Parse(name+".yaml", topologyText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, _, err := f.Converge(nil, time.Now(), topology.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := Lab(&m, "")
+	return text
+}
+
+func parsed(t *testing.T, text []byte) *hclsyntax.Body {
+	t.Helper()
+	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatalf("%v\n%s", diags, text)
+	}
+	return file.Body.(*hclsyntax.Body)
+}
+
 // Every topology becomes a configuration that parses, is formatted, names each resource once, and
 // refers to nothing that it does not have.
 func TestLab_OfEveryTopology(t *testing.T) {
@@ -23,24 +47,12 @@ func TestLab_OfEveryTopology(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := topology.Parse(name+".yaml", b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, _, _, err := f.Converge(nil, time.Now(), topology.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, _ := Lab(&m, "")
+		text := configuration(t, name, b)
 		if string(hclwrite.Format(text)) != string(text) {
 			t.Errorf("%s is not formatted", name)
 		}
-		file, diags := hclsyntax.ParseConfig(text, name+".tf", hcl.InitialPos)
-		if diags.HasErrors() {
-			t.Fatalf("%s: %v\n%s", name, diags, text)
-		}
 		defined := map[string]bool{"var.ami": true}
-		body := file.Body.(*hclsyntax.Body)
+		body := parsed(t, text)
 		for _, block := range body.Blocks {
 			if block.Type != "resource" && block.Type != "data" {
 				continue
@@ -81,21 +93,9 @@ func references(body *hclsyntax.Body) (list []string) {
 
 // What looks like a template in user data or a tag is none in the configuration.
 func TestLab_Escapes(t *testing.T) {
-	f, err := topology.Parse("lab.yaml", []byte("version: 1\nname: lab\nvpcs: {v: {cidr_block: 10.0.0.0/16}}\nsubnets: {s: {vpc: v, cidr_block: 10.0.0.0/24}}\n"+
+	text := configuration(t, "lab", []byte("version: 1\nname: lab\nvpcs: {v: {cidr_block: 10.0.0.0/16}}\nsubnets: {s: {vpc: v, cidr_block: 10.0.0.0/24}}\n"+
 		"instances: {i: {subnet: s, user_data: \"#!/bin/sh\\necho ${HOME} %{x} \\\"quoted\\\"\\n\", tags: {Note: \"${a}\"}}}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, _, _, err := f.Converge(nil, time.Now(), topology.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _ := Lab(&m, "")
-	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatalf("%v\n%s", diags, text)
-	}
-	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+	for _, b := range parsed(t, text).Blocks {
 		if b.Type != "resource" || b.Labels[0] != "aws_instance" {
 			continue
 		}
@@ -114,11 +114,7 @@ func TestLab_NamesStayInNotes(t *testing.T) {
 	id := must(tx.RunInstances(&vpc.RunInstancesInput{Devices: []string{"/dev/net/tun"}})).Instances[0].InstanceId
 	must(tx.CreateTags(&vpc.CreateTagsInput{Resources: []vpc.ResourceID{vpc.ResourceID(id)}, Tags: []vpc.Tag{{Key: "Name", Value: "x\nresource \"null_resource\" \"evil\" {}\n# \u009b2J"}}}))
 	text, notes := Lab(&tx.Model, "")
-	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatalf("%v\n%s", diags, text)
-	}
-	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+	for _, b := range parsed(t, text).Blocks {
 		if b.Type == "resource" && b.Labels[0] == "null_resource" {
 			t.Errorf("%s", text)
 		}
@@ -163,12 +159,8 @@ func TestLab_CanBeApplied(t *testing.T) {
 	}
 	must(tx.RunInstances(&vpc.RunInstancesInput{}))
 	text, _ := Lab(&tx.Model, "")
-	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatalf("%v\n%s", diags, text)
-	}
 	association := map[string]string{} // of a further range: its VPC
-	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+	for _, b := range parsed(t, text).Blocks {
 		if b.Type != "resource" {
 			continue
 		}
@@ -179,7 +171,7 @@ func TestLab_CanBeApplied(t *testing.T) {
 			association[strings.Join(b.Labels, ".")] = references(b.Body)[0]
 		}
 	}
-	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+	for _, b := range parsed(t, text).Blocks {
 		if b.Type == "resource" && b.Labels[0] == "aws_subnet" {
 			for _, r := range references(b.Body) {
 				if v, ok := association[r]; ok && !strings.HasPrefix(v, "aws_vpc.") {
@@ -212,21 +204,9 @@ func must[O any](out O, err error) O {
 
 // The table that a VPC was made with comes with it, also where another is the main one: it is not made once more.
 func TestLab_MainTableWithName(t *testing.T) {
-	f, err := topology.Parse("lab.yaml", []byte("version: 1\nname: lab\ndefault_vpc: false\nvpcs: {v: {cidr_block: 10.0.0.0/16}}\nroute_tables: {named: {vpc: v, main: true}, unused: {vpc: v}}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, _, _, err := f.Converge(nil, time.Now(), topology.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _ := Lab(&m, "")
-	file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatalf("%v\n%s", diags, text)
-	}
+	text := configuration(t, "lab", []byte("version: 1\nname: lab\ndefault_vpc: false\nvpcs: {v: {cidr_block: 10.0.0.0/16}}\nroute_tables: {named: {vpc: v, main: true}, unused: {vpc: v}}\n"))
 	var got []string
-	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+	for _, b := range parsed(t, text).Blocks {
 		if b.Type == "resource" && strings.Contains(b.Labels[0], "route_table") {
 			got = append(got, strings.Join(b.Labels, "."))
 		}
