@@ -160,8 +160,7 @@ func Open(ctx context.Context, cfg Config) (*Daemon, error) {
 	}
 	h, err := openMachine(cfg)
 	if err != nil {
-		lock.Close()
-		return nil, err
+		return nil, errors.Join(err, leaveLock(cfg), lock.Close())
 	}
 	if err := bindDirs(cfg); err != nil { // a disk that is full keeps no lab from coming back
 		cfg.Log.Warn("directories", "error", err)

@@ -464,6 +464,21 @@ func TestLock_SecondDaemonIsRefused(t *testing.T) {
 	}
 }
 
+func TestOpen_WithoutTheGuestProgramLeavesNothing(t *testing.T) {
+	t.Setenv("VPCEMU_GUEST", "")
+	base := t.TempDir()
+	cfg := Config{Lab: "lab", StateDir: filepath.Join(base, "state", "lab"), RunDir: filepath.Join(base, "run", "lab")}
+	if err := os.MkdirAll(cfg.StateDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "VPCEMU_GUEST") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Dir(cfg.RunDir)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the run directory is left: %v", err)
+	}
+}
+
 // The state is locked itself: two directories that do not name each other, as on a disk that was full, keep
 // nobody from it.
 func TestLock_StateOfADaemonWithAnotherRunDirectory(t *testing.T) {

@@ -88,6 +88,13 @@ func Open(cfg Config) (*Host, error) {
 	if !validName(cfg.Lab) {
 		return nil, fmt.Errorf("lab %q: not a name: letters, digits, '-', '_' and '.' only, at most 64", cfg.Lab)
 	}
+	if cfg.GuestPath == "" {
+		path, err := FindGuest()
+		if err != nil {
+			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
+		}
+		cfg.GuestPath = path
+	}
 	for _, dir := range []string{cfg.StateDir, cfg.RunDir} {
 		if !filepath.IsAbs(dir) || dir != filepath.Clean(dir) {
 			return nil, fmt.Errorf("lab %s: directory %q: not an absolute, clean path", cfg.Lab, dir)
@@ -95,13 +102,6 @@ func Open(cfg Config) (*Host, error) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
 		}
-	}
-	if cfg.GuestPath == "" {
-		path, err := FindGuest()
-		if err != nil {
-			return nil, fmt.Errorf("lab %s: %w", cfg.Lab, err)
-		}
-		cfg.GuestPath = path
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
